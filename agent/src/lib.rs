@@ -1,0 +1,1 @@
+//! Proposals for pipeline edits and the approval that each one needs.

@@ -1,0 +1,1 @@
+//! Digests, the object store, action records, run records and garbage collection.

@@ -1,0 +1,1 @@
+//! The `neuroflow` command line: arguments in, pictures and exit codes out.

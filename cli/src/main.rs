@@ -1,0 +1,2 @@
+//! Entry point of the `neuroflow` binary.
+fn main() {}

@@ -1,0 +1,1 @@
+//! The numbers: CPU kernels and wgpu kernels behind one set of functions.

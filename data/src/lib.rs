@@ -1,0 +1,1 @@
+//! The artifact types on Arrow, their axes and units, and the file formats of the field.

@@ -1,0 +1,1 @@
+//! The pipeline language: text to lossless tree to checked pipeline.

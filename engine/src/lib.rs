@@ -1,0 +1,1 @@
+//! Plan, schedule, execute, record: tasks, digests and resources, and no neuroscience.

@@ -1,0 +1,1 @@
+//! The contract of a stage: signature, typed parameters, context, scores and controls.
