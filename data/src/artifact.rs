@@ -296,7 +296,8 @@ impl Artifact {
     pub fn decode_described(bytes: &Buffer) -> Result<Artifact, DataError> {
         let batch = ipc::read_batch(bytes).map_err(|error| DataError::Decode(error.to_string()))?;
         let schema = batch.schema();
-        let text = schema.metadata().get(METADATA_KEY).ok_or_else(|| DataError::Decode("the Arrow file does not say what it holds".into()))?;
+        let text =
+            schema.metadata().get(METADATA_KEY).ok_or_else(|| DataError::Decode("the Arrow file does not say what it holds".into()))?;
         let description: Description = serde_json::from_str(text).map_err(|error| DataError::Decode(error.to_string()))?;
         if description.format != FORMAT {
             return Err(DataError::Decode(format!("format {} is unknown to this version, which writes {FORMAT}", description.format)));
@@ -335,4 +336,78 @@ fn without_schema_metadata(batch: RecordBatch) -> RecordBatch {
     let schema = batch.schema().as_ref().clone().with_metadata(HashMap::new());
     // The columns are unchanged, so this can only succeed; the original batch is an answer too.
     RecordBatch::try_new_with_options(Arc::new(schema), batch.columns().to_vec(), &rows_of(&batch)).unwrap_or(batch)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Axis, ControlResult, Coordinates, Rdm, Responses, Score, Scores, Table, Tensor};
+
+    fn responses() -> Responses {
+        let units = Axis::labels("unit", vec!["u1".into(), "u2".into()])
+            .with_property("community", Coordinates::Labels(vec!["a".into(), "b".into()]));
+        let axes = vec![Axis::count("trial", 3), units, Axis::numbers("bin", Some("s"), vec![-0.5, 0.0])];
+        let values = Tensor::new(axes, Some("ΔF/F"), (0..12).map(f64::from).collect::<Vec<_>>()).unwrap();
+        let trials = Table::from_columns(vec![columns::from_numbers("direction", vec![0.0, 45.0, 90.0])]).unwrap();
+        let covariate_axes = vec![
+            Axis::count("trial", 3),
+            Axis::labels("covariate", vec!["speed".into()]),
+            Axis::numbers("bin", Some("s"), vec![-0.5, 0.0]),
+        ];
+        let covariates = Tensor::new(covariate_axes, None, vec![0.5; 6]).unwrap();
+        let mut responses = Responses::new("mouse", values, trials, Some(covariates)).unwrap();
+        responses.sources.insert("simulated: test".into());
+        responses
+    }
+
+    fn round_trip(artifact: &Artifact) -> Artifact {
+        Artifact::decode(artifact.kind(), &Buffer::from_vec(artifact.encode().unwrap())).unwrap()
+    }
+
+    #[test]
+    fn responses_come_back_from_their_bytes_with_axes_trials_and_sources() {
+        let artifact = responses().into_artifact().unwrap();
+        assert_eq!(Responses::from_artifact(&round_trip(&artifact)).unwrap(), responses());
+        assert_eq!(artifact.encode().unwrap(), round_trip(&artifact).encode().unwrap());
+    }
+
+    #[test]
+    fn rdms_and_scores_come_back_from_their_bytes() {
+        let rdm = Rdm::from_triangles(vec!["V1".into()], Axis::count("condition", 3), "correlation", &[vec![0.1, 0.2, 0.3]]).unwrap();
+        assert_eq!(Rdm::from_artifact(&round_trip(&rdm.clone().into_artifact().unwrap())).unwrap(), rdm);
+        let mut score = Score::new("accuracy", 0.5, 128);
+        score.controls.push(ControlResult::new("shuffle(column = \"direction\")", 0.5, vec![0.1, 0.6, 0.2]));
+        let scores = Scores::new(vec![score]);
+        assert_eq!(Scores::from_artifact(&round_trip(&scores.clone().into_artifact().unwrap())).unwrap(), scores);
+        assert_eq!(scores.scores[0].controls[0].p, 0.5);
+    }
+
+    #[test]
+    fn a_directory_comes_back_and_a_damaged_one_is_refused_at_every_length() {
+        let mut tree = FileTree::new();
+        tree.insert("b", Buffer::from(b"second".as_slice())).unwrap();
+        tree.insert("a", Buffer::from(b"first".as_slice())).unwrap();
+        assert!(tree.insert("a", Buffer::from(b"again".as_slice())).is_err());
+        let bytes = tree.encode();
+        assert_eq!(Artifact::decode(Kind::Dir, &Buffer::from_vec(bytes.clone())).unwrap().tree().unwrap(), &tree);
+        for length in 0..bytes.len() {
+            assert!(Artifact::decode(Kind::Dir, &Buffer::from(&bytes[..length])).is_err(), "{length}");
+        }
+    }
+
+    #[test]
+    fn a_truncated_artifact_is_refused_at_every_length() {
+        let bytes = responses().into_artifact().unwrap().encode().unwrap();
+        for length in 0..bytes.len() {
+            assert!(Artifact::decode(Kind::Responses, &Buffer::from(&bytes[..length])).is_err(), "{length}");
+        }
+    }
+
+    #[test]
+    fn decoded_columns_share_the_buffers_memory() {
+        let bytes = Buffer::from_vec(responses().into_artifact().unwrap().encode().unwrap());
+        let decoded = Responses::from_artifact(&Artifact::decode(Kind::Responses, &bytes).unwrap()).unwrap();
+        let start = decoded.values().values().as_ptr() as usize;
+        assert!((bytes.as_ptr() as usize..bytes.as_ptr() as usize + bytes.len()).contains(&start));
+    }
 }

@@ -42,7 +42,8 @@ pub fn tensor_column(name: &str, axes: &[Axis], values: &ScalarBuffer<f64>) -> R
 /// When the column is missing, has gaps, or holds something else than `f64`.
 pub fn tensor_values(batch: &RecordBatch, name: &str) -> Result<ScalarBuffer<f64>, DataError> {
     let array = column(batch, name)?;
-    let wrong = |found: &DataType| DataError::ColumnType { column: name.to_owned(), expected: "numbers without gaps", found: found.to_string() };
+    let wrong =
+        |found: &DataType| DataError::ColumnType { column: name.to_owned(), expected: "numbers without gaps", found: found.to_string() };
     if array.null_count() > 0 {
         return Err(wrong(&DataType::Null));
     }

@@ -76,8 +76,7 @@ impl Typed for Communities {
             .map(|community| usize::try_from(community).map_err(|_| DataError::Decode(format!("community {community}"))))
             .collect::<Result<_, _>>()?;
         let mut communities = Communities::new(nodes, &membership)?;
-        communities.facts =
-            artifact.meta().attributes.iter().filter_map(|(name, value)| Some((name.clone(), value.as_f64()?))).collect();
+        communities.facts = artifact.meta().attributes.iter().filter_map(|(name, value)| Some((name.clone(), value.as_f64()?))).collect();
         Ok(communities)
     }
 }

@@ -18,6 +18,7 @@ pub mod features;
 pub mod graph;
 mod ipc;
 pub mod kind;
+pub mod random;
 pub mod rdm;
 pub mod responses;
 pub mod scores;

@@ -104,7 +104,12 @@ impl Responses {
     pub fn bins_within(&self, start: f64, end: f64) -> Vec<usize> {
         // Times come from decimal steps in files: a nanosecond of slack keeps 2.0 − ε out of a window that ends at 2.0.
         let slack = 1e-9;
-        self.bin_times().iter().enumerate().filter(|(_, time)| **time >= start - slack && **time < end - slack).map(|(bin, _)| bin).collect()
+        self.bin_times()
+            .iter()
+            .enumerate()
+            .filter(|(_, time)| **time >= start - slack && **time < end - slack)
+            .map(|(bin, _)| bin)
+            .collect()
     }
 
     /// The activity of a unit in a trial, over bins.
