@@ -1,0 +1,235 @@
+//! Scores: a number is not a result without its chance level, its uncertainty and its control.
+
+use crate::artifact::{Artifact, Meta, Typed};
+use crate::columns;
+use crate::error::DataError;
+use crate::kind::Kind;
+use crate::table::Table;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// An interval and how it was obtained.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Interval {
+    /// Lower end.
+    pub low: f64,
+    /// Upper end.
+    pub high: f64,
+    /// Coverage, such as 0.95.
+    pub level: f64,
+    /// What was resampled or repeated: `folds`, `bootstrap over trials`, ….
+    pub method: String,
+}
+
+/// What a control gave: the null distribution of a score.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ControlResult {
+    /// The control as written, such as `shuffle("direction")`.
+    pub control: String,
+    /// The score in each null draw; NaN where a draw had none.
+    #[serde(with = "gaps")]
+    pub null: Vec<f64>,
+    /// `(1 + #{null ≥ observed}) / (1 + n)`.
+    pub p: f64,
+    /// p after correction for the number of tests in the family; the same as `p` for a single test.
+    pub p_corrected: f64,
+    /// The number of tests in the family.
+    pub n_tests: u64,
+}
+
+/// One score.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Score {
+    /// The metric's name, such as `accuracy`.
+    pub metric: String,
+    /// The value.
+    pub value: f64,
+    /// The value's unit, when it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unit: Option<String>,
+    /// What guessing gives, when that is known without a control.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chance: Option<f64>,
+    /// The most that noise in the data allows, when it was estimated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ceiling: Option<f64>,
+    /// Uncertainty.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interval: Option<Interval>,
+    /// The number of observations behind the value.
+    pub n: u64,
+    /// The number of classes, for classification.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub n_classes: Option<u64>,
+    /// The value in each fold.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub folds: Vec<f64>,
+    /// Further words: `transductive`, a warning.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
+    /// What the controls gave; empty means uncontrolled.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub controls: Vec<ControlResult>,
+}
+
+impl Score {
+    /// A score with a name, a value and the number of observations; everything else is set on the result.
+    pub fn new(metric: impl Into<String>, value: f64, n: usize) -> Score {
+        Score {
+            metric: metric.into(),
+            value,
+            unit: None,
+            chance: None,
+            ceiling: None,
+            interval: None,
+            n: n as u64,
+            n_classes: None,
+            folds: Vec::new(),
+            notes: Vec::new(),
+            controls: Vec::new(),
+        }
+    }
+}
+
+impl ControlResult {
+    /// A result from null values: p by the (1 + b) / (1 + m) rule, larger scores being better.
+    ///
+    /// A null draw that has no number counts as at least as large as the observed value, so that it can't make p smaller.
+    pub fn new(control: impl Into<String>, observed: f64, null: Vec<f64>) -> ControlResult {
+        let at_least = null.iter().filter(|value| !(**value < observed)).count();
+        let p = (1.0 + at_least as f64) / (1.0 + null.len() as f64);
+        ControlResult { control: control.into(), null, p, p_corrected: p, n_tests: 1 }
+    }
+
+    /// The mean of the null values; NaN when there are none.
+    pub fn mean(&self) -> f64 {
+        self.null.iter().sum::<f64>() / self.null.len() as f64
+    }
+
+    /// The standard deviation of the null values (n − 1); NaN below two draws.
+    pub fn sd(&self) -> f64 {
+        let mean = self.mean();
+        let squares: f64 = self.null.iter().map(|value| (value - mean).powi(2)).sum();
+        (squares / (self.null.len() as f64 - 1.0)).sqrt()
+    }
+
+    /// Whether the control is a distribution, for which p means something, or a single look where no signal can be.
+    pub fn is_distribution(&self) -> bool {
+        self.null.len() > 1
+    }
+}
+
+impl fmt::Display for Score {
+    /// The line that the report and the terminal print:
+    /// `accuracy 0.812 ±0.03 (8 classes, chance 0.125; shuffle null 0.124, p = 0.005, n = 200)`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.metric, short(self.value))?;
+        if let Some(unit) = &self.unit {
+            write!(f, " {unit}")?;
+        }
+        if let Some(interval) = &self.interval {
+            write!(f, " ±{}", short((interval.high - interval.low) / 2.0))?;
+        }
+        let mut parts = Vec::new();
+        if let Some(n_classes) = self.n_classes {
+            parts.push(format!("{n_classes} classes"));
+        }
+        if let Some(chance) = self.chance {
+            parts.push(format!("chance {}", short(chance)));
+        }
+        if let Some(ceiling) = self.ceiling {
+            parts.push(format!("ceiling {}", short(ceiling)));
+        }
+        let facts = parts.join(", ");
+        let controls = if self.controls.is_empty() {
+            "uncontrolled".to_owned()
+        } else {
+            let one = |control: &ControlResult| {
+                let name = control.control.split('(').next().unwrap_or(&control.control);
+                if control.is_distribution() {
+                    format!("{name} null {}, p = {}, n = {}", short(control.mean()), short(control.p), control.null.len())
+                } else {
+                    format!("{name} {}", short(control.mean()))
+                }
+            };
+            self.controls.iter().map(one).collect::<Vec<_>>().join("; ")
+        };
+        match facts.is_empty() {
+            true => write!(f, " ({controls})"),
+            false => write!(f, " ({facts}; {controls})"),
+        }
+    }
+}
+
+/// JSON has no NaN: a draw without a number stands as null.
+mod gaps {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(values: &[f64], serializer: S) -> Result<S::Ok, S::Error> {
+        values.iter().map(|value| value.is_finite().then_some(*value)).collect::<Vec<_>>().serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<f64>, D::Error> {
+        Ok(Vec::<Option<f64>>::deserialize(deserializer)?.into_iter().map(|value| value.unwrap_or(f64::NAN)).collect())
+    }
+}
+
+/// Three decimals, or two significant digits below 0.001.
+fn short(value: f64) -> String {
+    if value != 0.0 && value.abs() < 0.0005 { format!("{value:.1e}") } else { format!("{value:.3}") }
+}
+
+/// The scores of one step.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Scores {
+    /// The scores, the headline first.
+    pub scores: Vec<Score>,
+}
+
+impl Scores {
+    /// Scores, the headline first.
+    pub fn new(scores: Vec<Score>) -> Scores {
+        Scores { scores }
+    }
+
+    /// A score by its metric's name.
+    pub fn get(&self, metric: &str) -> Option<&Score> {
+        self.scores.iter().find(|score| score.metric == metric)
+    }
+}
+
+impl Typed for Scores {
+    const KIND: Kind = Kind::Scores;
+
+    fn into_artifact(self) -> Result<Artifact, DataError> {
+        let rows = &self.scores;
+        let finite = |score: &Score| score.value.is_finite() && score.folds.iter().all(|fold| fold.is_finite());
+        if let Some(score) = rows.iter().find(|score| !finite(score)) {
+            return Err(DataError::Invalid(format!("the score `{}` is not a finite number", score.metric)));
+        }
+        let first = |score: &Score| score.controls.first().cloned();
+        let table = Table::from_columns(vec![
+            columns::from_texts("metric", &rows.iter().map(|score| score.metric.as_str()).collect::<Vec<_>>()),
+            columns::from_numbers("value", rows.iter().map(|score| score.value).collect()),
+            columns::from_optional_numbers("chance", rows.iter().map(|score| score.chance).collect()),
+            columns::from_optional_numbers("ceiling", rows.iter().map(|score| score.ceiling).collect()),
+            columns::from_optional_numbers("interval_low", rows.iter().map(|score| score.interval.as_ref().map(|i| i.low)).collect()),
+            columns::from_optional_numbers("interval_high", rows.iter().map(|score| score.interval.as_ref().map(|i| i.high)).collect()),
+            columns::from_integers("n", rows.iter().map(|score| i64::try_from(score.n).unwrap_or(i64::MAX)).collect()),
+            columns::from_optional_numbers("null_mean", rows.iter().map(|score| first(score).map(|c| c.mean())).collect()),
+            columns::from_optional_numbers("p", rows.iter().map(|score| first(score).map(|c| c.p)).collect()),
+        ])?;
+        let mut meta = Meta::default();
+        // The nested parts (folds, nulls, notes) stand in the description; the columns are for those who read the file as a table.
+        let details = serde_json::to_value(rows).map_err(|error| DataError::Invalid(error.to_string()))?;
+        meta.attributes.insert("scores".into(), details);
+        Ok(Artifact::from_batch(Kind::Scores, table.batch().clone(), meta))
+    }
+
+    fn from_artifact(artifact: &Artifact) -> Result<Scores, DataError> {
+        artifact.batch_of(Kind::Scores)?;
+        let details = artifact.meta().attributes.get("scores").cloned().unwrap_or_else(|| serde_json::json!([]));
+        let scores = serde_json::from_value(details).map_err(|error| DataError::Decode(error.to_string()))?;
+        Ok(Scores { scores })
+    }
+}

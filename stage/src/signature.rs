@@ -1,0 +1,135 @@
+//! What a stage declares about itself.
+
+use crate::params::ParamSpec;
+use neuroflow_data::Kind;
+
+/// How far a stage's results can be trusted to repeat.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Exactness {
+    /// The same bytes on any number of threads.
+    Bitwise,
+    /// The same numbers within this relative tolerance (GPU paths).
+    Within(f64),
+}
+
+/// One positional input.
+#[derive(Debug, Clone, PartialEq)]
+pub struct InputSpec {
+    /// The name inside the stage and in messages.
+    pub name: &'static str,
+    /// What it is for.
+    pub doc: &'static str,
+    /// The kinds that are accepted.
+    pub kinds: &'static [Kind],
+    /// Axes, for the manual: `trial × unit × bin`; empty when any.
+    pub axes: &'static str,
+    /// Whether it takes a family (`gather(step)` or several values) instead of one.
+    pub many: bool,
+    /// Whether it may be left out.
+    pub optional: bool,
+}
+
+impl InputSpec {
+    /// A required single input.
+    pub const fn one(name: &'static str, kinds: &'static [Kind], axes: &'static str, doc: &'static str) -> InputSpec {
+        InputSpec { name, doc, kinds, axes, many: false, optional: false }
+    }
+
+    /// A single input that may be left out.
+    pub const fn optional(name: &'static str, kinds: &'static [Kind], axes: &'static str, doc: &'static str) -> InputSpec {
+        InputSpec { name, doc, kinds, axes, many: false, optional: true }
+    }
+
+    /// A family of inputs.
+    pub const fn many(name: &'static str, kinds: &'static [Kind], axes: &'static str, doc: &'static str) -> InputSpec {
+        InputSpec { name, doc, kinds, axes, many: true, optional: false }
+    }
+}
+
+/// One output. The first of a stage is the value of a step used by its bare name.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OutputSpec {
+    /// The name after the dot: `step.name`.
+    pub name: &'static str,
+    /// What it is.
+    pub doc: &'static str,
+    /// Its kind.
+    pub kind: Kind,
+    /// Axes, for the manual.
+    pub axes: &'static str,
+}
+
+impl OutputSpec {
+    /// An output.
+    pub const fn new(name: &'static str, kind: Kind, axes: &'static str, doc: &'static str) -> OutputSpec {
+        OutputSpec { name, doc, kind, axes }
+    }
+}
+
+/// Where a control takes hold of a stage.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SiteAt {
+    /// The control changes this input before the stage runs.
+    Input(&'static str),
+    /// The control replaces this parameter.
+    Parameter(&'static str),
+}
+
+/// A control that a stage can be the place of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ControlSite {
+    /// The control's name, such as `shuffle`.
+    pub control: &'static str,
+    /// Where it takes hold.
+    pub at: SiteAt,
+}
+
+/// Everything that a stage declares.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Signature {
+    /// `topic.verb_or_noun`.
+    pub name: &'static str,
+    /// Raised when results change.
+    pub version: u32,
+    /// One sentence that a scientist understands.
+    pub summary: &'static str,
+    /// The manual: method, source, when not to use it, a runnable example of at most six lines.
+    pub doc: &'static str,
+    /// Positional inputs, in order.
+    pub inputs: Vec<InputSpec>,
+    /// Outputs; the first is the default.
+    pub outputs: Vec<OutputSpec>,
+    /// Parameters.
+    pub params: Vec<ParamSpec>,
+    /// Metrics in the stage's [`Kind::Scores`] output, the headline first; empty when the stage does not score.
+    /// A metric is used in `expect` as `step.metric`.
+    pub metrics: &'static [&'static str],
+    /// Controls that take hold here.
+    pub sites: Vec<ControlSite>,
+    /// Whether the stage sees test data while fitting (declared, and printed beside its scores).
+    pub transductive: bool,
+    /// How exactly results repeat.
+    pub exactness: Exactness,
+}
+
+impl Signature {
+    /// An output by name.
+    pub fn output(&self, name: &str) -> Option<&OutputSpec> {
+        self.outputs.iter().find(|output| output.name == name)
+    }
+
+    /// The output that holds the scores, when the stage scores.
+    pub fn scores(&self) -> Option<&OutputSpec> {
+        self.outputs.iter().find(|output| output.kind == Kind::Scores)
+    }
+
+    /// A parameter by name.
+    pub fn param(&self, name: &str) -> Option<&ParamSpec> {
+        self.params.iter().find(|param| param.name == name)
+    }
+
+    /// Where a control takes hold of this stage, if it does.
+    pub fn site(&self, control: &str) -> Option<SiteAt> {
+        self.sites.iter().find(|site| site.control == control).map(|site| site.at)
+    }
+}
