@@ -145,8 +145,12 @@ fn numbers(artifact: &Artifact) -> Result<(Vec<usize>, Vec<f64>), DataError> {
         return Ok((shape, columns::tensor_values(batch, VALUES)?.to_vec()));
     }
     let schema = batch.schema();
-    let names: Vec<&String> =
-        schema.fields().iter().filter(|field| field.data_type().is_numeric() || field.data_type() == &DataType::Boolean).map(|field| field.name()).collect();
+    let names: Vec<&String> = schema
+        .fields()
+        .iter()
+        .filter(|field| field.data_type().is_numeric() || field.data_type() == &DataType::Boolean)
+        .map(|field| field.name())
+        .collect();
     if names.is_empty() {
         return Err(DataError::Invalid("npy holds numbers, and no column is numeric; use csv, parquet, arrow or json".into()));
     }

@@ -153,7 +153,11 @@ fn shown(step: &ShownStep, beside: &[&Artifact]) -> Result<Step, ReportError> {
             }
             Kind::Communities => {
                 let caption = community_sizes(&Communities::from_artifact(artifact)?);
-                tables.push(Rows { rows: Vec::new(), more: 0, ..rows(&Table::from_batch(artifact.batch_of(Kind::Communities)?.clone()), caption, artifact, file)? });
+                tables.push(Rows {
+                    rows: Vec::new(),
+                    more: 0,
+                    ..rows(&Table::from_batch(artifact.batch_of(Kind::Communities)?.clone()), caption, artifact, file)?
+                });
             }
             _ => {
                 let drawn = figures(artifact, beside)?;
@@ -187,9 +191,17 @@ fn score_line(score: &neuroflow_data::Score) -> ScoreLine {
         notes: score.notes.clone(),
         uncontrolled: score.controls.is_empty(),
         at_chance: at_chance(score),
-        corrected: corrected.map(|control| format!("p = {:.3} corrected for the {} scores of this step", control.p_corrected, control.n_tests)),
+        corrected: corrected
+            .map(|control| format!("p = {:.3} corrected for the {} scores of this step", control.p_corrected, control.n_tests)),
         interval: score.interval.as_ref().map(|interval| {
-            format!("{:.0} % interval {:.3} to {:.3} ({}), n = {}", interval.level * 100.0, interval.low, interval.high, interval.method, score.n)
+            format!(
+                "{:.0} % interval {:.3} to {:.3} ({}), n = {}",
+                interval.level * 100.0,
+                interval.low,
+                interval.high,
+                interval.method,
+                score.n
+            )
         }),
     }
 }
@@ -207,7 +219,11 @@ fn rows(table: &Table, caption: String, artifact: &Artifact, file: String) -> Re
 fn cells(table: &Table, name: &str) -> Result<Vec<String>, ReportError> {
     let floats = table.batch().column_by_name(name).is_some_and(|column| column.data_type().is_floating());
     if floats {
-        return Ok(table.numbers(name)?.into_iter().map(|value| if value.is_nan() { "–".into() } else { crate::svg::number(value) }).collect());
+        return Ok(table
+            .numbers(name)?
+            .into_iter()
+            .map(|value| if value.is_nan() { "–".into() } else { crate::svg::number(value) })
+            .collect());
     }
     Ok(table.texts(name)?)
 }

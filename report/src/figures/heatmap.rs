@@ -98,9 +98,8 @@ impl<'a> Heatmap<'a> {
                 }
                 let share = (value - self.range.0) / (self.range.1 - self.range.0);
                 // A title on each cell of a large matrix would outweigh the data: the CSV has them.
-                let title = (n_rows * n_columns <= 1600).then(|| {
-                    format!("{} → {}: {}", position_label(self.rows, row), position_label(self.columns, column), number(value))
-                });
+                let title = (n_rows * n_columns <= 1600)
+                    .then(|| format!("{} → {}: {}", position_label(self.rows, row), position_label(self.columns, column), number(value)));
                 svg.rect(x, y, cell_w + 0.3, cell_h + 0.3, &self.map.at(share), title.as_deref());
                 if self.numbers_in_cells && value != 0.0 {
                     let fill = if self.map.wants_dark_text(share) { "#111" } else { "#fff" };

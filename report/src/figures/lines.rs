@@ -25,8 +25,12 @@ pub(super) fn time_courses(tensor: &Tensor) -> Figure {
         let values = tensor.row(component);
         let most = values.iter().copied().filter(|value| value.is_finite()).fold(1e-12, f64::max);
         let base = 6.0 + row * (component as f64 + 1.0) - 4.0;
-        let points: Vec<(f64, f64)> =
-            times.iter().zip(values).filter(|(_, value)| value.is_finite()).map(|(time, value)| (x(*time), base - (row - 10.0) * value / most)).collect();
+        let points: Vec<(f64, f64)> = times
+            .iter()
+            .zip(values)
+            .filter(|(_, value)| value.is_finite())
+            .map(|(time, value)| (x(*time), base - (row - 10.0) * value / most))
+            .collect();
         svg.line((left, base), (left + width, base), "#ccc", 0.8, false);
         svg.polyline(&points, category(component), 1.8);
         svg.text(left - 6.0, base - row / 2.0 + 8.0, &components.coordinates.label(component), 10.5, Anchor::End, category(component));

@@ -46,10 +46,9 @@ fn of_tensor(tensor: &Tensor, beside: &[&Artifact]) -> Result<Vec<Figure>, Repor
             svg: Heatmap::of_tensor(tensor).with_wide_cells().draw(&format!("components by {other}")),
         }],
         [rows, columns] if rows == columns => vec![ordered_matrix(tensor, beside)?],
-        [rows, columns] => vec![Figure {
-            caption: format!("{rows} by {columns}"),
-            svg: Heatmap::of_tensor(tensor).draw(&format!("{rows} by {columns}")),
-        }],
+        [rows, columns] => {
+            vec![Figure { caption: format!("{rows} by {columns}"), svg: Heatmap::of_tensor(tensor).draw(&format!("{rows} by {columns}")) }]
+        }
         _ => Vec::new(),
     })
 }

@@ -64,7 +64,8 @@ pub(super) fn curves(tensor: &Tensor) -> Vec<Figure> {
         let n = conditions.len();
         let x = |column: usize| x0 + 8.0 + (panel_w - 20.0) * column as f64 / (n.max(2) - 1) as f64;
         let y = |value: f64| y0 + panel_h - 10.0 - (panel_h - 30.0) * (value - low) / span;
-        let points: Vec<(f64, f64)> = tensor.row(unit).iter().enumerate().filter(|(_, v)| v.is_finite()).map(|(column, value)| (x(column), y(*value))).collect();
+        let points: Vec<(f64, f64)> =
+            tensor.row(unit).iter().enumerate().filter(|(_, v)| v.is_finite()).map(|(column, value)| (x(column), y(*value))).collect();
         svg.polyline(&points, category(0), 1.6);
         points.iter().for_each(|point| svg.circle(point.0, point.1, 1.8, category(0), None));
         svg.text(x0 + 8.0, y0 + 12.0, &units.coordinates.label(unit), 10.0, Anchor::Start, "#333");

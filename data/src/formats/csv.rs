@@ -1,0 +1,191 @@
+//! Tables as text: comma, tab, semicolon or space between fields, quotes as in RFC 4180, plain or gzip.
+//!
+//! Column types come from all rows, not from a sample: `true`/`false` → Boolean, integers → Int64, other numbers → Float64, the rest → Utf8.
+//! Integers with leading zeros (`007`) or beyond 64 bits stay text, since they are names. Empty fields and `NA`, `N/A`, `NaN`, `null` (any
+//! case) are nulls; a column of nothing but nulls is Float64. Blanks around numbers are ignored, in text they are kept.
+//!
+//! Refused: rows of different lengths, text that is not UTF-8, quotes that never close, repeated column names, each with its line.
+//! Memory in use is at most 1 KiB a column and 32 bytes for each byte of text.
+
+mod infer;
+mod write;
+
+pub use write::write_csv;
+
+use std::sync::Arc;
+
+use ::csv::{ByteRecord, Reader, ReaderBuilder};
+use arrow::array::{ArrayRef, BooleanBuilder, Float64Builder, Int64Builder, RecordBatch, RecordBatchOptions, StringBuilder};
+use arrow::datatypes::{DataType, Field, Schema};
+
+use super::error::{COPY_AGAIN, RAISE_LIMIT};
+use super::inflate::{Wrapping, inflate};
+use super::limits::{Budget, Limits};
+use super::{Format, FormatError, Place};
+use infer::{ColumnType, Shape};
+
+/// What stands between two fields.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Delimiter {
+    /// The one of tab, semicolon, comma and space that gives all of the first rows the same number of fields; comma if none does.
+    #[default]
+    Sniffed,
+    /// This byte, for example `b','`.
+    Byte(u8),
+}
+
+/// Whether the first row names the columns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum HeaderRow {
+    /// It does if none of its fields is a number, its names differ, and it does not look like one more row: some column below is numeric
+    /// where the first row is not, or no column repeats the word it begins with.
+    #[default]
+    Guessed,
+    /// It does.
+    Present,
+    /// It does not; columns are called `column_1`, `column_2`, ….
+    Absent,
+}
+
+/// How to read a table.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct CsvOptions {
+    /// What stands between two fields.
+    pub delimiter: Delimiter,
+    /// Whether the first row names the columns.
+    pub header: HeaderRow,
+}
+
+/// Reads a table, inflating it first if it is gzip.
+pub fn read_csv(bytes: &[u8], options: &CsvOptions, limits: &Limits) -> Result<RecordBatch, FormatError> {
+    let mut budget = Budget::new(limits.max_total_bytes);
+    if !bytes.starts_with(&[0x1f, 0x8b]) {
+        return read_text(bytes, options, limits, &mut budget);
+    }
+    let text = inflate(Wrapping::Gzip, bytes, None, limits, &mut budget).map_err(|reason| {
+        let help = if reason.contains("allowed") || reason.contains("may hold") { RAISE_LIMIT } else { COPY_AGAIN };
+        FormatError::new(Format::Csv, Place::File, format!("the gzip data can't be inflated: {reason}"), help)
+    })?;
+    read_text(&text, options, limits, &mut budget)
+}
+
+fn read_text(text: &[u8], options: &CsvOptions, limits: &Limits, budget: &mut Budget) -> Result<RecordBatch, FormatError> {
+    if text.starts_with(&[0xff, 0xfe]) || text.starts_with(&[0xfe, 0xff]) {
+        return Err(FormatError::new(Format::Csv, Place::File, "the text is UTF-16", "save the table as UTF-8"));
+    }
+    let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
+    let delimiter = match options.delimiter {
+        Delimiter::Byte(byte) => byte,
+        Delimiter::Sniffed => infer::delimiter(text),
+    };
+    let shape = infer::shape(text, delimiter, options.header, limits)?;
+    budget
+        .charge((shape.names.len() as u64).saturating_mul(1024))
+        .map_err(|reason| FormatError::new(Format::Csv, Place::File, reason, RAISE_LIMIT))?;
+    fill(text, delimiter, shape, budget)
+}
+
+/// The reader that all passes share. Rows may differ in length here; the first pass refuses them with a better message.
+fn rows(text: &[u8], delimiter: u8) -> Reader<&[u8]> {
+    ReaderBuilder::new().delimiter(delimiter).has_headers(false).flexible(true).from_reader(text)
+}
+
+/// The line a record begins at, counted from 1.
+fn line_of(record: &ByteRecord) -> u64 {
+    record.position().map_or(1, ::csv::Position::line)
+}
+
+fn at(line: u64, field: Option<usize>, reason: impl Into<String>, help: &str) -> FormatError {
+    FormatError::new(Format::Csv, Place::Line { line, field: field.map(|field| field as u64 + 1) }, reason, help)
+}
+
+/// A column while it grows.
+enum Column {
+    Boolean(BooleanBuilder),
+    Int64(Int64Builder),
+    Float64(Float64Builder),
+    Utf8(StringBuilder),
+}
+
+impl Column {
+    fn new(kind: ColumnType) -> Column {
+        match kind {
+            ColumnType::Boolean => Column::Boolean(BooleanBuilder::with_capacity(0)),
+            ColumnType::Integer => Column::Int64(Int64Builder::with_capacity(0)),
+            ColumnType::Unknown | ColumnType::Number => Column::Float64(Float64Builder::with_capacity(0)),
+            ColumnType::Text => Column::Utf8(StringBuilder::with_capacity(0, 0)),
+        }
+    }
+
+    /// Appends a field; the first pass has made sure that it parses.
+    fn append(&mut self, field: &[u8]) -> Result<(), &'static str> {
+        const LATER: &str = "the field no longer has the type of its column";
+        if infer::is_null(field) {
+            match self {
+                Column::Boolean(builder) => builder.append_null(),
+                Column::Int64(builder) => builder.append_null(),
+                Column::Float64(builder) => builder.append_null(),
+                Column::Utf8(builder) => builder.append_null(),
+            }
+            return Ok(());
+        }
+        match self {
+            Column::Boolean(builder) => builder.append_value(infer::boolean(field).ok_or(LATER)?),
+            Column::Int64(builder) => builder.append_value(infer::integer(field).ok_or(LATER)?),
+            Column::Float64(builder) => builder.append_value(infer::number(field).ok_or(LATER)?),
+            Column::Utf8(builder) => {
+                let text = std::str::from_utf8(field).map_err(|_| "the text is not UTF-8")?;
+                // Arrow counts the bytes of a text column in 31 bits and asserts it.
+                if builder.values_slice().len().saturating_add(text.len()) > i32::MAX as usize {
+                    return Err("the column holds more than 2 GiB of text");
+                }
+                builder.append_value(text);
+            }
+        }
+        Ok(())
+    }
+
+    fn finish(&mut self) -> (DataType, ArrayRef) {
+        match self {
+            Column::Boolean(builder) => (DataType::Boolean, Arc::new(builder.finish())),
+            Column::Int64(builder) => (DataType::Int64, Arc::new(builder.finish())),
+            Column::Float64(builder) => (DataType::Float64, Arc::new(builder.finish())),
+            Column::Utf8(builder) => (DataType::Utf8, Arc::new(builder.finish())),
+        }
+    }
+}
+
+/// The second pass: all rows into typed columns.
+fn fill(text: &[u8], delimiter: u8, shape: Shape, budget: &mut Budget) -> Result<RecordBatch, FormatError> {
+    let Shape { names, types, has_header, n_rows } = shape;
+    // Vectors double while they grow, so a value may take twice its eight bytes and its text twice its length.
+    let values = (n_rows as u64).saturating_mul(names.len() as u64).saturating_mul(16);
+    budget
+        .charge(values.saturating_add(2 * text.len() as u64))
+        .map_err(|reason| FormatError::new(Format::Csv, Place::File, reason, RAISE_LIMIT))?;
+    let mut columns: Vec<Column> = types.iter().map(|kind| Column::new(*kind)).collect();
+    let mut reader = rows(text, delimiter);
+    let mut record = ByteRecord::new();
+    let mut skip = has_header;
+    while reader.read_byte_record(&mut record).map_err(|error| infer::unreadable(&error))? {
+        if std::mem::take(&mut skip) {
+            continue;
+        }
+        for (position, (column, field)) in columns.iter_mut().zip(&record).enumerate() {
+            column.append(field).map_err(|reason| {
+                at(line_of(&record), Some(position), reason, "save the table as UTF-8, in several files if it is large")
+            })?;
+        }
+    }
+    let (fields, arrays): (Vec<Field>, Vec<ArrayRef>) = names
+        .into_iter()
+        .zip(&mut columns)
+        .map(|(name, column)| {
+            let (kind, array) = column.finish();
+            (Field::new(name, kind, true), array)
+        })
+        .unzip();
+    let options = RecordBatchOptions::new().with_row_count(Some(n_rows));
+    RecordBatch::try_new_with_options(Arc::new(Schema::new(fields)), arrays, &options)
+        .map_err(|error| FormatError::new(Format::Csv, Place::File, error.to_string(), COPY_AGAIN))
+}

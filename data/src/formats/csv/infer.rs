@@ -1,0 +1,247 @@
+//! The first pass over a table: delimiter, header, names, types and whether all rows agree.
+
+use std::collections::BTreeSet;
+
+use ::csv::ByteRecord;
+
+use super::super::error::{COPY_AGAIN, RAISE_LIMIT};
+use super::super::limits::Limits;
+use super::super::{Format, FormatError, Place};
+use super::{HeaderRow, at, line_of, rows};
+
+/// Text and rows that are looked at to find the delimiter.
+const SNIFFED_BYTES: usize = 64 * 1024;
+const SNIFFED_ROWS: usize = 100;
+
+/// The type of a column, from the narrowest to the widest. Each takes in the ones before it, save that booleans and numbers meet in text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ColumnType {
+    /// Nothing but nulls so far.
+    Unknown,
+    Boolean,
+    Integer,
+    Number,
+    Text,
+}
+
+impl ColumnType {
+    fn of(field: &[u8]) -> ColumnType {
+        if is_null(field) {
+            ColumnType::Unknown
+        } else if boolean(field).is_some() {
+            ColumnType::Boolean
+        } else if integer(field).is_some() {
+            ColumnType::Integer
+        } else if number(field).is_some() {
+            ColumnType::Number
+        } else {
+            ColumnType::Text
+        }
+    }
+
+    fn joined(self, other: ColumnType) -> ColumnType {
+        use ColumnType::{Integer, Number, Text, Unknown};
+        match (self, other) {
+            (same, new) if same == new => same,
+            (Unknown, known) | (known, Unknown) => known,
+            (Integer | Number, Integer | Number) => Number,
+            _ => Text,
+        }
+    }
+
+    fn is_numeric(self) -> bool {
+        matches!(self, ColumnType::Integer | ColumnType::Number)
+    }
+}
+
+/// What the first pass found.
+pub(super) struct Shape {
+    pub names: Vec<String>,
+    pub types: Vec<ColumnType>,
+    pub has_header: bool,
+    /// Rows without the header.
+    pub n_rows: usize,
+}
+
+/// True for a field that stands for a missing value.
+pub(super) fn is_null(field: &[u8]) -> bool {
+    let field = field.trim_ascii();
+    field.is_empty() || [&b"na"[..], b"n/a", b"nan", b"null"].iter().any(|word| field.eq_ignore_ascii_case(word))
+}
+
+/// `true` or `false`, any case.
+pub(super) fn boolean(field: &[u8]) -> Option<bool> {
+    let field = field.trim_ascii();
+    if field.eq_ignore_ascii_case(b"true") {
+        Some(true)
+    } else if field.eq_ignore_ascii_case(b"false") {
+        Some(false)
+    } else {
+        None
+    }
+}
+
+/// A 64-bit integer without leading zeros.
+pub(super) fn integer(field: &[u8]) -> Option<i64> {
+    let field = field.trim_ascii();
+    if is_padded(field) {
+        return None;
+    }
+    std::str::from_utf8(field).ok()?.parse().ok()
+}
+
+/// A number; digits alone that `integer` refused are a name.
+pub(super) fn number(field: &[u8]) -> Option<f64> {
+    let field = field.trim_ascii();
+    let digits = field.strip_prefix(b"-").or(field.strip_prefix(b"+")).unwrap_or(field);
+    if digits.iter().all(u8::is_ascii_digit) {
+        return integer(field).map(|integer| integer as f64);
+    }
+    std::str::from_utf8(field).ok()?.parse().ok()
+}
+
+fn is_padded(field: &[u8]) -> bool {
+    let digits = field.strip_prefix(b"-").or(field.strip_prefix(b"+")).unwrap_or(field);
+    digits.len() > 1 && digits.first() == Some(&b'0')
+}
+
+/// The delimiter that cuts all of the first rows into the same number of fields, more than one.
+pub(super) fn delimiter(text: &[u8]) -> u8 {
+    let mut sample = text.get(..SNIFFED_BYTES).unwrap_or(text);
+    if sample.len() < text.len() {
+        // The last row of the sample is cut somewhere.
+        let end = sample.iter().rposition(|byte| *byte == b'\n').map_or(sample.len(), |last| last + 1);
+        sample = sample.get(..end).unwrap_or(sample);
+    }
+    let agrees = |candidate: &u8| {
+        let mut reader = rows(sample, *candidate);
+        let mut record = ByteRecord::new();
+        let mut expected = None;
+        for _ in 0..SNIFFED_ROWS {
+            match reader.read_byte_record(&mut record) {
+                Ok(true) if record.len() > 1 && *expected.get_or_insert(record.len()) == record.len() => {}
+                Ok(false) => break,
+                _ => return false,
+            }
+        }
+        expected.is_some()
+    };
+    // Tab and semicolon first: a table that uses them may have decimal commas. Space last: words are full of them.
+    b"\t;, ".iter().copied().find(agrees).unwrap_or_else(|| {
+        // Rows differ: the delimiter that the first line has most of is the one to complain about.
+        let first_line = sample.split(|byte| *byte == b'\n').next().unwrap_or_default();
+        let count = |candidate: u8| first_line.iter().filter(|byte| **byte == candidate).count();
+        let most = [b',', b'\t', b';'].into_iter().rev().max_by_key(|candidate| count(*candidate));
+        most.filter(|candidate| count(*candidate) > 0).unwrap_or(b',')
+    })
+}
+
+/// Reads all rows once: lengths, types, names.
+pub(super) fn shape(text: &[u8], delimiter: u8, header: HeaderRow, limits: &Limits) -> Result<Shape, FormatError> {
+    let mut reader = rows(text, delimiter);
+    let mut first = ByteRecord::new();
+    if !reader.read_byte_record(&mut first).map_err(|error| unreadable(&error))? {
+        return Err(FormatError::new(Format::Csv, Place::File, "the table is empty", COPY_AGAIN));
+    }
+    let n_columns = first.len();
+    if n_columns > limits.max_columns {
+        return Err(at(1, None, format!("the table has {n_columns} columns, at most {} are read", limits.max_columns), RAISE_LIMIT));
+    }
+    let mut types = vec![ColumnType::Unknown; n_columns];
+    let mut repeats_first = false;
+    let mut n_rows = 0usize;
+    let mut record = ByteRecord::new();
+    while reader.read_byte_record(&mut record).map_err(|error| unreadable(&error))? {
+        if record.len() != n_columns {
+            let reason = format!("this row has {} fields, the rows above have {n_columns}", record.len());
+            let help = if record.len() > n_columns {
+                "put text that holds the delimiter in double quotes, or name another delimiter"
+            } else {
+                "fill in the missing fields, or name another delimiter"
+            };
+            return Err(at(line_of(&record), None, reason, help));
+        }
+        for ((kind, field), word) in types.iter_mut().zip(&record).zip(&first) {
+            if *kind != ColumnType::Text {
+                *kind = kind.joined(ColumnType::of(field));
+            }
+            repeats_first |= field == word && !is_null(field);
+        }
+        n_rows += 1;
+    }
+    check_quotes(text)?;
+    let has_header = match header {
+        HeaderRow::Present => true,
+        HeaderRow::Absent => false,
+        HeaderRow::Guessed => looks_like_header(&first, &types, repeats_first, n_rows),
+    };
+    let names = if has_header { names_of(&first)? } else { (1..=n_columns).map(|column| format!("column_{column}")).collect() };
+    if !has_header {
+        for (kind, field) in types.iter_mut().zip(&first) {
+            *kind = kind.joined(ColumnType::of(field));
+        }
+        n_rows += 1;
+    }
+    Ok(Shape { names, types, has_header, n_rows })
+}
+
+fn looks_like_header(first: &ByteRecord, types: &[ColumnType], repeats_first: bool, n_rows: usize) -> bool {
+    let all_words = first.iter().all(|field| matches!(ColumnType::of(field), ColumnType::Text | ColumnType::Unknown));
+    let some_word = first.iter().any(|field| ColumnType::of(field) == ColumnType::Text);
+    let mut seen = BTreeSet::new();
+    let distinct = first.iter().filter(|field| !field.trim_ascii().is_empty()).all(|field| seen.insert(field.trim_ascii()));
+    let numbers_below = types.iter().any(|kind| kind.is_numeric() || *kind == ColumnType::Boolean);
+    all_words && some_word && distinct && (numbers_below || (n_rows > 0 && !repeats_first))
+}
+
+fn names_of(first: &ByteRecord) -> Result<Vec<String>, FormatError> {
+    let mut seen = BTreeSet::new();
+    let mut names = Vec::with_capacity(first.len());
+    for (column, field) in first.iter().enumerate() {
+        let name = match std::str::from_utf8(field.trim_ascii()) {
+            Ok("") => format!("column_{}", column + 1),
+            Ok(name) => name.to_owned(),
+            Err(_) => return Err(at(line_of(first), Some(column), "the column name is not UTF-8", "save the table as UTF-8")),
+        };
+        if !seen.insert(name.clone()) {
+            let reason = format!("two columns are called `{name}`");
+            return Err(at(line_of(first), Some(column), reason, "rename one, or read the table as one without a header row"));
+        }
+        names.push(name);
+    }
+    Ok(names)
+}
+
+/// A quote that never closes swallows the rest of the table without a word from the parser; an odd number of quotes gives it away.
+fn check_quotes(text: &[u8]) -> Result<(), FormatError> {
+    let mut last_line = 1u64;
+    let mut line = 1u64;
+    let mut quotes = 0usize;
+    for byte in text {
+        match byte {
+            b'\n' => line += 1,
+            b'"' => {
+                quotes += 1;
+                if !quotes.is_multiple_of(2) {
+                    last_line = line;
+                }
+            }
+            _ => {}
+        }
+    }
+    if quotes.is_multiple_of(2) {
+        return Ok(());
+    }
+    Err(at(
+        last_line,
+        None,
+        "a double quote opens here or above and never closes",
+        "close it, or write a quote inside a quoted field twice",
+    ))
+}
+
+/// An error of the parser itself.
+pub(super) fn unreadable(error: &::csv::Error) -> FormatError {
+    let line = error.position().map_or(1, ::csv::Position::line);
+    at(line, None, format!("the row can't be read ({error})"), COPY_AGAIN)
+}
