@@ -239,3 +239,129 @@ fn community_sizes(partition: &Communities) -> String {
 fn slug(text: &str) -> String {
     text.chars().map(|character| if character.is_ascii_alphanumeric() { character.to_ascii_lowercase() } else { '-' }).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::input::{DagNode, Expectation, Fact, State};
+    use neuroflow_data::random::Stream;
+    use neuroflow_data::{Axis, ControlResult, Graph, Interval, Rdm, Score, Tensor};
+
+    fn tensor(axes: Vec<Axis>, f: impl Fn(usize) -> f64) -> Artifact {
+        let n = axes.iter().map(Axis::len).product();
+        Tensor::new(axes, None, (0..n).map(f).collect::<Vec<_>>()).unwrap().into_artifact().unwrap()
+    }
+
+    fn directions(name: &str) -> Axis {
+        Axis::numbers(name, Some("deg"), (0..8).map(|k| 45.0 * f64::from(k)).collect())
+    }
+
+    fn step(name: &str, member: Option<&str>, artifacts: Vec<(&str, Artifact)>) -> ShownStep {
+        ShownStep {
+            name: name.into(),
+            member: member.map(str::to_owned),
+            stage: format!("topic.{name}"),
+            summary: "What it does.".into(),
+            artifacts: artifacts.into_iter().map(|(output, artifact)| ShownArtifact { output: output.into(), artifact }).collect(),
+        }
+    }
+
+    fn sample(title: &str) -> Report {
+        let mut stream = Stream::new(1);
+        let mut score = Score::new("accuracy", 0.812, 128);
+        score.chance = Some(0.125);
+        score.n_classes = Some(8);
+        score.interval = Some(Interval { low: 0.74, high: 0.88, level: 0.95, method: "folds".into() });
+        score.controls.push(ControlResult::new(
+            "shuffle(\"direction\")",
+            0.812,
+            (0..200).map(|_| 0.125 + 0.03 * stream.normal()).collect(),
+        ));
+        score.controls.push(ControlResult::new("window(-1 s .. 0 s)", 0.812, vec![0.13]));
+        let mut chance = Score::new("accuracy", 0.13, 128);
+        chance.controls.push(ControlResult::new("shuffle(\"direction\")", 0.13, vec![0.1, 0.2, 0.15]));
+        let scores = |score: Score| Scores::new(vec![score]).into_artifact().unwrap();
+        let units = Axis::labels("unit", (0..30).map(|unit| format!("u{unit}")).collect());
+        let membership: Vec<usize> = (0..30).map(|unit| unit % 3).collect();
+        let partition = Communities::new(units.clone(), &membership).unwrap().into_artifact().unwrap();
+        let edges = (0..30usize)
+            .flat_map(|a| (a + 1..30).map(move |b| (a, b)))
+            .map(|(source, target)| neuroflow_data::Edge { source, target, weight: if source % 3 == target % 3 { 0.6 } else { 0.1 } })
+            .collect();
+        let graph = Graph::new(units.clone(), edges, "correlation").unwrap().into_artifact().unwrap();
+        let rdm = Rdm::from_triangles(
+            vec!["V1".into()],
+            directions("condition"),
+            "correlation",
+            &[(0..28).map(|k| 0.03 * f64::from(k)).collect()],
+        );
+        let bins = Axis::numbers("bin", Some("s"), (0..49).map(|bin| f64::from(bin) / 16.0 - 1.0).collect());
+        let confusion = tensor(vec![directions("true"), directions("predicted")], |k| if k / 8 == k % 8 { 12.0 } else { (k % 3) as f64 });
+        let tuning = tensor(vec![units, directions("condition")], |k| ((k % 8) as f64 - (k / 8 % 8) as f64).cos());
+        let time = tensor(vec![Axis::count("component", 4), bins], |k| ((k % 49) as f64 / 8.0 - (k / 49) as f64).sin().max(0.0));
+        let node = |name: &str, needs: Vec<usize>, state| DagNode {
+            name: name.into(),
+            stage: format!("topic.{name}"),
+            count: 5,
+            needs,
+            wall_ms: 1234.0,
+            ran_cached: (3, 2),
+            state,
+        };
+        Report {
+            title: title.into(),
+            notices: vec!["Simulated data: no recording was reachable.".into()],
+            facts: vec![Fact { name: "commit".into(), value: "0123abcd".into() }],
+            dag: vec![
+                node("sessions", vec![], State::Cached),
+                node("responses", vec![0], State::Ran),
+                node("direction", vec![1], State::Ran),
+                node("affinity", vec![1], State::Failed),
+                node("communities", vec![3], State::Skipped),
+            ],
+            expectations: vec![Expectation { condition: "a > 1".into(), message: "m".into(), numbers: "2 > 1".into(), holds: true }],
+            steps: vec![
+                step("direction", Some("m1"), vec![("scores", scores(score)), ("confusion", confusion)]),
+                step("tuning", Some("m1"), vec![("tuning", tuning)]),
+                step("communities", Some("m1"), vec![("communities", partition), ("affinity", graph)]),
+                step("motifs", Some("m1"), vec![("time", time)]),
+                step("brain", Some("m1"), vec![("rdm", rdm.unwrap().into_artifact().unwrap())]),
+                step("transfer", None, vec![("scores", scores(chance))]),
+            ],
+        }
+    }
+
+    #[test]
+    fn a_report_shows_scores_controls_figures_and_data_and_loads_nothing_from_elsewhere() {
+        let page = render(&sample("Sample")).unwrap();
+        assert!(page.contains("accuracy 0.812 ±0.070 (8 classes, chance 0.125; shuffle null 0.12"));
+        assert!(page.contains("not above its control") && page.contains("Simulated data"));
+        assert!(page.contains("ordered by its 3 communities") && page.matches("data:text/csv;base64,").count() >= 7);
+        for elsewhere in ["<script", "src=\"http", "href=\"http", "@import", "url("] {
+            assert!(!page.contains(elsewhere), "{elsewhere}");
+        }
+        if let Some(path) = std::env::var_os("NEUROFLOW_WRITE_SAMPLE_REPORT") {
+            std::fs::write(path, page).unwrap();
+        }
+    }
+
+    #[test]
+    fn the_same_report_has_the_same_bytes() {
+        assert_eq!(render(&sample("Sample")).unwrap(), render(&sample("Sample")).unwrap());
+    }
+
+    #[test]
+    fn names_from_outside_are_text_and_not_markup() {
+        let mut report = sample("<script>alert(1)</script>");
+        report.steps[0].member = Some("<img src=x onerror=alert(1)>".into());
+        report.dag[0].name = "<script>".into();
+        let page = render(&report).unwrap();
+        assert!(!page.contains("<script") && !page.contains("<img"));
+    }
+
+    #[test]
+    fn an_empty_report_is_a_page() {
+        let empty = Report { title: "Empty".into(), notices: vec![], facts: vec![], dag: vec![], expectations: vec![], steps: vec![] };
+        assert!(render(&empty).unwrap().contains("<h1>Empty</h1>"));
+    }
+}
