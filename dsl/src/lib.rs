@@ -1,1 +1,28 @@
 //! The pipeline language: text to lossless tree to checked pipeline.
+//!
+//! ```text
+//! text ─ lexer ─► tokens ─ parser ─► lossless tree (+ diagnostics) ─ ast ─► statements ─ check ─► Pipeline ─ expand ─► steps
+//! ```
+//!
+//! Parsing can't fail: every text has a tree, and printing the tree gives the text back byte for byte. What is wrong is told as [`Diagnostic`]s, all of
+//! it at once, sorted by place. Nothing here reads files, knows tasks or computes digests; of stages it knows signatures.
+
+pub mod ast;
+pub mod check;
+pub mod condition;
+pub mod diagnostics;
+pub mod evaluate;
+pub mod expand;
+pub mod explanations;
+pub mod format;
+pub mod graph;
+mod lexer;
+mod parser;
+pub mod pipeline;
+pub mod syntax;
+
+pub use check::{Catalogue, Checked, check};
+pub use diagnostics::{Diagnostic, Severity};
+pub use expand::{StepInstance, expand};
+pub use parser::{Parse, parse};
+pub use pipeline::Pipeline;
