@@ -15,6 +15,7 @@ pub mod columns;
 pub mod communities;
 pub mod error;
 pub mod features;
+pub mod formats;
 pub mod graph;
 mod ipc;
 pub mod kind;

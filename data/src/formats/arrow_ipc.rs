@@ -51,7 +51,8 @@ pub fn read_arrow_ipc(buffer: &Buffer, limits: &Limits) -> Result<Batches, Forma
     let mut decoder = FileDecoder::new(Arc::clone(&schema), footer.version());
     for block in &dictionaries {
         let data = checked_block(buffer, block, MessageHeader::DictionaryBatch, limits)?;
-        within_border(|| decoder.read_dictionary(block, &data).map_err(|error| error.to_string())).map_err(|reason| at_block(block, reason))?;
+        within_border(|| decoder.read_dictionary(block, &data).map_err(|error| error.to_string()))
+            .map_err(|reason| at_block(block, reason))?;
     }
     let mut batches = Vec::with_capacity(records.len());
     for block in &records {
@@ -68,7 +69,11 @@ fn find_footer(bytes: &[u8]) -> Result<&[u8], FormatError> {
     let refuse = |byte: usize, reason: &str, help: &str| FormatError::new(Format::ArrowIpc, Place::Byte(byte as u64), reason, help);
     if !bytes.starts_with(MAGIC) {
         if bytes.starts_with(&[0xff, 0xff, 0xff, 0xff]) {
-            return Err(refuse(0, "this is an Arrow stream, not an Arrow file", "write it with a file writer (`pyarrow.ipc.new_file`, `write_feather`)"));
+            return Err(refuse(
+                0,
+                "this is an Arrow stream, not an Arrow file",
+                "write it with a file writer (`pyarrow.ipc.new_file`, `write_feather`)",
+            ));
         }
         return Err(refuse(0, "the file does not begin with Arrow's mark", "check that the path names an Arrow IPC or Feather 2 file"));
     }
@@ -138,7 +143,8 @@ fn checked_block(buffer: &Buffer, block: &Block, wanted: MessageHeader, limits: 
     let head = data.get(..head_length).unwrap_or_default();
     // Files before Arrow 0.15 have no continuation mark in front of the length.
     let skip = if head.starts_with(&[0xff, 0xff, 0xff, 0xff]) { 8 } else { 4 };
-    let message = root_as_message(head.get(skip..).unwrap_or_default()).map_err(|error| refuse(&format!("the head of a batch is damaged ({error})")))?;
+    let message = root_as_message(head.get(skip..).unwrap_or_default())
+        .map_err(|error| refuse(&format!("the head of a batch is damaged ({error})")))?;
     if message.header_type() != wanted {
         return Err(refuse("a block holds another kind of message than the footer says"));
     }
@@ -178,7 +184,12 @@ fn checked_block(buffer: &Buffer, block: &Block, wanted: MessageHeader, limits: 
             return Err(refuse("a column has a negative length, or more nulls than values"));
         }
         if length > most {
-            return Err(FormatError::new(Format::ArrowIpc, Place::Byte(offset as u64), format!("a batch claims {length} rows"), RAISE_LIMIT));
+            return Err(FormatError::new(
+                Format::ArrowIpc,
+                Place::Byte(offset as u64),
+                format!("a batch claims {length} rows"),
+                RAISE_LIMIT,
+            ));
         }
     }
     Ok(data)

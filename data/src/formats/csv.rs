@@ -79,7 +79,9 @@ fn read_text(text: &[u8], options: &CsvOptions, limits: &Limits, budget: &mut Bu
         Delimiter::Sniffed => infer::delimiter(text),
     };
     let shape = infer::shape(text, delimiter, options.header, limits)?;
-    budget.charge((shape.names.len() as u64).saturating_mul(1024)).map_err(|reason| FormatError::new(Format::Csv, Place::File, reason, RAISE_LIMIT))?;
+    budget
+        .charge((shape.names.len() as u64).saturating_mul(1024))
+        .map_err(|reason| FormatError::new(Format::Csv, Place::File, reason, RAISE_LIMIT))?;
     fill(text, delimiter, shape, budget)
 }
 
@@ -170,7 +172,9 @@ fn fill(text: &[u8], delimiter: u8, shape: Shape, budget: &mut Budget) -> Result
             continue;
         }
         for (position, (column, field)) in columns.iter_mut().zip(&record).enumerate() {
-            column.append(field).map_err(|reason| at(line_of(&record), Some(position), reason, "save the table as UTF-8, in several files if it is large"))?;
+            column.append(field).map_err(|reason| {
+                at(line_of(&record), Some(position), reason, "save the table as UTF-8, in several files if it is large")
+            })?;
         }
     }
     let (fields, arrays): (Vec<Field>, Vec<ArrayRef>) = names

@@ -21,7 +21,11 @@ pub(super) enum Wrapping {
 ///
 /// Every byte held is charged to `budget`. The reason is returned as text, the caller knows the place.
 pub(super) fn inflate(
-    wrapping: Wrapping, compressed: &[u8], declared: Option<u64>, limits: &Limits, budget: &mut Budget,
+    wrapping: Wrapping,
+    compressed: &[u8],
+    declared: Option<u64>,
+    limits: &Limits,
+    budget: &mut Budget,
 ) -> Result<Vec<u8>, String> {
     let justified = (compressed.len() as u64).saturating_mul(limits.max_inflation);
     if let Some(declared) = declared {
@@ -91,7 +95,9 @@ mod tests {
         assert!(inflate(Wrapping::Zlib, &bomb, None, &strict, &mut Budget::new(1 << 30)).unwrap_err().contains("inflate to more than"));
         let limits = Limits::default();
         assert!(inflate(Wrapping::Zlib, &bomb, None, &limits, &mut Budget::new(1000)).unwrap_err().contains("more than the 1000 allowed"));
-        assert!(inflate(Wrapping::Zlib, &bomb, Some(10), &limits, &mut Budget::new(1 << 30)).unwrap_err().contains("10 bytes they declare"));
+        assert!(
+            inflate(Wrapping::Zlib, &bomb, Some(10), &limits, &mut Budget::new(1 << 30)).unwrap_err().contains("10 bytes they declare")
+        );
         assert!(inflate(Wrapping::Zlib, &bomb, Some(1 << 40), &limits, &mut Budget::new(1 << 62)).unwrap_err().contains("claim to hold"));
         assert!(inflate(Wrapping::Zlib, &bomb, Some((1 << 20) + 1), &limits, &mut Budget::new(1 << 30)).unwrap_err().contains("declared"));
     }

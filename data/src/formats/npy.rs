@@ -69,10 +69,15 @@ impl NpyArray {
             NpyData::I32(values) => values.iter().map(|value| f64::from(*value)).collect(),
             NpyData::U32(values) => values.iter().map(|value| f64::from(*value)).collect(),
             NpyData::F32(values) => values.iter().map(|value| f64::from(*value)).collect(),
-            NpyData::I64(values) if values.iter().all(|value| value.unsigned_abs() <= EXACT) => values.iter().map(|value| *value as f64).collect(),
+            NpyData::I64(values) if values.iter().all(|value| value.unsigned_abs() <= EXACT) => {
+                values.iter().map(|value| *value as f64).collect()
+            }
             NpyData::U64(values) if values.iter().all(|value| *value <= EXACT) => values.iter().map(|value| *value as f64).collect(),
             NpyData::I64(_) | NpyData::U64(_) => {
-                return refuse("the array has integers beyond 2^53, which 64-bit floats can't hold", "use them as integers, or save them as float64 yourself");
+                return refuse(
+                    "the array has integers beyond 2^53, which 64-bit floats can't hold",
+                    "use them as integers, or save them as float64 yourself",
+                );
             }
             NpyData::Text(_) => return refuse("numbers are expected, this array holds text", "use its strings"),
         })
@@ -112,9 +117,8 @@ pub(super) fn read_with_budget(bytes: &[u8], budget: &mut Budget) -> Result<NpyA
     if scalar.size() == 0 && count > bytes.len() {
         return Err(refuse(format!("{count} empty strings are claimed"), COPY_AGAIN));
     }
-    let mut charge = |bytes_each: usize| {
-        budget.charge((count as u64).saturating_mul(bytes_each as u64)).map_err(|reason| refuse(reason, RAISE_LIMIT))
-    };
+    let mut charge =
+        |bytes_each: usize| budget.charge((count as u64).saturating_mul(bytes_each as u64)).map_err(|reason| refuse(reason, RAISE_LIMIT));
     // A string takes its header and, on the heap, at least sixteen bytes.
     charge(match scalar {
         Scalar::Bytes(size) | Scalar::Unicode(size) => size_of::<String>() + 16 + size,

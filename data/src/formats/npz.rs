@@ -22,7 +22,12 @@ impl NpzFile {
     pub fn get(&self, name: &str) -> Result<&NpyArray, FormatError> {
         self.arrays.iter().find(|(own, _)| own == name).map(|(_, array)| array).ok_or_else(|| {
             let names: Vec<&str> = self.arrays.iter().map(|(own, _)| own.as_str()).collect();
-            FormatError::new(Format::Npz, Place::File, format!("there is no array `{name}`"), format!("the file holds: {}", names.join(", ")))
+            FormatError::new(
+                Format::Npz,
+                Place::File,
+                format!("there is no array `{name}`"),
+                format!("the file holds: {}", names.join(", ")),
+            )
         })
     }
 }
@@ -34,7 +39,12 @@ pub fn read_npz(bytes: &[u8], limits: &Limits) -> Result<NpzFile, FormatError> {
     let mut arrays: Vec<(String, NpyArray)> = Vec::new();
     for member in &directory {
         let Some(name) = member.name.strip_suffix(".npy") else {
-            return Err(at(member, 0, "the member is no .npy file".to_owned(), "write the archive with `numpy.savez`, or read the other members with another tool"));
+            return Err(at(
+                member,
+                0,
+                "the member is no .npy file".to_owned(),
+                "write the archive with `numpy.savez`, or read the other members with another tool",
+            ));
         };
         arrays.push((name.to_owned(), array_of(bytes, member, limits, &mut budget)?));
     }

@@ -153,7 +153,9 @@ fn check_arrow_schema(metadata: &ParquetMetaData, footer_bytes: usize, limits: &
         };
         let inner = if message.starts_with(&[0xff, 0xff, 0xff, 0xff]) { message.get(8..) } else { message.get(4..) };
         // What is no message, or no schema, the decoder refuses by itself.
-        if let Some(schema) = [inner, Some(message.as_slice())].into_iter().flatten().find_map(|bytes| root_as_message(bytes).ok()?.header_as_schema()) {
+        if let Some(schema) =
+            [inner, Some(message.as_slice())].into_iter().flatten().find_map(|bytes| root_as_message(bytes).ok()?.header_as_schema())
+        {
             check_schema(&schema, footer_bytes, limits)?;
         }
     }
@@ -202,7 +204,11 @@ fn check_chunks(bytes: &[u8], footer_start: usize, metadata: &ParquetMetaData, l
             if end > start && ranges.insert(start, end).is_some() {
                 return Err(refuse(column(), "its values overlap with another column's".to_owned(), COPY_AGAIN));
             }
-            let data = usize::try_from(start).ok().zip(usize::try_from(end).ok()).and_then(|(start, end)| bytes.get(start..end)).unwrap_or_default();
+            let data = usize::try_from(start)
+                .ok()
+                .zip(usize::try_from(end).ok())
+                .and_then(|(start, end)| bytes.get(start..end))
+                .unwrap_or_default();
             let page = check_pages(data, &mut budget).map_err(|(byte, reason)| {
                 let help = if reason.contains("may hold") { RAISE_LIMIT } else { COPY_AGAIN };
                 refuse(column(), format!("at byte {}: {reason}", start + byte as u64), help)

@@ -232,7 +232,12 @@ fn check_quotes(text: &[u8]) -> Result<(), FormatError> {
     if quotes.is_multiple_of(2) {
         return Ok(());
     }
-    Err(at(last_line, None, "a double quote opens here or above and never closes", "close it, or write a quote inside a quoted field twice"))
+    Err(at(
+        last_line,
+        None,
+        "a double quote opens here or above and never closes",
+        "close it, or write a quote inside a quoted field twice",
+    ))
 }
 
 /// An error of the parser itself.

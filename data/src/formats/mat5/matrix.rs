@@ -3,9 +3,7 @@
 use super::super::bytes::{ByteOrder, charge_values, number_at};
 use super::super::error::{COPY_AGAIN, RAISE_LIMIT};
 use super::super::limits::{Budget, Limits};
-use super::element::{
-    Cursor, Element, MI_INT8, MI_INT32, MI_MATRIX, MI_UINT8, MI_UINT16, MI_UINT32, MI_UTF8, MI_UTF16, MI_UTF32, Problem,
-};
+use super::element::{Cursor, Element, MI_INT8, MI_INT32, MI_MATRIX, MI_UINT8, MI_UINT16, MI_UINT32, MI_UTF8, MI_UTF16, MI_UTF32, Problem};
 use super::numbers::{MatNumbers, converted};
 use super::value::{MatClass, MatValue};
 
@@ -91,7 +89,9 @@ impl MatrixReader<'_> {
                 self.notes.push("left out a function handle".to_owned());
                 return Ok(MatValue::Skipped { class_name: "function handle".to_owned() });
             }
-            other => return Err(Problem::new(cursor.byte(), format!("an array has the class number {other}, 1 to 17 are known"), COPY_AGAIN)),
+            other => {
+                return Err(Problem::new(cursor.byte(), format!("an array has the class number {other}, 1 to 17 are known"), COPY_AGAIN));
+            }
         };
         let count = count_of(&dims);
         let data = self.part(cursor, numeric, count, "the numbers")?;
@@ -117,7 +117,8 @@ impl MatrixReader<'_> {
         if element.kind != MI_INT32 || !element.data.len().is_multiple_of(4) || !(8..=4 * MOST_DIMENSIONS).contains(&element.data.len()) {
             return Err(at(&element, "the dimensions are expected here, two or more 32-bit integers"));
         }
-        let dims: Vec<usize> = super::super::bytes::decode(element.data, self.order, |value: i32| usize::try_from(value).unwrap_or(usize::MAX));
+        let dims: Vec<usize> =
+            super::super::bytes::decode(element.data, self.order, |value: i32| usize::try_from(value).unwrap_or(usize::MAX));
         let count = dims.iter().try_fold(1usize, |count, dim| if count == 0 { Some(0) } else { count.checked_mul(*dim) });
         if dims.contains(&usize::MAX) {
             return Err(at(&element, "a dimension is negative"));
@@ -161,7 +162,8 @@ impl MatrixReader<'_> {
         let names: Vec<String> = match length {
             _ if names_element.data.is_empty() => Vec::new(),
             Some(length) if length > 0 && names_element.data.len().is_multiple_of(length) => {
-                charge_values::<(String, Vec<MatValue>)>(self.budget, names_element.data.len() / length).map_err(|reason| at_limit(&names_element, reason))?;
+                charge_values::<(String, Vec<MatValue>)>(self.budget, names_element.data.len() / length)
+                    .map_err(|reason| at_limit(&names_element, reason))?;
                 names_element.data.chunks_exact(length).map(|name| String::from_utf8_lossy(until_zero(name)).into_owned()).collect()
             }
             _ => return Err(at(&names_element, "the field names do not have the length they declare")),
@@ -201,7 +203,9 @@ impl MatrixReader<'_> {
                 let units = super::super::bytes::decode(element.data, self.order, |unit: u16| unit);
                 char::decode_utf16(units).map(|character| character.unwrap_or(char::REPLACEMENT_CHARACTER)).collect()
             }
-            MI_UTF32 => super::super::bytes::decode(element.data, self.order, |code: u32| char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER)),
+            MI_UTF32 => super::super::bytes::decode(element.data, self.order, |code: u32| {
+                char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER)
+            }),
             other => return Err(at(&element, format!("characters are expected, found an element of type {other}"))),
         };
         let n_rows = dims.first().copied().unwrap_or(1);
@@ -233,7 +237,10 @@ impl MatrixReader<'_> {
         let entries = column_starts.last().copied().unwrap_or(0);
         let ordered = column_starts.windows(2).all(|pair| pair.first() <= pair.last());
         if Some(column_starts.len()) != n_columns.checked_add(1) || column_starts.first() != Some(&0) || !ordered || entries > rows.len() {
-            return Err(at(&starts_element, "the column starts of a sparse matrix should rise from 0 to the number of entries, one for each column and one more"));
+            return Err(at(
+                &starts_element,
+                "the column starts of a sparse matrix should rise from 0 to the number of entries, one for each column and one more",
+            ));
         }
         let mut part = |what: &str| -> Result<Vec<f64>, Problem> {
             let element = cursor.expect(what)?;

@@ -81,7 +81,11 @@ pub fn read_mat5(bytes: &[u8], limits: &Limits) -> Result<MatFile, FormatError> 
         let compressed = element.kind == MI_COMPRESSED;
         let mut reader = MatrixReader { order, limits, budget: &mut budget, notes: &mut file.notes };
         let Named { name, value } = reader.variable(matrix, first_byte).map_err(|problem| {
-            let inside = if compressed { format!(" (counted in the variable inflated from byte {} of the file)", element.offset) } else { String::new() };
+            let inside = if compressed {
+                format!(" (counted in the variable inflated from byte {} of the file)", element.offset)
+            } else {
+                String::new()
+            };
             problem.into_error(&inside)
         })?;
         if compressed {
@@ -100,8 +104,13 @@ pub fn read_mat5(bytes: &[u8], limits: &Limits) -> Result<MatFile, FormatError> 
 /// Checks the 128 bytes at the start and returns the byte order.
 fn read_header(bytes: &[u8]) -> Result<ByteOrder, FormatError> {
     let refuse = |byte: u64, reason: &str, help: &str| Err(FormatError::new(Format::Mat5, Place::Byte(byte), reason, help));
-    if bytes.starts_with(b"MATLAB 7.3") || bytes.get(..8) == Some(b"\x89HDF\r\n\x1a\n") || bytes.get(512..520) == Some(b"\x89HDF\r\n\x1a\n") {
-        return refuse(0, "this is a MATLAB 7.3 file (HDF5 inside), which this reader does not read", "in MATLAB, load it and write it with `save -v7 file.mat`");
+    if bytes.starts_with(b"MATLAB 7.3") || bytes.get(..8) == Some(b"\x89HDF\r\n\x1a\n") || bytes.get(512..520) == Some(b"\x89HDF\r\n\x1a\n")
+    {
+        return refuse(
+            0,
+            "this is a MATLAB 7.3 file (HDF5 inside), which this reader does not read",
+            "in MATLAB, load it and write it with `save -v7 file.mat`",
+        );
     }
     if bytes.len() < HEADER_BYTES {
         return refuse(bytes.len() as u64, "the file ends inside its 128-byte header", COPY_AGAIN);
@@ -110,13 +119,27 @@ fn read_header(bytes: &[u8]) -> Result<ByteOrder, FormatError> {
         Some(b"IM") => ByteOrder::Little,
         Some(b"MI") => ByteOrder::Big,
         _ if bytes.iter().take(4).any(|byte| *byte == 0) => {
-            return refuse(0, "this looks like a MATLAB 4 file (it has no MATLAB 5 header)", "in MATLAB, load it and write it with `save -v7 file.mat`");
+            return refuse(
+                0,
+                "this looks like a MATLAB 4 file (it has no MATLAB 5 header)",
+                "in MATLAB, load it and write it with `save -v7 file.mat`",
+            );
         }
-        _ => return refuse(126, "the byte-order mark `MI` or `IM` is missing, so this is no MATLAB 5 file", "check that the path names a .mat file written with `save -v6` or `-v7`"),
+        _ => {
+            return refuse(
+                126,
+                "the byte-order mark `MI` or `IM` is missing, so this is no MATLAB 5 file",
+                "check that the path names a .mat file written with `save -v6` or `-v7`",
+            );
+        }
     };
     match number_at::<u16>(bytes, 124, order) {
         Some(0x0100) => Ok(order),
-        Some(0x0200) => refuse(124, "this is a MATLAB 7.3 file (HDF5 inside), which this reader does not read", "in MATLAB, load it and write it with `save -v7 file.mat`"),
+        Some(0x0200) => refuse(
+            124,
+            "this is a MATLAB 7.3 file (HDF5 inside), which this reader does not read",
+            "in MATLAB, load it and write it with `save -v7 file.mat`",
+        ),
         _ => refuse(124, "the header states a version other than 5", COPY_AGAIN),
     }
 }
@@ -133,9 +156,10 @@ fn inflate_variable(data: &[u8], offset: usize, order: ByteOrder, limits: &Limit
     let size: Option<u32> = number_at(&matrix, 4, order);
     match (kind, size) {
         (Some(MI_MATRIX), Some(size)) if u64::from(size) + 8 <= matrix.len() as u64 => Ok(matrix),
-        (Some(MI_MATRIX), Some(size)) => {
-            Err(refuse(format!("a compressed variable declares {size} bytes and inflates to {}", matrix.len().saturating_sub(8)), COPY_AGAIN))
-        }
+        (Some(MI_MATRIX), Some(size)) => Err(refuse(
+            format!("a compressed variable declares {size} bytes and inflates to {}", matrix.len().saturating_sub(8)),
+            COPY_AGAIN,
+        )),
         _ => Err(refuse("a compressed element holds no variable".to_owned(), COPY_AGAIN)),
     }
 }

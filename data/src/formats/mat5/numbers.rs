@@ -4,9 +4,7 @@ use std::borrow::Cow;
 
 use super::super::bytes::{ByteOrder, Stored, charge_values, decode};
 use super::super::limits::Budget;
-use super::element::{
-    Element, MI_DOUBLE, MI_INT8, MI_INT16, MI_INT32, MI_INT64, MI_SINGLE, MI_UINT8, MI_UINT16, MI_UINT32, MI_UINT64,
-};
+use super::element::{Element, MI_DOUBLE, MI_INT8, MI_INT16, MI_INT32, MI_INT64, MI_SINGLE, MI_UINT8, MI_UINT16, MI_UINT32, MI_UINT64};
 use super::value::MatClass;
 
 /// The numbers of an array, column-major, in the type of the array's class.

@@ -85,7 +85,9 @@ impl MatValue {
     /// MATLAB's `size`; empty for a skipped value.
     pub fn dims(&self) -> &[usize] {
         match self {
-            MatValue::Numeric { dims, .. } | MatValue::Char { dims, .. } | MatValue::Struct { dims, .. } | MatValue::Cell { dims, .. } => dims,
+            MatValue::Numeric { dims, .. } | MatValue::Char { dims, .. } | MatValue::Struct { dims, .. } | MatValue::Cell { dims, .. } => {
+                dims
+            }
             MatValue::Sparse { dims, .. } => dims,
             MatValue::Skipped { .. } => &[],
         }
@@ -111,7 +113,8 @@ impl MatValue {
     pub fn field(&self, name: &str) -> Result<&MatValue, FormatError> {
         match self.field_values(name)? {
             [only] => Ok(only),
-            values => Err(self.is_not(&format!("the field `{name}` of one struct"), &format!("it has {} elements, ask for one of them", values.len()))),
+            values => Err(self
+                .is_not(&format!("the field `{name}` of one struct"), &format!("it has {} elements, ask for one of them", values.len()))),
         }
     }
 
@@ -137,7 +140,9 @@ impl MatValue {
     /// The cell at `position`, counted from 0 in column-major order.
     pub fn cell(&self, position: usize) -> Result<&MatValue, FormatError> {
         let cells = self.cells()?;
-        cells.get(position).ok_or_else(|| self.is_not(&format!("a cell array with a cell {{{}}}", position + 1), &format!("it has {} cells", cells.len())))
+        cells
+            .get(position)
+            .ok_or_else(|| self.is_not(&format!("a cell array with a cell {{{}}}", position + 1), &format!("it has {} cells", cells.len())))
     }
 
     /// The real parts of a dense numeric array as `f64`, column-major: borrowed for class `double`, converted for the others.
@@ -145,10 +150,15 @@ impl MatValue {
     /// Refuses 64-bit integers beyond 2⁵³, which `f64` can't hold, and complex arrays, whose imaginary part would be lost.
     pub fn numbers(&self) -> Result<Cow<'_, [f64]>, FormatError> {
         match self {
-            MatValue::Numeric { data, imaginary: None, .. } => data
-                .to_f64()
-                .ok_or_else(|| self.is_not("an array of numbers that 64-bit floats can hold", "it has integers beyond 2^53: save it as double, or split it")),
-            MatValue::Numeric { imaginary: Some(_), .. } => Err(self.is_not("an array of real numbers", "save its `real`, `imag` or `abs`")),
+            MatValue::Numeric { data, imaginary: None, .. } => data.to_f64().ok_or_else(|| {
+                self.is_not(
+                    "an array of numbers that 64-bit floats can hold",
+                    "it has integers beyond 2^53: save it as double, or split it",
+                )
+            }),
+            MatValue::Numeric { imaginary: Some(_), .. } => {
+                Err(self.is_not("an array of real numbers", "save its `real`, `imag` or `abs`"))
+            }
             MatValue::Sparse { .. } => Err(self.is_not("a dense array", "ask for `dense`, or save `full(…)` of it")),
             _ => Err(self.is_not("a numeric array", "look at the variable in MATLAB with `whos`")),
         }

@@ -191,7 +191,8 @@ impl<'a> Scanner<'a> {
         let size: Option<usize> = std::str::from_utf8(digits).ok().and_then(|digits| digits.parse().ok());
         let scalar = match (kind, size) {
             (b'O', _) => {
-                let reason = format!("the values have type `{name}`: Python objects, kept as a pickle, and reading a pickle can run any program");
+                let reason =
+                    format!("the values have type `{name}`: Python objects, kept as a pickle, and reading a pickle can run any program");
                 return Err(self.refuse(reason, "save numbers or strings instead, for example `numpy.asarray(values, dtype=float)`"));
             }
             (b'b', Some(1)) => Scalar::Bool,
@@ -208,8 +209,12 @@ impl<'a> Scanner<'a> {
             (b'f', Some(8)) => Scalar::F64,
             (b'S' | b'a', Some(size)) => Scalar::Bytes(size),
             (b'U', Some(size)) if size.checked_mul(4).is_some() => Scalar::Unicode(size * 4),
-            (b'c', Some(_)) => return Err(self.refuse(format!("the values are complex (`{name}`)"), "save `real` and `imag`, or `abs`, of the array")),
-            (b'M' | b'm', _) => return Err(self.refuse(format!("the values are dates or durations (`{name}`)"), "save them as seconds in float64")),
+            (b'c', Some(_)) => {
+                return Err(self.refuse(format!("the values are complex (`{name}`)"), "save `real` and `imag`, or `abs`, of the array"));
+            }
+            (b'M' | b'm', _) => {
+                return Err(self.refuse(format!("the values are dates or durations (`{name}`)"), "save them as seconds in float64"));
+            }
             _ => {
                 return Err(self.refuse(
                     format!("the values have type `{name}`, which is not read"),
