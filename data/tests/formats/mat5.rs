@@ -147,6 +147,8 @@ fn asking_for_the_wrong_thing_says_what_is_there() {
     let file = read_mat5(&LITTLE.sampler(false), &Limits::default()).unwrap();
     assert!(file.get("E").unwrap_err().help.contains("D, RDMs, small"));
     let d = file.get("D").unwrap();
+    let error = d.field("neuron9").map_err(|error| error.within("D")).unwrap_err();
+    assert_eq!(error.place, Place::Variable { path: "D".to_owned(), byte: None });
     assert!(d.field("neuron9").unwrap_err().help.contains("neuron1, neuron2"));
     assert!(d.numbers().unwrap_err().reason.contains("a 1×1 struct array"));
     assert!(file.get("z").unwrap().numbers().unwrap_err().help.contains("real"));
