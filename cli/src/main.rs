@@ -1,2 +1,7 @@
-//! Entry point of the `neuroflow` binary.
-fn main() {}
+//! Entry point of the `neuroflow` binary: see `neuroflow --help`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    neuroflow_cli::main()
+}

@@ -7,7 +7,7 @@
 use crate::axis::Axis;
 use crate::columns;
 use crate::error::DataError;
-use crate::ipc;
+use crate::formats::{Limits, arrow_ipc};
 use crate::kind::Kind;
 use arrow::array::RecordBatch;
 use arrow::buffer::Buffer;
@@ -265,7 +265,8 @@ impl Artifact {
                 let text = serde_json::to_string(&description).map_err(|error| DataError::Invalid(error.to_string()))?;
                 let schema = batch.schema().as_ref().clone().with_metadata(HashMap::from([(METADATA_KEY.to_owned(), text)]));
                 let described = RecordBatch::try_new_with_options(Arc::new(schema), batch.columns().to_vec(), &rows_of(batch))?;
-                ipc::write_batch(&described).map_err(|error| DataError::Invalid(error.to_string()))
+                arrow_ipc::write_arrow_ipc(&described.schema(), std::slice::from_ref(&described))
+                    .map_err(|error| DataError::Invalid(error.to_string()))
             }
         }
     }
@@ -294,7 +295,9 @@ impl Artifact {
     /// # Errors
     /// When the bytes are not such a file.
     pub fn decode_described(bytes: &Buffer) -> Result<Artifact, DataError> {
-        let batch = ipc::read_batch(bytes).map_err(|error| DataError::Decode(error.to_string()))?;
+        let damaged = |error: &dyn std::fmt::Display| DataError::Decode(error.to_string());
+        let batches = arrow_ipc::read_arrow_ipc(bytes, &Limits::default()).map_err(|error| damaged(&error))?;
+        let batch = batches.into_one().map_err(|error| damaged(&error))?;
         let schema = batch.schema();
         let text =
             schema.metadata().get(METADATA_KEY).ok_or_else(|| DataError::Decode("the Arrow file does not say what it holds".into()))?;

@@ -1,0 +1,223 @@
+//! What can be typed after `neuroflow`.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use neuroflow_data::export::ExportFormat;
+use std::path::PathBuf;
+
+/// Typed, content-addressed pipelines for brain data: every score with its chance level and its control.
+#[derive(Debug, Parser)]
+#[command(name = "neuroflow", version, arg_required_else_help = true, disable_help_subcommand = true)]
+pub struct Arguments {
+    /// Where results are kept; default: NEUROFLOW_CACHE, or the user's cache folder.
+    #[arg(long, global = true, value_name = "DIR")]
+    pub cache_dir: Option<PathBuf>,
+    /// Never use the network.
+    #[arg(long, global = true)]
+    pub offline: bool,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run a pipeline; what is known already is not run again.
+    Run(Run),
+    /// Find every mistake of a pipeline without running it.
+    Check {
+        /// The pipeline files.
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+        /// Set a parameter: `--set name=value`.
+        #[arg(long, value_name = "NAME=VALUE")]
+        set: Vec<String>,
+        /// How mistakes are printed.
+        #[arg(long, value_enum, default_value_t = MessageFormat::Text)]
+        format: MessageFormat,
+    },
+    /// Lay a pipeline out in the one style.
+    Fmt {
+        /// The pipeline files.
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+        /// Change nothing; fail when a file is not in the style.
+        #[arg(long)]
+        check: bool,
+    },
+    /// Draw a pipeline's steps.
+    Graph {
+        /// The pipeline file.
+        file: PathBuf,
+        /// The form of the drawing.
+        #[arg(long = "as", value_enum, default_value_t = GraphFormat::Svg)]
+        format: GraphFormat,
+        /// Where to write it; default: the terminal.
+        #[arg(short, long)]
+        out: Option<PathBuf>,
+    },
+    /// The manual page of a stage, a control, or a topic.
+    Doc {
+        /// Its name, such as `decode.classify`.
+        name: String,
+    },
+    /// All stages, one a line.
+    Stages,
+    /// Why a step would run, or which run gave its result.
+    Explain(Explain),
+    /// All runs, newest first.
+    Runs {
+        /// How many.
+        #[arg(short, default_value_t = 20)]
+        n: usize,
+    },
+    /// One run: scores, inputs, times.
+    Show {
+        /// Its id, the beginning of it, or `latest`.
+        #[arg(default_value = "latest")]
+        run: String,
+        /// The whole record as JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Any result of any run, as a file.
+    Get(Get),
+    /// Look after the cache.
+    Cache {
+        /// What to do with it.
+        #[command(subcommand)]
+        command: CacheCommand,
+    },
+    /// Data sets by name.
+    Data {
+        /// What to do with them.
+        #[command(subcommand)]
+        command: DataCommand,
+    },
+    /// What this machine offers: cores, GPU adapters, cache, mirrors.
+    Doctor,
+}
+
+/// `neuroflow run`.
+#[derive(Debug, Args)]
+pub struct Run {
+    /// The pipeline file.
+    pub file: PathBuf,
+    /// Set a parameter: `--set name=value`.
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub set: Vec<String>,
+    /// Say what would run, and why; run nothing.
+    #[arg(long, visible_alias = "dry")]
+    pub dry_run: bool,
+    /// The number of cores; default: all.
+    #[arg(long, short = 'j', value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub cores: Option<u16>,
+    /// Switch controls off, for drafts; recorded as such.
+    #[arg(long, value_enum, default_value_t = Switch::On)]
+    pub controls: Switch,
+    /// Go on with steps that do not need a failed one.
+    #[arg(long)]
+    pub keep_going: bool,
+    /// Where reports are written.
+    #[arg(long, value_name = "DIR", default_value = "reports")]
+    pub out: PathBuf,
+    /// Print only the result.
+    #[arg(long, short)]
+    pub quiet: bool,
+    /// How mistakes are printed.
+    #[arg(long, value_enum, default_value_t = MessageFormat::Text)]
+    pub format: MessageFormat,
+}
+
+/// `neuroflow explain`.
+#[derive(Debug, Args)]
+pub struct Explain {
+    /// The step, such as `direction["mrcuts28"]`, or the code of a mistake, such as `unit-mismatch`.
+    pub what: String,
+    /// The pipeline file; default: that of the latest run.
+    #[arg(long)]
+    pub file: Option<PathBuf>,
+    /// Set a parameter: `--set name=value`.
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub set: Vec<String>,
+}
+
+/// `neuroflow get`.
+#[derive(Debug, Args)]
+pub struct Get {
+    /// The step, with an output after a point when it is not the first: `direction["mrcuts28"].confusion`.
+    pub what: String,
+    /// The run.
+    #[arg(long, default_value = "latest")]
+    pub run: String,
+    /// The file format: npy, csv, parquet, arrow or json; default: by the ending of the file's name.
+    #[arg(long = "as", value_parser = clap::builder::ValueParser::new(|text: &str| text.parse::<ExportFormat>()))]
+    pub format: Option<ExportFormat>,
+    /// The file to write; `-` for the terminal.
+    #[arg(short, long)]
+    pub out: PathBuf,
+}
+
+/// `neuroflow cache …`.
+#[derive(Debug, Subcommand)]
+pub enum CacheCommand {
+    /// Remove what was used least recently, until the cache is small enough.
+    Gc {
+        /// The size to keep, such as `50GB`.
+        #[arg(long)]
+        keep: String,
+        /// Say what would be removed; remove nothing.
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Read every object again and put damaged ones into quarantine.
+    Verify,
+    /// How large it is, and where.
+    Stats,
+}
+
+/// `neuroflow data …`.
+#[derive(Debug, Subcommand)]
+pub enum DataCommand {
+    /// All data sets that pipelines may name.
+    List,
+    /// Get a data set into the cache.
+    Get {
+        /// Its name.
+        name: String,
+    },
+    /// Check a data set in the cache against its digests.
+    Verify {
+        /// Its name.
+        name: String,
+    },
+}
+
+/// How mistakes are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum MessageFormat {
+    /// For people.
+    Text,
+    /// For programs.
+    Json,
+}
+
+/// How a graph is drawn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum GraphFormat {
+    /// A picture.
+    Svg,
+    /// Mermaid, for Markdown.
+    Mermaid,
+    /// Graphviz.
+    Dot,
+}
+
+/// On or off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Switch {
+    /// On.
+    On,
+    /// Off.
+    Off,
+}

@@ -1,0 +1,66 @@
+//! Settings of the user and the machine: command line before environment before configuration file before default.
+
+use crate::exit::Failure;
+use serde::Deserialize;
+use std::path::{Path, PathBuf};
+
+/// What the user set.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// Where results are kept.
+    pub cache: PathBuf,
+    /// Folders with copies of data sets.
+    pub mirrors: Vec<PathBuf>,
+    /// Never use the network.
+    pub offline: bool,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ConfigFile {
+    cache: Option<PathBuf>,
+    #[serde(default)]
+    mirrors: Vec<PathBuf>,
+    #[serde(default)]
+    offline: bool,
+}
+
+impl Settings {
+    /// Reads the settings.
+    ///
+    /// # Errors
+    /// When the configuration file can't be read or has an unknown key, or no place for the cache is known.
+    pub fn read(cache_dir: Option<&Path>, offline: bool) -> Result<Settings, Failure> {
+        let variable = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
+        let home = variable("HOME").or_else(|| variable("USERPROFILE")).map(PathBuf::from);
+        let base = |name: &str, below_home: &str| variable(name).map(PathBuf::from).or_else(|| home.as_ref().map(|home| home.join(below_home)));
+        let file = base("XDG_CONFIG_HOME", ".config").map(|base| base.join("neuroflow").join("config.toml"));
+        let config = match file.as_deref() {
+            Some(path) => read_config(path)?,
+            None => ConfigFile::default(),
+        };
+        let cache = cache_dir
+            .map(Path::to_path_buf)
+            .or_else(|| variable("NEUROFLOW_CACHE").map(PathBuf::from))
+            .or(config.cache)
+            .or_else(|| base("XDG_CACHE_HOME", ".cache").map(|base| base.join("neuroflow")))
+            .ok_or_else(|| Failure::could_not_start("no place for the cache is known").with_help("set NEUROFLOW_CACHE to a folder"))?;
+        let mirrors = match variable("NEUROFLOW_MIRRORS") {
+            Some(list) => std::env::split_paths(&list).filter(|path| !path.as_os_str().is_empty()).collect(),
+            None => config.mirrors,
+        };
+        let offline = offline || config.offline || variable("NEUROFLOW_OFFLINE").is_some_and(|value| value != "0");
+        Ok(Settings { cache, mirrors, offline })
+    }
+}
+
+fn read_config(path: &Path) -> Result<ConfigFile, Failure> {
+    match std::fs::read_to_string(path) {
+        Ok(text) => toml::from_str(&text).map_err(|error| {
+            Failure::could_not_start(format!("{}: {}", path.display(), error.message()))
+                .with_help("the file may hold `cache`, `mirrors` and `offline`")
+        }),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(ConfigFile::default()),
+        Err(error) => Err(Failure::could_not_start(format!("{}: {error}", path.display()))),
+    }
+}

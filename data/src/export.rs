@@ -1,0 +1,208 @@
+//! Any artifact as a file that other programs read.
+
+use crate::artifact::{Artifact, Payload};
+use crate::axis::{Axis, Coordinates};
+use crate::columns;
+use crate::error::DataError;
+use crate::formats::{csv, npy, parquet};
+use crate::kind::Kind;
+use crate::table::Table;
+use crate::tensor::{Tensor, VALUES};
+use arrow::datatypes::DataType;
+use std::fmt;
+use std::str::FromStr;
+
+/// A file format for exports.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ExportFormat {
+    /// NumPy: the main tensor, or a table's numeric columns `[row × column]`.
+    Npy,
+    /// Comma-separated text: a table as it is; a tensor as one row a value, with a column for each axis.
+    Csv,
+    /// Parquet: columns as they are stored.
+    Parquet,
+    /// Arrow IPC: the stored file itself.
+    Arrow,
+    /// JSON: description and columns.
+    Json,
+}
+
+impl ExportFormat {
+    /// Every format.
+    pub const ALL: [ExportFormat; 5] =
+        [ExportFormat::Npy, ExportFormat::Csv, ExportFormat::Parquet, ExportFormat::Arrow, ExportFormat::Json];
+
+    /// The word for it, which is also the file ending.
+    pub fn name(self) -> &'static str {
+        match self {
+            ExportFormat::Npy => "npy",
+            ExportFormat::Csv => "csv",
+            ExportFormat::Parquet => "parquet",
+            ExportFormat::Arrow => "arrow",
+            ExportFormat::Json => "json",
+        }
+    }
+}
+
+impl fmt::Display for ExportFormat {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for ExportFormat {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let all = ExportFormat::ALL.map(ExportFormat::name).join(", ");
+        ExportFormat::ALL.into_iter().find(|format| format.name() == text).ok_or_else(|| format!("`{text}` is not one of {all}"))
+    }
+}
+
+/// The bytes of a file with the artifact in it. Files and directories are given as they are, whatever the format.
+///
+/// # Errors
+/// When the format can't hold the artifact, such as text columns in `npy`.
+pub fn export(artifact: &Artifact, format: ExportFormat) -> Result<Vec<u8>, DataError> {
+    let Payload::Batch(batch) = artifact.payload() else { return artifact.encode() };
+    let failed = |error: &dyn fmt::Display| DataError::Invalid(format!("can't write {format}: {error}"));
+    match format {
+        ExportFormat::Arrow => artifact.encode(),
+        ExportFormat::Parquet => parquet::write_parquet(&batch.schema(), std::slice::from_ref(batch)).map_err(|error| failed(&error)),
+        ExportFormat::Csv => csv::write_csv(tidy(artifact)?.batch()).map_err(|error| failed(&error)),
+        ExportFormat::Npy => {
+            let (shape, values) = numbers(artifact)?;
+            npy::write_npy_f64(&shape, &values).map_err(|error| failed(&error))
+        }
+        ExportFormat::Json => {
+            let table = tidy(artifact)?;
+            let mut columns = serde_json::Map::new();
+            for (field, array) in table.batch().schema().fields().iter().zip(table.batch().columns()) {
+                columns.insert(field.name().clone(), json_column(&table, field.name(), array.data_type())?);
+            }
+            let value = serde_json::json!({ "kind": artifact.kind(), "about": artifact.meta(), "columns": columns });
+            serde_json::to_vec_pretty(&value).map_err(|error| failed(&error))
+        }
+    }
+}
+
+/// The artifact as a plain table: tensors have one row a value and a column for each axis, everything else is as it is.
+///
+/// # Errors
+/// When the artifact is bytes, or its axes do not fit its columns.
+pub fn tidy(artifact: &Artifact) -> Result<Table, DataError> {
+    let Payload::Batch(batch) = artifact.payload() else {
+        return Err(DataError::WrongKind { expected: Kind::Table, found: artifact.kind() });
+    };
+    if !is_tensor(artifact) {
+        return Ok(Table::from_batch(batch.clone()));
+    }
+    let axes = &artifact.meta().axes;
+    let values = columns::tensor_values(batch, VALUES)?;
+    let tensor = Tensor::from_parts(axes.clone(), None, values)?;
+    let total = tensor.values().len();
+    let mut pairs = Vec::new();
+    let (mut repeat, mut seen) = (total, Vec::new());
+    for axis in axes {
+        repeat /= axis.len().max(1);
+        let position = |row: usize| (row / repeat.max(1)) % axis.len().max(1);
+        // Two axes of one name (a matrix of conditions) become `condition` and `condition_2`.
+        seen.push(axis.name.as_str());
+        let count = seen.iter().filter(|name| **name == axis.name).count();
+        let name = if count > 1 { format!("{}_{count}", axis.name) } else { axis.name.clone() };
+        pairs.push(axis_column(&name, axis, total, position));
+    }
+    pairs.push(columns::from_numbers("value", tensor.values().to_vec()));
+    Table::from_columns(pairs)
+}
+
+fn axis_column(
+    name: &str,
+    axis: &Axis,
+    rows: usize,
+    position: impl Fn(usize) -> usize,
+) -> (arrow::datatypes::Field, arrow::array::ArrayRef) {
+    match &axis.coordinates {
+        Coordinates::Count(_) => columns::from_integers(name, (0..rows).map(|row| position(row) as i64).collect()),
+        Coordinates::Numbers(numbers) => columns::from_numbers(name, (0..rows).map(|row| numbers[position(row)]).collect()),
+        Coordinates::Labels(labels) => {
+            let texts: Vec<&str> = (0..rows).map(|row| labels[position(row)].as_str()).collect();
+            columns::from_texts(name, &texts)
+        }
+    }
+}
+
+fn is_tensor(artifact: &Artifact) -> bool {
+    artifact.column_names().iter().any(|name| name == VALUES) && !artifact.meta().axes.is_empty()
+}
+
+fn numbers(artifact: &Artifact) -> Result<(Vec<usize>, Vec<f64>), DataError> {
+    let Payload::Batch(batch) = artifact.payload() else {
+        return Err(DataError::WrongKind { expected: Kind::Tensor, found: artifact.kind() });
+    };
+    if is_tensor(artifact) {
+        let shape = artifact.meta().axes.iter().map(Axis::len).collect();
+        return Ok((shape, columns::tensor_values(batch, VALUES)?.to_vec()));
+    }
+    let schema = batch.schema();
+    let names: Vec<&String> = schema
+        .fields()
+        .iter()
+        .filter(|field| field.data_type().is_numeric() || field.data_type() == &DataType::Boolean)
+        .map(|field| field.name())
+        .collect();
+    if names.is_empty() {
+        return Err(DataError::Invalid("npy holds numbers, and no column is numeric; use csv, parquet, arrow or json".into()));
+    }
+    let columns = names.iter().map(|name| columns::numbers(batch, name)).collect::<Result<Vec<_>, _>>()?;
+    let rows = batch.num_rows();
+    let values = (0..rows).flat_map(|row| columns.iter().map(move |column| column[row])).collect();
+    Ok((vec![rows, names.len()], values))
+}
+
+fn json_column(table: &Table, name: &str, ty: &DataType) -> Result<serde_json::Value, DataError> {
+    Ok(match ty {
+        DataType::Boolean => serde_json::json!(table.numbers(name)?.into_iter().map(|value| value != 0.0).collect::<Vec<_>>()),
+        ty if ty.is_integer() => serde_json::json!(table.integers(name)?),
+        ty if ty.is_numeric() => {
+            // JSON has no NaN: a gap is null.
+            serde_json::json!(table.numbers(name)?.into_iter().map(|value| value.is_finite().then_some(value)).collect::<Vec<_>>())
+        }
+        _ => serde_json::json!(table.texts(name)?),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Typed;
+
+    fn matrix() -> Artifact {
+        let axes = vec![Axis::labels("unit", vec!["a".into(), "b".into()]), Axis::numbers("bin", Some("s"), vec![0.0, 0.5, 1.0])];
+        Tensor::new(axes, None, vec![1.0, 2.0, 3.0, 4.0, 5.0, 6.0]).unwrap().into_artifact().unwrap()
+    }
+
+    #[test]
+    fn a_tensor_becomes_one_row_a_value_in_csv() {
+        let text = String::from_utf8(export(&matrix(), ExportFormat::Csv).unwrap()).unwrap();
+        assert_eq!(text.lines().take(3).collect::<Vec<_>>(), ["unit,bin,value", "a,0.0,1.0", "a,0.5,2.0"]);
+        assert_eq!(text.lines().count(), 7);
+    }
+
+    #[test]
+    fn a_tensor_keeps_its_shape_in_npy() {
+        let bytes = export(&matrix(), ExportFormat::Npy).unwrap();
+        let array = npy::read_npy(&bytes, &crate::formats::Limits::default()).unwrap();
+        assert_eq!(array.shape, [2, 3]);
+        assert_eq!(array.to_f64().unwrap().as_ref(), [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]);
+    }
+
+    #[test]
+    fn every_format_takes_a_table_and_npy_says_when_nothing_is_numeric() {
+        let table = Table::from_columns(vec![columns::from_texts("name", &["x"])]).unwrap().into_artifact().unwrap();
+        for format in [ExportFormat::Csv, ExportFormat::Parquet, ExportFormat::Arrow, ExportFormat::Json] {
+            assert!(!export(&table, format).unwrap().is_empty());
+        }
+        assert!(export(&table, ExportFormat::Npy).unwrap_err().to_string().contains("no column is numeric"));
+    }
+}

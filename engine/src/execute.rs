@@ -1,0 +1,129 @@
+//! Doing one task: values in, values out. No cache, no clock, no scheduling.
+
+use crate::task::{LinkInput, NullBatch, Task, Work};
+use neuroflow_data::{Artifact, Scores, Table, Typed, columns};
+use neuroflow_stage::control::{draw_seed, join};
+use neuroflow_stage::{Context, Control, Inputs, Registry, SiteAt, StageError};
+use std::collections::BTreeMap;
+
+/// The outputs of a task from the values of its arguments, in their order.
+///
+/// # Errors
+/// What the stage answers. A panic in a stage is not caught here: the scheduler turns it into a bug report.
+pub fn execute(task: &Task, values: Vec<Artifact>, registry: &Registry, context: &Context) -> Result<BTreeMap<String, Artifact>, StageError> {
+    match &task.work {
+        Work::Call(call) => {
+            let stage = registry.get(&call.stage).ok_or_else(|| StageError::Bug(format!("stage `{}` is gone", call.stage)))?;
+            let mut inputs = Inputs::new();
+            for (argument, value) in task.arguments.iter().zip(values) {
+                inputs.push(&argument.slot, &argument.label, value);
+            }
+            let outputs = stage.run(&inputs, &call.params, &context.with_seed(call.seed))?.into_artifacts();
+            for (name, kind) in &task.outputs {
+                match outputs.get(name) {
+                    Some(artifact) if artifact.kind() == *kind => {}
+                    Some(artifact) => {
+                        return Err(StageError::Bug(format!("`{}` gave a {} as `{name}`, it declares a {kind}", call.stage, artifact.kind())));
+                    }
+                    None => return Err(StageError::Bug(format!("`{}` did not give its output `{name}`", call.stage))),
+                }
+            }
+            Ok(outputs)
+        }
+        Work::Nulls(batch) => {
+            let table = null_draws(batch, &values, registry, context)?;
+            Ok(BTreeMap::from([("nulls".to_owned(), table.into_artifact()?)]))
+        }
+        Work::Join { controls, batches } => {
+            let mut values = values.into_iter();
+            let observed = values.next().ok_or_else(|| StageError::Bug("a join without scores".into()))?;
+            let meta = observed.meta().clone();
+            let mut scores = Scores::from_artifact(&observed)?;
+            let tables: Vec<(usize, Artifact)> = batches.iter().copied().zip(values).collect();
+            for (position, control) in controls.iter().enumerate() {
+                let mut draws: BTreeMap<i64, Scores> = BTreeMap::new();
+                for (_, table) in tables.iter().filter(|(of, _)| *of == position) {
+                    read_draws(&Table::from_artifact(table)?, &mut draws)?;
+                }
+                let nulls: Vec<Scores> = draws.into_values().collect();
+                scores = join(scores, control, &nulls);
+            }
+            let artifact = scores.into_artifact()?;
+            let attributes = artifact.meta().attributes.clone();
+            Ok(BTreeMap::from([("scores".to_owned(), artifact.with_meta(neuroflow_data::Meta { attributes, ..meta }))]))
+        }
+    }
+}
+
+/// Runs the chain once a draw; the table has a row for each draw and metric.
+fn null_draws(batch: &NullBatch, values: &[Artifact], registry: &Registry, context: &Context) -> Result<Table, StageError> {
+    let (mut draws, mut metrics, mut results) = (Vec::new(), Vec::new(), Vec::new());
+    let total = batch.draws.end.saturating_sub(batch.draws.start);
+    for (done, draw) in batch.draws.clone().enumerate() {
+        context.cancel.check()?;
+        let scores = one_draw(batch, draw, values, registry, context)?;
+        for score in scores.scores {
+            draws.push(i64::try_from(draw).unwrap_or(i64::MAX));
+            metrics.push(score.metric);
+            results.push(score.value);
+        }
+        context.progress.report(done as u64 + 1, total);
+    }
+    Ok(Table::from_columns(vec![
+        columns::from_integers("draw", draws),
+        columns::from_texts("metric", &metrics),
+        columns::from_numbers("value", results),
+    ])?)
+}
+
+fn one_draw(batch: &NullBatch, draw: u64, values: &[Artifact], registry: &Registry, context: &Context) -> Result<Scores, StageError> {
+    let seed = draw_seed(batch.seed, &batch.control, draw);
+    let quiet = Context { progress: std::sync::Arc::new(()), ..context.clone() };
+    let mut results: Vec<BTreeMap<String, Artifact>> = Vec::with_capacity(batch.chain.len());
+    for (position, link) in batch.chain.iter().enumerate() {
+        let stage = registry.get(&link.call.stage).ok_or_else(|| StageError::Bug(format!("stage `{}` is gone", link.call.stage)))?;
+        let mut inputs = Inputs::new();
+        for (slot, label, input) in &link.inputs {
+            let value = match input {
+                LinkInput::Outside(argument) => values.get(*argument),
+                LinkInput::Link { link, output } => results.get(*link).and_then(|outputs| outputs.get(output)),
+            };
+            let value = value.ok_or_else(|| StageError::Bug("a null chain with a loose end".into()))?;
+            inputs.push(slot, label, value.clone());
+        }
+        let mut params = link.call.params.clone();
+        let mut link_seed = link.call.seed;
+        if position == 0 {
+            match (batch.site, batch.control.replacement()) {
+                (SiteAt::Input(slot), None) => {
+                    // Each member of a family is changed by a stream of its own.
+                    let mut member = 0;
+                    inputs.change(slot, |artifact| {
+                        member += 1;
+                        batch.control.change(artifact, seed.wrapping_add(member - 1))
+                    })?;
+                }
+                (SiteAt::Parameter(name), Some(value)) => {
+                    params.insert(name.to_owned(), value);
+                    if matches!(batch.control, Control::RandomWeights { .. }) {
+                        link_seed = seed;
+                    }
+                }
+                _ => return Err(StageError::Bug(format!("control `{}` does not fit its site", batch.control.name()))),
+            }
+        }
+        results.push(stage.run(&inputs, &params, &quiet.with_seed(link_seed))?.into_artifacts());
+    }
+    let last = results.last().and_then(|outputs| outputs.get(&batch.scores));
+    Ok(Scores::from_artifact(last.ok_or_else(|| StageError::Bug("a null chain without scores".into()))?)?)
+}
+
+fn read_draws(table: &Table, draws: &mut BTreeMap<i64, Scores>) -> Result<(), StageError> {
+    let numbers = table.integers("draw")?;
+    let metrics = table.texts("metric")?;
+    let values = table.numbers("value")?;
+    for ((draw, metric), value) in numbers.into_iter().zip(metrics).zip(values) {
+        draws.entry(draw).or_default().scores.push(neuroflow_data::Score::new(metric, value, 0));
+    }
+    Ok(())
+}

@@ -1,0 +1,80 @@
+//! Readers of inputs: a file's bytes become a typed artifact.
+//!
+//! `file` and `mat` leave the bytes as they are, for stages that read them; the others make tables and tensors. What a reader makes is
+//! cached under the file's content, like any other result.
+
+use neuroflow_data::formats::{Limits, arrow_ipc, csv, npy, npz, parquet};
+use neuroflow_data::{Artifact, Axis, FileTree, Kind, Table, Tensor, Typed};
+
+use arrow::buffer::Buffer;
+
+/// A reader that a pipeline may name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reader {
+    /// Its name in the language.
+    pub name: &'static str,
+    /// The kind of artifact that it makes.
+    pub kind: Kind,
+    /// What it reads, in a line.
+    pub doc: &'static str,
+}
+
+/// Every reader of files, in reading order. `dataset` is not among them: it names several files.
+pub const READERS: &[Reader] = &[
+    Reader { name: "file", kind: Kind::File, doc: "A file's bytes, for a stage that reads them." },
+    Reader { name: "mat", kind: Kind::File, doc: "A MATLAB 5 file, for a stage that reads it." },
+    Reader { name: "npy", kind: Kind::Tensor, doc: "A NumPy array of numbers; axes are named axis_0, axis_1, …." },
+    Reader { name: "npz", kind: Kind::Dir, doc: "The arrays of a NumPy archive, by name." },
+    Reader { name: "csv", kind: Kind::Table, doc: "A table in text, with a header; plain or gzip." },
+    Reader { name: "parquet", kind: Kind::Table, doc: "A Parquet table." },
+    Reader { name: "arrow", kind: Kind::Table, doc: "An Arrow IPC table." },
+];
+
+/// The version of what readers make; raised when it changes.
+pub const READERS_VERSION: u64 = 1;
+
+/// A reader by name.
+pub fn reader(name: &str) -> Option<&'static Reader> {
+    READERS.iter().find(|reader| reader.name == name)
+}
+
+/// The artifact in a file's bytes.
+///
+/// # Errors
+/// What is wrong with the file, with the place.
+pub fn read(reader: &Reader, bytes: &Buffer) -> Result<Artifact, String> {
+    let limits = Limits::default();
+    let said = |error: &dyn std::fmt::Display| error.to_string();
+    match reader.name {
+        "npy" => tensor(&npy::read_npy(bytes, &limits).map_err(|error| said(&error))?),
+        "npz" => {
+            let mut tree = FileTree::new();
+            for (name, array) in npz::read_npz(bytes, &limits).map_err(|error| said(&error))?.arrays {
+                let encoded = tensor(&array)?.encode().map_err(|error| said(&error))?;
+                tree.insert(name, Buffer::from_vec(encoded)).map_err(|error| said(&error))?;
+            }
+            Ok(Artifact::from_tree(tree))
+        }
+        "csv" => table(csv::read_csv(bytes, &csv::CsvOptions::default(), &limits).map_err(|error| said(&error))?),
+        "parquet" => {
+            let batches = parquet::read_parquet(bytes, &limits).map_err(|error| said(&error))?;
+            table(batches.into_one().map_err(|error| said(&error))?)
+        }
+        "arrow" => {
+            let batches = arrow_ipc::read_arrow_ipc(bytes, &limits).map_err(|error| said(&error))?;
+            table(batches.into_one().map_err(|error| said(&error))?)
+        }
+        _ => Ok(Artifact::from_bytes(bytes.clone())),
+    }
+}
+
+fn table(batch: arrow::array::RecordBatch) -> Result<Artifact, String> {
+    Table::from_batch(batch).into_artifact().map_err(|error| error.to_string())
+}
+
+fn tensor(array: &npy::NpyArray) -> Result<Artifact, String> {
+    let values = array.to_f64().map_err(|error| error.to_string())?;
+    let shape: &[usize] = if array.shape.is_empty() { &[1] } else { &array.shape };
+    let axes = shape.iter().enumerate().map(|(axis, length)| Axis::count(format!("axis_{axis}"), *length)).collect();
+    Tensor::new(axes, None, values.into_owned()).and_then(Typed::into_artifact).map_err(|error| error.to_string())
+}

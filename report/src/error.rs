@@ -1,0 +1,13 @@
+//! Why a report could not be made.
+
+/// Why a report could not be made.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReportError {
+    /// An artifact is not what its kind promises.
+    #[error(transparent)]
+    Data(#[from] neuroflow_data::DataError),
+    /// The page's template did not render: a mistake of ours.
+    #[error("the report's template did not render: {0}")]
+    Template(String),
+}

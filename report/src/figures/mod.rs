@@ -1,0 +1,125 @@
+//! Figures: one file a form. Which form an artifact takes is decided here, by its kind and axes.
+
+mod dag;
+mod heatmap;
+mod lines;
+mod tuning;
+
+pub(crate) use dag::dag;
+
+use crate::error::ReportError;
+use heatmap::Heatmap;
+use neuroflow_data::{Artifact, Communities, Coordinates, Graph, Kind, Rdm, Tensor, Typed};
+
+/// A drawn figure.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Figure {
+    /// What it shows, in a line.
+    pub caption: String,
+    /// The drawing.
+    pub svg: String,
+}
+
+/// The figures of an artifact; none for kinds that are shown as text or not at all.
+///
+/// `beside` are the other artifacts of the same member: a matrix between units is ordered by a partition of the same units when there is one.
+///
+/// # Errors
+/// When the artifact is not what its kind promises.
+pub fn figures(artifact: &Artifact, beside: &[&Artifact]) -> Result<Vec<Figure>, ReportError> {
+    match artifact.kind() {
+        Kind::Tensor => of_tensor(&Tensor::from_artifact(artifact)?, beside),
+        Kind::Rdm => of_rdm(&Rdm::from_artifact(artifact)?),
+        Kind::Graph => of_graph(&Graph::from_artifact(artifact)?, beside),
+        _ => Ok(Vec::new()),
+    }
+}
+
+fn of_tensor(tensor: &Tensor, beside: &[&Artifact]) -> Result<Vec<Figure>, ReportError> {
+    let names: Vec<&str> = tensor.axes().iter().map(|axis| axis.name.as_str()).collect();
+    Ok(match names.as_slice() {
+        ["true", "predicted"] => vec![heatmap::confusion(tensor)],
+        ["unit", "condition"] => tuning::curves(tensor),
+        ["component", "bin"] => vec![lines::time_courses(tensor)],
+        ["component", other] => vec![Figure {
+            caption: format!("loading of each component on each {other}"),
+            svg: Heatmap::of_tensor(tensor).with_wide_cells().draw(&format!("components by {other}")),
+        }],
+        [rows, columns] if rows == columns => vec![ordered_matrix(tensor, beside)?],
+        [rows, columns] => {
+            vec![Figure { caption: format!("{rows} by {columns}"), svg: Heatmap::of_tensor(tensor).draw(&format!("{rows} by {columns}")) }]
+        }
+        _ => Vec::new(),
+    })
+}
+
+fn of_rdm(rdm: &Rdm) -> Result<Vec<Figure>, ReportError> {
+    let n = rdm.conditions().len();
+    let shown = rdm.len().min(4);
+    (0..shown)
+        .map(|position| {
+            let axes = vec![rdm.conditions().clone(), rdm.conditions().clone()];
+            let matrix = Tensor::new(axes, None, rdm.values().row(position).to_vec())?;
+            let name = rdm.name(position);
+            let caption = format!("dissimilarity ({}) between {n} conditions: {name}", rdm.measure);
+            Ok(Figure { svg: Heatmap::of_tensor(&matrix).draw(&caption), caption })
+        })
+        .collect()
+}
+
+/// A graph with a partition beside it is a matrix in the order of communities; without one it is in the order of nodes.
+fn of_graph(graph: &Graph, beside: &[&Artifact]) -> Result<Vec<Figure>, ReportError> {
+    let n = graph.nodes().len();
+    if n == 0 || n > 400 {
+        return Ok(Vec::new());
+    }
+    let mut values = vec![0.0; n * n];
+    for edge in graph.edges() {
+        values[edge.source * n + edge.target] = edge.weight;
+        values[edge.target * n + edge.source] = edge.weight;
+    }
+    let matrix = Tensor::new(vec![graph.nodes().clone(), graph.nodes().clone()], None, values)?;
+    Ok(vec![ordered_matrix(&matrix, beside)?])
+}
+
+fn ordered_matrix(matrix: &Tensor, beside: &[&Artifact]) -> Result<Figure, ReportError> {
+    let nodes = &matrix.axes()[0];
+    let n = nodes.len();
+    let partition = beside
+        .iter()
+        .filter(|artifact| artifact.kind() == Kind::Communities)
+        .map(|artifact| Communities::from_artifact(artifact))
+        .collect::<Result<Vec<_>, _>>()?
+        .into_iter()
+        .find(|partition| partition.nodes().coordinates == nodes.coordinates);
+    let name = nodes.name.clone();
+    let Some(partition) = partition else {
+        let caption = format!("{name} by {name}, in the order of the recording");
+        return Ok(Figure { svg: Heatmap::of_tensor(matrix).around_zero_if_signed().without_diagonal().draw(&caption), caption });
+    };
+    let mut order: Vec<usize> = (0..n).collect();
+    order.sort_by_key(|&node| (partition.membership()[node], node));
+    let values: Vec<f64> = order.iter().flat_map(|&row| order.iter().map(move |&column| matrix.row(row)[column])).collect();
+    let axis = nodes.select(&order);
+    let ordered = Tensor::new(vec![axis.clone(), axis], None, values)?;
+    let communities: Vec<usize> = order.iter().map(|&node| partition.membership()[node]).collect();
+    let borders: Vec<usize> = (1..n).filter(|&row| communities[row] != communities[row - 1]).collect();
+    let caption = format!("{name} by {name}, ordered by its {} communities", partition.count());
+    let svg = Heatmap::of_tensor(&ordered).around_zero_if_signed().without_diagonal().with_borders(borders, communities).draw(&caption);
+    Ok(Figure { caption, svg })
+}
+
+/// A name for a position of an axis, with its unit when it is a number: `45°`, `0.5 s`.
+pub(crate) fn position_label(axis: &neuroflow_data::Axis, position: usize) -> String {
+    match (&axis.coordinates, axis.unit.as_deref()) {
+        (Coordinates::Numbers(numbers), unit) => {
+            let number = numbers.get(position).map_or_else(String::new, |value| crate::svg::number(*value));
+            match unit {
+                Some("deg") => format!("{number}°"),
+                Some(unit) => format!("{number} {unit}"),
+                None => number,
+            }
+        }
+        _ => axis.coordinates.label(position),
+    }
+}
