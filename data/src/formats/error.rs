@@ -101,6 +101,16 @@ impl FormatError {
     pub fn new(format: Format, place: Place, reason: impl Into<String>, help: impl Into<String>) -> FormatError {
         FormatError { format, place, reason: reason.into(), help: help.into() }
     }
+
+    /// The same error about a value of a `.mat` file, with the path that led to it: values do not know where they stand, who asks does.
+    ///
+    /// `session.get("TE")?.field("direction").map_err(|error| error.within("TE"))`
+    pub fn within(mut self, path: impl Into<String>) -> FormatError {
+        if self.place == Place::File {
+            self.place = Place::Variable { path: path.into(), byte: None };
+        }
+        self
+    }
 }
 
 /// The remedy for bytes that are not all there or not as they were written.

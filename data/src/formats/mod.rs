@@ -31,5 +31,6 @@ mod thrift;
 mod zip_directory;
 
 pub use batches::Batches;
+pub use border::panics_become_errors;
 pub use error::{Format, FormatError, Place};
 pub use limits::Limits;

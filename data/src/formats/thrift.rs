@@ -15,9 +15,11 @@ pub(super) enum Event {
     End,
 }
 
-/// Walks one struct at the start of `bytes` and returns its length. `meet` gets each event with the field numbers that lead to it; an error
-/// from it ends the walk. Errors carry the byte and the reason.
-pub(super) fn walk_struct(bytes: &[u8], meet: &mut dyn FnMut(&[i16], Event) -> Result<(), String>) -> Result<usize, (usize, String)> {
+/// What a walk calls for each event, with the field numbers that lead to it; an error ends the walk.
+pub(super) type Meet<'m> = &'m mut dyn FnMut(&[i16], Event) -> Result<(), String>;
+
+/// Walks one struct at the start of `bytes` and returns its length. Errors carry the byte and the reason.
+pub(super) fn walk_struct(bytes: &[u8], meet: Meet<'_>) -> Result<usize, (usize, String)> {
     let mut walk = Walk { bytes, position: 0, path: Vec::with_capacity(8), meet };
     match walk.structure(0) {
         Ok(()) => Ok(walk.position),
@@ -29,7 +31,7 @@ struct Walk<'a, 'm> {
     bytes: &'a [u8],
     position: usize,
     path: Vec<i16>,
-    meet: &'m mut dyn FnMut(&[i16], Event) -> Result<(), String>,
+    meet: Meet<'m>,
 }
 
 impl Walk<'_, '_> {

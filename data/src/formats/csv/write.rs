@@ -6,13 +6,16 @@ use arrow::util::display::{ArrayFormatter, FormatOptions};
 
 use super::super::{Format, FormatError, Place};
 
+/// Writes the field of one column in a given row.
+type Cell<'c> = Box<dyn Fn(usize) -> Result<String, FormatError> + 'c>;
+
 /// Writes `batch` with a header row, commas and line feeds.
 ///
 /// Floats are written with the fewest digits that read back to the same bits (`0.1`, `1.0`, `1e300`); nulls are empty fields. A NaN is
 /// written as `NaN`, which [`read_csv`](super::read_csv) takes for a missing value. Columns of lists or structs are refused.
 pub fn write_csv(batch: &RecordBatch) -> Result<Vec<u8>, FormatError> {
     let schema = batch.schema();
-    let mut cells: Vec<Box<dyn Fn(usize) -> Result<String, FormatError> + '_>> = Vec::with_capacity(batch.num_columns());
+    let mut cells: Vec<Cell<'_>> = Vec::with_capacity(batch.num_columns());
     for (field, column) in schema.fields().iter().zip(batch.columns()) {
         cells.push(match column.data_type() {
             DataType::Float64 => {

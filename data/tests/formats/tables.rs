@@ -1,0 +1,173 @@
+//! CSV, Parquet and Arrow files made by the test itself.
+
+use std::io::Write;
+use std::sync::Arc;
+
+use arrow::array::{Array, AsArray, Float64Array, RecordBatch, StringArray};
+use arrow::buffer::Buffer;
+use arrow::datatypes::{DataType, Float64Type, Int64Type, Schema};
+use neuroflow_data::formats::arrow_ipc::{read_arrow_ipc, write_arrow_ipc};
+use neuroflow_data::formats::csv::{CsvOptions, Delimiter, HeaderRow, read_csv, write_csv};
+use neuroflow_data::formats::parquet::{read_parquet, write_parquet};
+use neuroflow_data::formats::{FormatError, Limits, Place};
+use proptest::prelude::*;
+
+use super::small_files::{batch, flat_batch};
+
+fn read(text: &str) -> RecordBatch {
+    read_csv(text.as_bytes(), &CsvOptions::default(), &Limits::default()).unwrap()
+}
+
+fn error_of(text: &str) -> FormatError {
+    read_csv(text.as_bytes(), &CsvOptions::default(), &Limits::default()).unwrap_err()
+}
+
+fn types(batch: &RecordBatch) -> Vec<DataType> {
+    batch.schema().fields().iter().map(|field| field.data_type().clone()).collect()
+}
+
+fn names(batch: &RecordBatch) -> Vec<String> {
+    batch.schema().fields().iter().map(|field| field.name().clone()).collect()
+}
+
+#[test]
+fn types_come_from_all_rows_and_missing_values_are_nulls() {
+    let table = read("id,n,x,ok,word,none\n007,1, 2 ,true,a,\n008,,NaN,FALSE,NA,NA\n009,3,1e3,,\"b,\"\"c\"\"\",\n");
+    assert_eq!(types(&table), [DataType::Utf8, DataType::Int64, DataType::Float64, DataType::Boolean, DataType::Utf8, DataType::Float64]);
+    assert_eq!(table.column(1).as_primitive::<Int64Type>().iter().collect::<Vec<_>>(), [Some(1), None, Some(3)]);
+    assert_eq!(table.column(2).as_primitive::<Float64Type>().iter().collect::<Vec<_>>(), [Some(2.0), None, Some(1000.0)]);
+    assert_eq!(table.column(4).as_string::<i32>().iter().collect::<Vec<_>>(), [Some("a"), None, Some("b,\"c\"")]);
+    assert_eq!(table.column(5).null_count(), 3);
+    assert_eq!(types(&read("x\n99999999999999999999\n1\n")), [DataType::Utf8]);
+}
+
+#[test]
+fn delimiters_and_headers_are_found() {
+    assert_eq!(names(&read("pre\tpost\tn\na\tb c\t1\n")), ["pre", "post", "n"]);
+    assert_eq!(types(&read("a;b\n1,5;2,5\n")), [DataType::Utf8, DataType::Utf8]);
+    assert_eq!(read("0 4 16\n1 2 3\n").num_rows(), 2);
+    assert_eq!(names(&read("27.6,15\n214,16\n")), ["column_1", "column_2"]);
+    assert_eq!(read("K\nK\nP\n").num_rows(), 3);
+    assert_eq!(names(&read("participant,sex\nsub-1,male\nsub-2,female\n")), ["participant", "sex"]);
+    assert_eq!(names(&read(",a,b\n0,1,2\n")), ["column_1", "a", "b"]);
+    let options = CsvOptions { delimiter: Delimiter::Byte(b'|'), header: HeaderRow::Present };
+    let table = read_csv(b"\xef\xbb\xbf1|2\n3|4\n", &options, &Limits::default()).unwrap();
+    assert_eq!(names(&table), ["1", "2"]);
+}
+
+#[test]
+fn mistakes_are_told_with_their_line() {
+    let ragged = error_of("a,b\n1,2\n3\n4,5\n");
+    assert_eq!(ragged.place, Place::Line { line: 3, field: None });
+    assert!(ragged.reason.contains("1 fields, the rows above have 2"), "{ragged}");
+    assert_eq!(error_of("a,b\n1,\"2\n3,4\n").place, Place::Line { line: 2, field: None });
+    assert!(error_of("").reason.contains("empty"));
+    let options = CsvOptions { header: HeaderRow::Present, ..CsvOptions::default() };
+    let error = read_csv(b"a,a\n1,2\n", &options, &Limits::default()).unwrap_err();
+    assert!(error.reason.contains("two columns are called `a`"), "{error}");
+    let error = read_csv(b"a,b\nx,1\n\xff\xfey,2\n", &CsvOptions::default(), &Limits::default()).unwrap_err();
+    assert_eq!(error.place, Place::Line { line: 3, field: Some(1) });
+    assert!(read_csv(b"\xff\xfea\0", &CsvOptions::default(), &Limits::default()).unwrap_err().reason.contains("UTF-16"));
+}
+
+#[test]
+fn gzip_is_taken_and_its_bombs_are_not() {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    encoder.write_all(b"x\n").unwrap();
+    for _ in 0..200_000 {
+        encoder.write_all(b"1\n").unwrap();
+    }
+    let file = encoder.finish().unwrap();
+    assert_eq!(read_csv(&file, &CsvOptions::default(), &Limits::default()).unwrap().num_rows(), 200_000);
+    let limits = Limits { max_total_bytes: 1000, ..Limits::default() };
+    assert!(read_csv(&file, &CsvOptions::default(), &limits).unwrap_err().help.contains("limits"));
+    let cut = read_csv(&file[..file.len() - 4], &CsvOptions::default(), &Limits::default()).unwrap_err();
+    assert!(cut.reason.contains("inflated"), "{cut}");
+}
+
+#[test]
+fn tables_read_back_as_they_were_written() {
+    let batch = batch();
+    for copies in 0..3 {
+        let batches = vec![batch.clone(); copies];
+        let parquet = Buffer::from_vec(write_parquet(&batch.schema(), &batches).unwrap());
+        let back = read_parquet(&parquet, &Limits::default()).unwrap();
+        assert_eq!(back.n_rows(), 3 * copies);
+        assert_eq!(back.schema, batch.schema());
+        if copies == 1 {
+            assert_eq!(back.into_one().unwrap(), batch);
+        }
+        let arrow = Buffer::from_vec(write_arrow_ipc(&batch.schema(), &batches).unwrap());
+        let back = read_arrow_ipc(&arrow, &Limits::default()).unwrap();
+        assert_eq!((back.schema, back.batches), (batch.schema(), batches));
+    }
+    let flat = flat_batch();
+    let back = read_csv(&write_csv(&flat).unwrap(), &CsvOptions::default(), &Limits::default()).unwrap();
+    assert_eq!(back.columns(), flat.columns());
+    assert!(write_csv(&batch).unwrap_err().reason.contains("no place in CSV"));
+}
+
+#[test]
+fn arrow_columns_point_into_the_file() {
+    let values: RecordBatch = RecordBatch::try_from_iter([("x", Arc::new(Float64Array::from(vec![1.5; 1000])) as _)]).unwrap();
+    let file = Buffer::from_vec(write_arrow_ipc(&values.schema(), std::slice::from_ref(&values)).unwrap());
+    let back = read_arrow_ipc(&file, &Limits::default()).unwrap().into_one().unwrap();
+    let column = back.column(0).as_primitive::<Float64Type>().values().inner().as_ptr() as usize;
+    let start = file.as_ptr() as usize;
+    assert!((start..start + file.len()).contains(&column));
+}
+
+#[test]
+fn other_files_are_told_apart() {
+    let arrow = |bytes: &[u8]| read_arrow_ipc(&Buffer::from(bytes), &Limits::default()).unwrap_err();
+    assert!(arrow(&[0xff; 40]).reason.contains("stream"));
+    assert!(arrow(b"PAR1").reason.contains("Arrow's mark"));
+    assert!(read_parquet(&Buffer::from(b"ARROW1"), &Limits::default()).unwrap_err().reason.contains("Parquet's mark"));
+    assert!(read_parquet(&Buffer::from(b"PARE"), &Limits::default()).unwrap_err().reason.contains("encrypted"));
+}
+
+#[test]
+fn a_parquet_column_that_unfolds_without_end_is_refused() {
+    let constant: RecordBatch = RecordBatch::try_from_iter([("x", Arc::new(Float64Array::from(vec![1.5; 1 << 20])) as _)]).unwrap();
+    let file = Buffer::from_vec(write_parquet(&constant.schema(), std::slice::from_ref(&constant)).unwrap());
+    assert!(file.len() < 4096, "{}", file.len());
+    assert_eq!(read_parquet(&file, &Limits::default()).unwrap().n_rows(), 1 << 20);
+    let limits = Limits { free_bytes: 1 << 20, ..Limits::default() };
+    let error = read_parquet(&file, &limits).unwrap_err();
+    assert!(error.help.contains("limits"), "{error}");
+    let long: String = "long ".repeat(20_000);
+    let repeated = StringArray::from_iter_values(std::iter::repeat_n(long.as_str(), 2000));
+    let repeated: RecordBatch = RecordBatch::try_from_iter([("word", Arc::new(repeated) as _)]).unwrap();
+    let file = Buffer::from_vec(write_parquet(&repeated.schema(), std::slice::from_ref(&repeated)).unwrap());
+    let error = read_parquet(&file, &limits).unwrap_err();
+    assert!(error.help.contains("limits"), "{error}");
+}
+
+#[test]
+fn empty_tables_keep_their_columns() {
+    let schema = Arc::new(Schema::new(vec![arrow::datatypes::Field::new("x", DataType::Float64, true)]));
+    let file = Buffer::from_vec(write_parquet(&schema, &[]).unwrap());
+    assert_eq!(read_parquet(&file, &Limits::default()).unwrap().into_one().unwrap(), RecordBatch::new_empty(Arc::clone(&schema)));
+    let file = Buffer::from_vec(write_arrow_ipc(&schema, &[]).unwrap());
+    assert_eq!(read_arrow_ipc(&file, &Limits::default()).unwrap().into_one().unwrap(), RecordBatch::new_empty(schema));
+}
+
+proptest! {
+    #[test]
+    fn floats_survive_csv_to_the_last_bit(values in proptest::collection::vec(any::<f64>().prop_filter("NaN is a missing value", |v| !v.is_nan()), 1..30)) {
+        let column = Arc::new(Float64Array::from(values.clone())) as _;
+        let batch: RecordBatch = RecordBatch::try_from_iter([("x", column)]).unwrap();
+        let back = read_csv(&write_csv(&batch).unwrap(), &CsvOptions::default(), &Limits::default()).unwrap();
+        let back = back.column(0).as_primitive::<Float64Type>();
+        prop_assert_eq!(back.values().iter().map(|v| v.to_bits()).collect::<Vec<_>>(), values.iter().map(|v| v.to_bits()).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn text_survives_csv(words in proptest::collection::vec("[a-z\",\n;é ]{1,8}x", 1..20)) {
+        let column = Arc::new(StringArray::from(words.clone())) as _;
+        let batch: RecordBatch = RecordBatch::try_from_iter([("a column", column)]).unwrap();
+        let options = CsvOptions { delimiter: Delimiter::Byte(b','), header: HeaderRow::Present };
+        let back = read_csv(&write_csv(&batch).unwrap(), &options, &Limits::default()).unwrap();
+        prop_assert_eq!(back.column(0).as_string::<i32>().iter().flatten().collect::<Vec<_>>(), words);
+    }
+}
