@@ -1,10 +1,8 @@
 //! Reads the golden reference cases for tests: `.npy` arrays and scalars in `expected.json`.
 
-use std::fs::File;
-use std::io::BufReader;
 use std::path::PathBuf;
 
-use npyz::NpyFile;
+use neuroflow_data::formats::{Limits, npy};
 
 use crate::Matrix;
 
@@ -32,15 +30,9 @@ impl Case {
 
     /// Shape and values of an array, integers converted.
     pub fn array(&self, name: &str) -> (Vec<usize>, Vec<f64>) {
-        let path = self.folder.join(format!("{name}.npy"));
-        let file = NpyFile::new(BufReader::new(File::open(&path).unwrap())).unwrap();
-        let shape: Vec<usize> = file.shape().iter().map(|&size| size as usize).collect();
-        let integers = file.dtype().descr().contains("i8");
-        let values = if integers {
-            file.into_vec::<i64>().unwrap().into_iter().map(|value| value as f64).collect()
-        } else {
-            file.into_vec::<f64>().unwrap()
-        };
+        let bytes = std::fs::read(self.folder.join(format!("{name}.npy"))).unwrap();
+        let array = npy::read_npy(&bytes, &Limits::default()).unwrap();
+        let (shape, values) = (array.shape.clone(), array.to_f64().unwrap().into_owned());
         (shape, values)
     }
 
