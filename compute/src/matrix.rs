@@ -252,6 +252,11 @@ impl<'a> MatrixRef<'a> {
         if dense { self.values.get(..self.rows * self.cols) } else { None }
     }
 
+    /// Whether the elements of a column, not those of a row, lie side by side in memory.
+    pub(crate) fn runs_down_columns(self) -> bool {
+        self.transposed && self.rows > 1 && self.cols > 1
+    }
+
     /// The same memory as faer's view. The matrix must not be empty.
     pub(crate) fn faer(self) -> MatRef<'a, f64> {
         let (outer, inner) = if self.transposed { (self.cols, self.rows) } else { (self.rows, self.cols) };

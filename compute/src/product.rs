@@ -77,15 +77,26 @@ pub fn gram_of_rows<'a>(a: impl Into<MatrixRef<'a>>) -> Matrix {
         let (first, end) = (number * rows, number * rows + values.len() / size);
         let target = MatMut::from_column_major_slice_mut(values, size, end - first).transpose_mut();
         let target = target.submatrix_mut(0, 0, end - first, end);
-        matmul::matmul(target, Accum::Replace, a.row_range(first..end).faer(), a.row_range(0..end).t().faer(), 1.0, Par::Seq);
+        multiply_into(a.row_range(first..end), a.row_range(0..end).t(), target);
     };
     for_each_chunk(gram.values_mut(), rows * size, block);
-    for row in 0..size {
-        for col in 0..row {
-            gram[(col, row)] = gram[(row, col)];
+    mirror_lower(&mut gram);
+    gram
+}
+
+/// Copies the lower triangle of a square matrix to the upper one, by tiles.
+pub(crate) fn mirror_lower(matrix: &mut Matrix) {
+    const TILE: usize = 32;
+    let size = matrix.rows();
+    for first_row in (0..size).step_by(TILE) {
+        for first_col in (0..=first_row).step_by(TILE) {
+            for row in first_row..(first_row + TILE).min(size) {
+                for col in first_col..(first_col + TILE).min(row) {
+                    matrix[(col, row)] = matrix[(row, col)];
+                }
+            }
         }
     }
-    gram
 }
 
 /// `A · x`. Refuses a vector whose length is not the number of columns.
@@ -106,8 +117,22 @@ pub(crate) fn inner(x: &[f64], y: &[f64]) -> f64 {
 }
 
 /// One sequential product into row-major `values` of `a.rows() × b.cols()`. Nothing is empty.
-pub(crate) fn multiply(a: MatrixRef<'_>, b: MatrixRef<'_>, values: &mut [f64]) {
+fn multiply(a: MatrixRef<'_>, b: MatrixRef<'_>, values: &mut [f64]) {
     let target = MatMut::from_column_major_slice_mut(values, b.cols(), a.rows()).transpose_mut();
+    multiply_into(a, b, target);
+}
+
+/// As [`multiply`], added to what `values` hold.
+pub(crate) fn multiply_add_to(a: MatrixRef<'_>, b: MatrixRef<'_>, values: &mut [f64]) {
+    let target = MatMut::from_column_major_slice_mut(values, b.cols(), a.rows()).transpose_mut();
+    matmul::matmul(target, Accum::Add, a.faer(), b.faer(), 1.0, Par::Seq);
+}
+
+/// One sequential product into faer's view. Nothing is empty.
+fn multiply_into(a: MatrixRef<'_>, b: MatrixRef<'_>, target: MatMut<'_, f64>) {
+    // The kernel is about half as fast when its left side runs down columns; from some width of the result on a copy by tiles costs less.
+    let copy = if a.runs_down_columns() && b.cols() >= 32 { Some(a.to_matrix()) } else { None };
+    let a = copy.as_ref().map_or(a, Matrix::view);
     matmul::matmul(target, Accum::Replace, a.faer(), b.faer(), 1.0, Par::Seq);
 }
 

@@ -9,12 +9,15 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
-use crate::product::{for_each_chunk, gemm, gram, multiply};
+use crate::product::{for_each_chunk, gemm, gram, multiply_add_to};
 use crate::statistics::sum;
 use crate::{ComputeError, Matrix, MatrixRef};
 
 /// Elements of a slab of the Khatri–Rao product.
 const SLAB: usize = 1 << 15;
+
+/// Elements of the tensor that are multiplied at a time when its columns are contracted.
+const CACHED: usize = 1 << 14;
 
 /// Elements of partial sums that may be held at a time.
 const PARTIAL: usize = 1 << 22;
@@ -108,7 +111,12 @@ fn last_mode(tensor: TensorRef<'_>, factors: &[Matrix], rank: usize) -> Result<M
         let weights = slab_of_khatri_rao(&factors[0], &middle, leading.clone());
         let part = by_last.row_range(leading.start * rows_of_one..leading.end * rows_of_one);
         let mut product = Matrix::zeros(size, rank);
-        multiply(part.t(), weights.view(), product.values_mut());
+        // By groups of rows that stay in the cache while the kernel runs down their columns.
+        let group = (CACHED / size).max(16);
+        for start in (0..part.rows()).step_by(group) {
+            let rows = start..(start + group).min(part.rows());
+            multiply_add_to(part.row_range(rows.clone()).t(), weights.view().row_range(rows), product.values_mut());
+        }
         product
     };
     let slabs = first.div_ceil(thickness);
@@ -216,9 +224,17 @@ fn khatri_rao(matrices: &[&Matrix], rank: usize) -> Matrix {
 
 /// The rows of the Khatri–Rao product of two matrices that belong to a range of rows of the first.
 fn slab_of_khatri_rao(first: &Matrix, second: &Matrix, rows: Range<usize>) -> Matrix {
-    let inner = second.rows();
-    let start = rows.start;
-    Matrix::from_fn(rows.len() * inner, first.cols(), |row, col| first[(start + row / inner, col)] * second[(row % inner, col)])
+    let rank = first.cols();
+    let mut slab = Matrix::zeros(rows.len() * second.rows(), rank);
+    if rank == 0 || second.rows() == 0 {
+        return slab;
+    }
+    for (row, block) in rows.zip(slab.values_mut().chunks_exact_mut(second.rows() * rank)) {
+        for (target, other) in block.chunks_exact_mut(rank).zip(second.row_iter()) {
+            target.iter_mut().zip(first.row(row)).zip(other).for_each(|((target, left), right)| *target = left * right);
+        }
+    }
+    slab
 }
 
 /// The element-wise product of the Gram matrices `FᵀF` of all factors `[rank × rank]`, but for the factor `skip`: the left side of the normal equations of that mode.

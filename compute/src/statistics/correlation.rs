@@ -2,7 +2,7 @@
 
 use super::{average_ranks, mean, sum};
 use crate::error::same_length;
-use crate::product::{for_each_chunk, gram, gram_of_rows, inner};
+use crate::product::{for_each_chunk, gram, gram_of_rows, inner, mirror_lower};
 use crate::{ComputeError, Matrix};
 
 /// Pearson's correlation; NaN when a side is constant or has fewer than two values. Refuses lists of different length.
@@ -69,11 +69,7 @@ pub fn squared_distances(matrix: &Matrix) -> Matrix {
             }
         }
     });
-    for row in 0..size {
-        for other in 0..row {
-            distances[(other, row)] = distances[(row, other)];
-        }
-    }
+    mirror_lower(&mut distances);
     distances
 }
 
