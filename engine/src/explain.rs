@@ -97,7 +97,13 @@ fn compare(path: &str, before: &Value, now: &Value, differences: &mut Vec<String
         names.dedup();
         for name in names {
             // `params.folds` is `folds` for a person; `inputs.responses` stays, to tell content from value.
-            let inner = if path.is_empty() && name == "params" { String::new() } else if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
+            let inner = if path.is_empty() && name == "params" {
+                String::new()
+            } else if path.is_empty() {
+                name.clone()
+            } else {
+                format!("{path}.{name}")
+            };
             compare(&inner, a.get(name).unwrap_or(&Value::Null), b.get(name).unwrap_or(&Value::Null), differences);
         }
         return;

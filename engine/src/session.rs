@@ -167,7 +167,9 @@ impl Session {
         if !path.is_file() {
             return Ok(Err(format!("{}: there is no such file", path.display())));
         }
-        let Some(reader) = readers::reader(&alternative.reader) else { return Err(SessionError::Bug(format!("no reader `{}`", alternative.reader))) };
+        let Some(reader) = readers::reader(&alternative.reader) else {
+            return Err(SessionError::Bug(format!("no reader `{}`", alternative.reader)));
+        };
         let (raw, size) = self.cache.put_file(&path)?;
         let read = |text: String| format!("{}: {text}", path.display());
         let (digest, members) = if matches!(reader.kind, Kind::File) {
@@ -204,7 +206,8 @@ impl Session {
     async fn dataset(&self, input: &InputDecl, name: &str, on_progress: OnProgress<'_>) -> Result<Result<Found, String>, SessionError> {
         let Some(set) = self.data.get(name) else {
             let names: Vec<&str> = self.data.iter().map(|(name, _)| name).collect();
-            let near = neuroflow_stage::nearest(name, names.iter().copied()).map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
+            let near =
+                neuroflow_stage::nearest(name, names.iter().copied()).map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
             return Ok(Err(format!("there is no data set `{name}`; `neuroflow data list` names them{near}")));
         };
         match fetch::fetch(&self.cache, name, set, &self.sources, on_progress).await {
@@ -220,7 +223,8 @@ impl Session {
 
     /// Runs a stage without inputs, through the cache.
     fn simulate(&self, input: &InputDecl, alternative: &Alternative) -> Result<Found, SessionError> {
-        let stage = self.registry.get(&alternative.reader).ok_or_else(|| SessionError::Bug(format!("stage `{}` is gone", alternative.reader)))?;
+        let stage =
+            self.registry.get(&alternative.reader).ok_or_else(|| SessionError::Bug(format!("stage `{}` is gone", alternative.reader)))?;
         let signature = stage.signature();
         let wrong = |message: String| SessionError::Pipeline(vec![Diagnostic::error("wrong-value", alternative.span.clone(), message)]);
         let params = neuroflow_stage::params::fill(&signature.params, &alternative.named).map_err(wrong)?;
@@ -355,7 +359,8 @@ impl Session {
     /// When there is no such run, or its record is damaged.
     pub fn read(&self, run: &str) -> Result<RunRecord, SessionError> {
         let id = self.cache.find_run(run)?;
-        serde_json::from_value(self.cache.run(&id)?).map_err(|error| SessionError::Bug(format!("the record of run `{id}` is damaged: {error}")))
+        serde_json::from_value(self.cache.run(&id)?)
+            .map_err(|error| SessionError::Bug(format!("the record of run `{id}` is damaged: {error}")))
     }
 
     /// The value of a step's output in a run.
@@ -393,7 +398,10 @@ fn record_of(stage: &str, outputs: &[(&str, Digest, u64)]) -> ActionRecord {
     ActionRecord {
         stage: stage.to_owned(),
         version: 1,
-        outputs: outputs.iter().map(|(slot, digest, size)| ActionOutput { slot: (*slot).to_owned(), digest: *digest, size: *size }).collect(),
+        outputs: outputs
+            .iter()
+            .map(|(slot, digest, size)| ActionOutput { slot: (*slot).to_owned(), digest: *digest, size: *size })
+            .collect(),
         run: String::new(),
         started_unix_ms: 0,
         wall_ms: 0.0,
