@@ -1,1 +1,31 @@
-//! Stages of the topic ingest.
+//! Stages of the topic ingest: from session files to trial-aligned responses that analyses can start from.
+//!
+//! | stage | from | to |
+//! |---|---|---|
+//! | [`ingest.trials`](trials) | a session file (MATLAB 5 or Arrow) | responses `[trial × unit × bin]` |
+//! | [`ingest.window`](window) | responses | the bins within a window of time |
+//! | [`ingest.zscore`](zscore) | responses | each unit with mean 0 and standard deviation 1 |
+//! | [`ingest.tuning`](tuning) | responses | tuning curves, standard errors, selectivity of each unit |
+//! | [`ingest.simulate`](simulate) | nothing | three simulated session files with known truth |
+//!
+//! All of them refuse what they can't read or compute with the place and a remedy; none fills a gap or repairs a file silently.
+
+mod f_test;
+mod gaps;
+mod matlab_session;
+mod population;
+mod selectivity;
+mod session_columns;
+pub mod simulate;
+mod simulated_session;
+mod subset;
+#[cfg(test)]
+mod testing;
+pub mod trials;
+pub mod tuning;
+pub mod window;
+pub mod zscore;
+
+/// All stages of this topic, in reading order.
+pub const STAGES: &[&dyn neuroflow_stage::AnyStage] =
+    &[&trials::Trials, &window::Window, &zscore::ZScore, &tuning::Tuning, &simulate::Simulate];

@@ -1,0 +1,69 @@
+//! What the tests of this crate share.
+
+use crate::session_columns::{bin_axis, covariates, trial_table};
+use neuroflow_data::{Axis, Responses, Tensor, Typed};
+use neuroflow_stage::{AnyStage, Context, Inputs, Outputs, StageError, Value};
+use std::path::PathBuf;
+
+/// A session of units `neuron1`, … with values `[trial × unit × bin]`, bins from −0.25 s every 0.25 s, and no signals of the animal.
+pub(crate) fn session(directions: &[f64], n_units: usize, values: Vec<f64>, n_bins: usize) -> Responses {
+    with_signals(directions, n_units, values, n_bins, Vec::new())
+}
+
+fn with_signals(directions: &[f64], n_units: usize, values: Vec<f64>, n_bins: usize, signals: Vec<(String, Vec<f64>)>) -> Responses {
+    let times: Vec<f64> = (0..n_bins).map(|bin| -0.25 + 0.25 * bin as f64).collect();
+    let labels = (1..=n_units).map(|unit| format!("neuron{unit}")).collect();
+    let axes = vec![Axis::count("trial", directions.len()), Axis::labels("unit", labels), bin_axis(times.clone())];
+    let animal = covariates(signals, directions.len(), &times).unwrap();
+    Responses::new("counted", Tensor::new(axes, None, values).unwrap(), trial_table(directions, None).unwrap(), animal).unwrap()
+}
+
+/// A session whose values all differ, with speed and pupil and a source.
+pub(crate) fn counted(n_trials: usize, n_units: usize, n_bins: usize) -> Responses {
+    let directions: Vec<f64> = (0..n_trials).map(|trial| 45.0 * trial as f64).collect();
+    let values = (0..n_trials * n_units * n_bins).map(|position| position as f64).collect();
+    let signal = |sign: f64| (0..n_trials * n_bins).map(|position| sign * position as f64).collect();
+    let signals = vec![("speed".to_owned(), signal(1.0)), ("pupil".to_owned(), signal(-1.0))];
+    let mut responses = with_signals(&directions, n_units, values, n_bins, signals);
+    responses.sources.insert("counted: for tests".into());
+    responses
+}
+
+/// Runs a stage on a session with parameters as they stand in a pipeline.
+pub(crate) fn run(stage: &dyn AnyStage, responses: &Responses, params: &[(&str, Value)], seed: u64) -> Result<Outputs, StageError> {
+    let mut inputs = Inputs::new();
+    inputs.push("responses", "", responses.clone().into_artifact().unwrap());
+    run_on(stage, &inputs, params, &Context::quiet(seed))
+}
+
+/// Runs a stage on any inputs.
+pub(crate) fn run_on(stage: &dyn AnyStage, inputs: &Inputs, params: &[(&str, Value)], context: &Context) -> Result<Outputs, StageError> {
+    let params = params.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
+    stage.run(inputs, &params, context)
+}
+
+/// The message of a run that must fail, with its advice.
+pub(crate) fn refusal(stage: &dyn AnyStage, responses: &Responses, params: &[(&str, Value)]) -> String {
+    said(run(stage, responses, params, 0))
+}
+
+/// The message of an error, with its advice.
+pub(crate) fn said(result: Result<Outputs, StageError>) -> String {
+    let error = result.expect_err("the stage must refuse");
+    match error.help() {
+        Some(help) => format!("{error}; {help}"),
+        None => error.to_string(),
+    }
+}
+
+/// The folder with recorded sessions; says so and gives none when it is not there.
+pub(crate) fn recorded_sessions() -> Option<PathBuf> {
+    let folder = std::env::var_os("NEUROFLOW_SHARED")
+        .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared"), PathBuf::from)
+        .join("data/v1-gratings-calcium");
+    if folder.is_dir() {
+        return Some(folder);
+    }
+    println!("skipped: no shared folder at {}", folder.display());
+    None
+}
