@@ -73,6 +73,9 @@ fn walk(expr: &Expr, pipeline: &Pipeline, names: &[String], diagnostics: &mut Ve
         }
         _ => match score_ref(expr, pipeline, names) {
             Ok(reference) => steps.push(reference.step),
+            // A step that is defined but wrong was told of already.
+            Err(diagnostic)
+                if diagnostic.code == "unknown-name" && names.iter().any(|name| diagnostic.message.ends_with(&format!("`{name}`"))) => {}
             Err(diagnostic) => diagnostics.push(*diagnostic),
         },
     }

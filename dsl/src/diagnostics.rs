@@ -126,7 +126,6 @@ pub fn render(file_name: &str, text: &str, diagnostics: &[Diagnostic], colour: b
         };
         // Rendering fails only when a place is not in the file; the message alone is better than nothing.
         out.push_str(&rendered.unwrap_or_else(|_| format!("error[{}]: {}\n", diagnostic.code, diagnostic.message)));
-        out.push('\n');
     }
     out
 }
