@@ -1,4 +1,15 @@
-//! Stages of the topic connectome.
+//! Who works with whom: affinities between units, motifs of activity, and communities.
 
-/// The stages of this topic.
-pub const STAGES: &[&dyn neuroflow_stage::AnyStage] = &[];
+pub mod affinity;
+pub mod compare;
+mod description_length;
+mod factorise;
+mod failure;
+#[cfg(test)]
+mod golden;
+pub mod ntf;
+mod partition_search;
+pub mod sbm;
+
+/// The stages of this topic, in reading order.
+pub const STAGES: &[&dyn neuroflow_stage::AnyStage] = &[&affinity::AffinityStage, &ntf::Ntf, &sbm::Sbm, &compare::Compare];
