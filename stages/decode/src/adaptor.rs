@@ -74,11 +74,10 @@ impl Calibration {
                 best.1
             }
         };
-        let shrunk =
-            Matrix::from_fn(projected.rows(), projected.cols(), |axis, dimension| {
-                let length = self.singular[axis];
-                projected[(axis, dimension)] * length / (length * length + penalty)
-            });
+        let shrunk = Matrix::from_fn(projected.rows(), projected.cols(), |axis, dimension| {
+            let length = self.singular[axis];
+            projected[(axis, dimension)] * length / (length * length + penalty)
+        });
         Ok(Adaptor { centre: self.centre.clone(), weights: gemm(&self.right, &shrunk).map_err(numerical)?, offset })
     }
 
@@ -92,7 +91,8 @@ impl Calibration {
             let leverage = 1.0 / self.trials.len() as f64 + left.iter().zip(&kept).map(|(value, kept)| value * value * kept).sum::<f64>();
             // A trial that its own fit depends on alone says nothing about the penalty, and must not divide by zero.
             let free = (1.0 - leverage).max(1e-9);
-            error += targets.row(trial).iter().zip(fitted.row(trial)).map(|(target, fitted)| ((target - fitted) / free).powi(2)).sum::<f64>();
+            error +=
+                targets.row(trial).iter().zip(fitted.row(trial)).map(|(target, fitted)| ((target - fitted) / free).powi(2)).sum::<f64>();
         }
         Ok(error)
     }

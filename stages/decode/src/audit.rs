@@ -10,14 +10,15 @@ use crate::folds::Folds;
 use crate::model::Model;
 use crate::place::{Place, require_usable};
 use crate::scaling::Scale;
+use crate::spectral::numerical;
 use crate::target::Target;
 use crate::time_neighbours;
-use crate::spectral::numerical;
 use crate::trial_features::{Features, bins_in, mean_at, of_units};
 use neuroflow_compute::Matrix;
 use neuroflow_data::{Kind, Responses, Scores, Table, columns};
 use neuroflow_stage::{
-    Context, ControlSite, Exactness, InputSpec, Inputs, OutputSpec, Outputs, Signature, SiteAt, Stage, StageError, TimeWindow, Value, params,
+    Context, ControlSite, Exactness, InputSpec, Inputs, OutputSpec, Outputs, Signature, SiteAt, Stage, StageError, TimeWindow, Value,
+    params,
 };
 
 /// The stage `decode.audit`.
@@ -76,7 +77,12 @@ impl Stage for Audit {
             version: 1,
             summary: "Decodes the target from where it should not be: before the stimulus, from time alone, from behaviour alone.",
             doc: DOC,
-            inputs: vec![InputSpec::one("responses", &[Kind::Responses], "trial × unit × bin", "The activity of one session, with covariates if there are any.")],
+            inputs: vec![InputSpec::one(
+                "responses",
+                &[Kind::Responses],
+                "trial × unit × bin",
+                "The activity of one session, with covariates if there are any.",
+            )],
             outputs: vec![
                 OutputSpec { name: "scores", doc: "The accuracy from each source.", kind: Kind::Scores, axes: "" },
                 OutputSpec { name: "table", doc: "A row for each source, with what it used.", kind: Kind::Table, axes: "" },
@@ -155,7 +161,10 @@ fn table(sources: &[Source]) -> Result<Table, StageError> {
         columns::from_numbers("accuracy", confusions.iter().map(|confusion| confusion.accuracy()).collect()),
         columns::from_numbers("balanced_accuracy", confusions.iter().map(|confusion| confusion.balanced_accuracy()).collect()),
         columns::from_numbers("chance", confusions.iter().map(|confusion| confusion.largest_share()).collect()),
-        columns::from_integers("trials", confusions.iter().map(|confusion| i64::try_from(confusion.n_trials()).unwrap_or(i64::MAX)).collect()),
+        columns::from_integers(
+            "trials",
+            confusions.iter().map(|confusion| i64::try_from(confusion.n_trials()).unwrap_or(i64::MAX)).collect(),
+        ),
     ])?)
 }
 
@@ -236,10 +245,10 @@ mod tests {
     use super::*;
     use crate::classify::Classify;
     use crate::testing::{Planted, bin_times, recorded, refusal, run, session};
+    use neuroflow_data::Typed;
     use neuroflow_data::random::Stream;
     use neuroflow_data::{Axis, Coordinates, Tensor};
     use neuroflow_stage::Control;
-    use neuroflow_data::Typed;
 
     fn target() -> (&'static str, Value) {
         ("target", "direction".into())
@@ -334,10 +343,11 @@ mod tests {
     #[test]
     fn the_time_before_the_stimulus_scores_as_classify_does_in_that_window() {
         let responses = Planted { signal: 0.5, ..Planted::default() }.responses();
-        let classified: Scores = run(&Classify, &[responses.clone()], &[target(), ("window", Value::window(-1.0, 0.0))], &Context::quiet(11))
-            .unwrap()
-            .one("scores")
-            .unwrap();
+        let classified: Scores =
+            run(&Classify, &[responses.clone()], &[target(), ("window", Value::window(-1.0, 0.0))], &Context::quiet(11))
+                .unwrap()
+                .one("scores")
+                .unwrap();
         let audited = audit(&responses, &[], 11);
         let (a, b) = (classified.get("accuracy").unwrap(), audited.get("pre_stimulus").unwrap());
         assert_eq!((a.value, &a.folds), (b.value, &b.folds));
@@ -351,13 +361,18 @@ mod tests {
         let notes = &without.get("pre_stimulus").unwrap().notes;
         assert_eq!(
             notes,
-            &["covariate speed was not recorded", "covariate pupil was not recorded", "behaviour is left out: there is nothing to decode it from"]
+            &[
+                "covariate speed was not recorded",
+                "covariate pupil was not recorded",
+                "behaviour is left out: there is nothing to decode it from"
+            ]
         );
         let whole = with_behaviour(&responses, &["speed", "pupil", "temperature"], 0.0);
         let covariates = whole.covariates().unwrap();
         let mut values = covariates.values().to_vec();
         values[12] = f64::NAN;
-        let broken = whole.with_values(whole.values().clone(), Some(Tensor::new(covariates.axes().to_vec(), None, values).unwrap())).unwrap();
+        let broken =
+            whole.with_values(whole.values().clone(), Some(Tensor::new(covariates.axes().to_vec(), None, values).unwrap())).unwrap();
         let outputs = run(&Audit, &[broken], &[target()], &Context::quiet(1)).unwrap();
         let scores: Scores = outputs.one("scores").unwrap();
         assert_eq!(scores.get("behaviour").unwrap().notes, ["covariate pupil has 1 values that are not finite and is left out"]);
@@ -371,9 +386,8 @@ mod tests {
         let responses = with_behaviour(&Planted { trials_per_class: 20, ..Planted::default() }.responses(), &["speed", "pupil"], 2.0);
         let artifact = responses.into_artifact().unwrap();
         let control = Control::parse(&Value::call("shuffle", vec![("column", "direction".into())])).unwrap();
-        let draws: Vec<Scores> = (0..30)
-            .map(|draw| audit(&Responses::from_artifact(&control.change(&artifact, draw).unwrap()).unwrap(), &[], draw))
-            .collect();
+        let draws: Vec<Scores> =
+            (0..30).map(|draw| audit(&Responses::from_artifact(&control.change(&artifact, draw).unwrap()).unwrap(), &[], draw)).collect();
         for metric in Stage::signature(&Audit).metrics {
             let mean = draws.iter().map(|scores| value(scores, metric)).sum::<f64>() / 30.0;
             assert!((mean - 0.25).abs() < 0.035, "{metric} {mean}");

@@ -15,7 +15,8 @@ use crate::target::Target;
 use crate::trial_features::{Features, of_units};
 use neuroflow_data::{Kind, Responses, Scores, Table, columns};
 use neuroflow_stage::{
-    Context, ControlSite, Exactness, InputSpec, Inputs, OutputSpec, Outputs, Signature, SiteAt, Stage, StageError, TimeWindow, Value, params,
+    Context, ControlSite, Exactness, InputSpec, Inputs, OutputSpec, Outputs, Signature, SiteAt, Stage, StageError, TimeWindow, Value,
+    params,
 };
 
 /// The stage `decode.classify`.
@@ -66,11 +67,21 @@ impl Stage for Classify {
             version: 1,
             summary: "Predicts each trial's condition from population activity, cross-validated.",
             doc: DOC,
-            inputs: vec![InputSpec::one("responses", &[Kind::Responses], "trial × unit × bin", "The activity of one session, cut into trials.")],
+            inputs: vec![InputSpec::one(
+                "responses",
+                &[Kind::Responses],
+                "trial × unit × bin",
+                "The activity of one session, cut into trials.",
+            )],
             outputs: vec![
                 OutputSpec { name: "scores", doc: "Accuracy, balanced accuracy and κ.", kind: Kind::Scores, axes: "" },
                 OutputSpec { name: "confusion", doc: "Counts of trials.", kind: Kind::Tensor, axes: "true × predicted" },
-                OutputSpec { name: "predictions", doc: "For each trial its fold, true and predicted class, and the probability of each class.", kind: Kind::Table, axes: "" },
+                OutputSpec {
+                    name: "predictions",
+                    doc: "For each trial its fold, true and predicted class, and the probability of each class.",
+                    kind: Kind::Table,
+                    axes: "",
+                },
             ],
             params: Vec::new(),
             metrics: &["accuracy", "balanced_accuracy", "kappa"],
@@ -229,7 +240,9 @@ mod tests {
         for model in ["lda", "logistic"] {
             let bytes = |threads| {
                 let context = Context { threads, ..Context::quiet(4) };
-                let outputs = run(&Classify, &[responses.clone()], &[direction(), ("model", Value::word(model)), ("folds", 4.into())], &context).unwrap();
+                let outputs =
+                    run(&Classify, &[responses.clone()], &[direction(), ("model", Value::word(model)), ("folds", 4.into())], &context)
+                        .unwrap();
                 outputs.into_artifacts().into_values().map(|artifact| artifact.encode().unwrap()).collect::<Vec<_>>()
             };
             assert!(bytes(1) == bytes(8) && bytes(1) == bytes(1));
@@ -278,15 +291,24 @@ mod tests {
                         at most `folds = 3` works here";
         assert_eq!(message, expected);
         let single = session("s", &[0, 0, 1], 1, vec![0.0; 36]);
-        assert!(refusal(&Classify, &[single], &[direction(), ("folds", 2.into())]).contains("no number of folds works with a single trial of a class"));
+        assert!(
+            refusal(&Classify, &[single], &[direction(), ("folds", 2.into())])
+                .contains("no number of folds works with a single trial of a class")
+        );
     }
 
     #[test]
     fn what_can_not_be_decoded_is_refused_in_the_users_words() {
         let responses = Planted::default().responses();
         let cases: [(&[(&str, Value)], &str); 5] = [
-            (&[("target", "direktion".into())], "there is no trial column `direktion`; there are: `direction`, `name`; did you mean `direction`?"),
-            (&[direction(), ("window", Value::window(5.0, 6.0))], "session planted has no bins in 5 s .. 6 s from stimulus onset; its 12 bins lie from -1 s to 1.75 s"),
+            (
+                &[("target", "direktion".into())],
+                "there is no trial column `direktion`; there are: `direction`, `name`; did you mean `direction`?",
+            ),
+            (
+                &[direction(), ("window", Value::window(5.0, 6.0))],
+                "session planted has no bins in 5 s .. 6 s from stimulus onset; its 12 bins lie from -1 s to 1.75 s",
+            ),
             (&[direction(), ("features", Value::call("bins", vec![("width", Value::seconds(0.01))]))], "holds only 8 bins"),
             (&[direction(), ("model", Value::call("lda", vec![("shrinkage", 1.5.into())]))], "1.5 is outside 0 to 1"),
             (&[direction(), ("folds", 1.into())], "1 is outside"),
@@ -305,7 +327,10 @@ mod tests {
         let mut values = responses.values().values().to_vec();
         values[12 * 10 * 3 + 5] = f64::NAN;
         let gap = responses.with_values(Tensor::new(responses.values().axes().to_vec(), None, values).unwrap(), None).unwrap();
-        assert!(refusal(&Classify, &[gap], &[direction()]).contains("session planted has 1 values that are not finite; the first is at trial 3"));
+        assert!(
+            refusal(&Classify, &[gap], &[direction()])
+                .contains("session planted has 1 values that are not finite; the first is at trial 3")
+        );
 
         let mut directions = responses.trials().numbers("direction").unwrap();
         directions[6] = f64::NAN;
@@ -323,7 +348,11 @@ mod tests {
     fn activity_without_any_variance_scores_at_chance() {
         let labels: Vec<usize> = (0..32).map(|trial| trial % 4).collect();
         let flat = session("flat", &labels, 3, vec![2.5; 32 * 3 * 12]);
-        for model in [Value::word("lda"), Value::call("lda", vec![("shrinkage", 0.0.into())]), Value::call("logistic", vec![("strength", 1.0.into())])] {
+        for model in [
+            Value::word("lda"),
+            Value::call("lda", vec![("shrinkage", 0.0.into())]),
+            Value::call("logistic", vec![("strength", 1.0.into())]),
+        ] {
             assert_eq!(accuracy(&[flat.clone()], &[direction(), ("model", model)], 1), 0.25);
         }
     }

@@ -96,7 +96,11 @@ impl Confusion {
             let values: Vec<f64> = folds.iter().map(of).collect();
             Score {
                 chance: Some(chance),
-                interval: around(value, &values, "folds").map(|interval| Interval { low: interval.low.max(low), high: interval.high.min(1.0), ..interval }),
+                interval: around(value, &values, "folds").map(|interval| Interval {
+                    low: interval.low.max(low),
+                    high: interval.high.min(1.0),
+                    ..interval
+                }),
                 n_classes: Some(self.n_classes as u64),
                 folds: values,
                 ..Score::new(metric, value, self.n_trials())
@@ -104,7 +108,13 @@ impl Confusion {
         };
         vec![
             self.accuracy_score("accuracy", folds),
-            over_folds("balanced_accuracy", self.balanced_accuracy(), 1.0 / self.n_classes.max(1) as f64, Confusion::balanced_accuracy, 0.0),
+            over_folds(
+                "balanced_accuracy",
+                self.balanced_accuracy(),
+                1.0 / self.n_classes.max(1) as f64,
+                Confusion::balanced_accuracy,
+                0.0,
+            ),
             over_folds("kappa", self.kappa(), 0.0, Confusion::kappa, -1.0),
         ]
     }
@@ -135,9 +145,9 @@ pub(crate) fn around(value: f64, values: &[f64], method: &str) -> Option<Interva
 /// The 97.5 % quantile of Student's t; above 30 degrees of freedom by the first term of its expansion around the normal quantile (error < 0.001).
 fn student_t(degrees: usize) -> f64 {
     const TABLE: [f64; 30] = [
-        12.706_205, 4.302_653, 3.182_446, 2.776_445, 2.570_582, 2.446_912, 2.364_624, 2.306_004, 2.262_157, 2.228_139, 2.200_985, 2.178_813,
-        2.160_369, 2.144_787, 2.131_450, 2.119_905, 2.109_816, 2.100_922, 2.093_024, 2.085_963, 2.079_614, 2.073_873, 2.068_658, 2.063_899,
-        2.059_539, 2.055_529, 2.051_831, 2.048_407, 2.045_230, 2.042_272,
+        12.706_205, 4.302_653, 3.182_446, 2.776_445, 2.570_582, 2.446_912, 2.364_624, 2.306_004, 2.262_157, 2.228_139, 2.200_985,
+        2.178_813, 2.160_369, 2.144_787, 2.131_450, 2.119_905, 2.109_816, 2.100_922, 2.093_024, 2.085_963, 2.079_614, 2.073_873, 2.068_658,
+        2.063_899, 2.059_539, 2.055_529, 2.051_831, 2.048_407, 2.045_230, 2.042_272,
     ];
     const Z: f64 = 1.959_963_984_540_054;
     match degrees.checked_sub(1).and_then(|row| TABLE.get(row)) {
@@ -153,9 +163,10 @@ mod tests {
 
     #[test]
     fn counts_balanced_accuracy_and_kappa_are_those_of_scikit_learn() {
-        for (case, truth, predicted, confusion, prefix) in
-            [("decode/metrics", "true", "pred", "confusion", ""), ("more/decode/label_scores", "in_truth", "in_pred", "out_confusion", "values")]
-        {
+        for (case, truth, predicted, confusion, prefix) in [
+            ("decode/metrics", "true", "pred", "confusion", ""),
+            ("more/decode/label_scores", "in_truth", "in_pred", "out_confusion", "values"),
+        ] {
             let Some((_, truth)) = golden(case, truth) else { return };
             let (_, predicted) = golden(case, predicted).unwrap();
             let (shape, expected) = golden(case, confusion).unwrap();

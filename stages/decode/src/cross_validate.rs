@@ -35,7 +35,9 @@ impl Predictions {
     /// The confusion of each fold.
     pub(crate) fn fold_confusions(&self) -> Vec<Confusion> {
         (0..self.folds.n_folds)
-            .map(|fold| Confusion::of(self.n_classes, self.folds.test(fold).into_iter().map(|trial| (self.truth[trial], self.predicted[trial]))))
+            .map(|fold| {
+                Confusion::of(self.n_classes, self.folds.test(fold).into_iter().map(|trial| (self.truth[trial], self.predicted[trial])))
+            })
             .collect()
     }
 

@@ -120,7 +120,8 @@ mod tests {
     fn folds_never_change_for_a_seed_and_differ_between_seeds() {
         let labels = [0, 1, 0, 1, 0, 1, 0, 1];
         assert_eq!(Folds::stratified(&labels, 2, 2, 7), Folds::stratified(&labels, 2, 2, 7));
-        let distinct: std::collections::BTreeSet<Vec<usize>> = (0..20).map(|seed| Folds::stratified(&labels, 2, 2, seed).of_trial).collect();
+        let distinct: std::collections::BTreeSet<Vec<usize>> =
+            (0..20).map(|seed| Folds::stratified(&labels, 2, 2, seed).of_trial).collect();
         assert!(distinct.len() > 5, "{}", distinct.len());
     }
 }

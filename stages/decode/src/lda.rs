@@ -17,12 +17,7 @@ use neuroflow_stage::{Auto, StageError};
 ///
 /// # Errors
 /// When the covariance can't be solved, which finite input does not reach.
-pub(crate) fn fit(
-    features: &Matrix,
-    labels: &[usize],
-    n_classes: usize,
-    shrinkage: &Auto<f64>,
-) -> Result<LinearClassifier, StageError> {
+pub(crate) fn fit(features: &Matrix, labels: &[usize], n_classes: usize, shrinkage: &Auto<f64>) -> Result<LinearClassifier, StageError> {
     let n_features = features.cols();
     let mut covariance = Matrix::zeros(n_features, n_features);
     let mut means = Matrix::zeros(n_features, n_classes);
@@ -48,7 +43,9 @@ pub(crate) fn fit(
     }
     let weights = solve(&covariance, &means)?;
     let intercept = (0..n_classes)
-        .map(|label| log_priors[label] - 0.5 * (0..n_features).map(|feature| means[(feature, label)] * weights[(feature, label)]).sum::<f64>())
+        .map(|label| {
+            log_priors[label] - 0.5 * (0..n_features).map(|feature| means[(feature, label)] * weights[(feature, label)]).sum::<f64>()
+        })
         .collect();
     Ok(LinearClassifier { weights: weights.into_values(), intercept })
 }
@@ -91,7 +88,9 @@ impl ClassCovariance {
             for feature in 0..n_features {
                 let (wa, wb, wc, wd) = (a[feature], b[feature], c[feature], d[feature]);
                 let row = &mut self.scatter[feature * n_features + feature..(feature + 1) * n_features];
-                for ((((sum, xa), xb), xc), xd) in row.iter_mut().zip(&a[feature..]).zip(&b[feature..]).zip(&c[feature..]).zip(&d[feature..]) {
+                for ((((sum, xa), xb), xc), xd) in
+                    row.iter_mut().zip(&a[feature..]).zip(&b[feature..]).zip(&c[feature..]).zip(&d[feature..])
+                {
                     *sum += (wa * xa + wb * xb) + (wc * xc + wd * xd);
                 }
             }

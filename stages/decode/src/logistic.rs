@@ -9,8 +9,8 @@
 
 use crate::folds::Folds;
 use crate::linear::{LinearClassifier, softmax};
-use crate::target::count;
 use crate::spectral::numerical;
+use crate::target::count;
 use neuroflow_compute::optimise::{Lbfgs, Stop};
 use neuroflow_compute::product::gemm_into;
 use neuroflow_compute::{Matrix, MatrixRef};
@@ -125,10 +125,8 @@ impl<'a> Problem<'a> {
 
     /// The weights at the minimum, or as near to it as `steps` lead when `exactly` is not asked for.
     fn minimise(&self, start: Vec<f64>, tolerance: f64, steps: usize, exactly: bool, context: &Context) -> Result<Vec<f64>, StageError> {
-        let mut room = Room {
-            scores: Matrix::zeros(self.labels.len(), self.n_outputs),
-            slopes: Matrix::zeros(self.features.cols(), self.n_outputs),
-        };
+        let mut room =
+            Room { scores: Matrix::zeros(self.labels.len(), self.n_outputs), slopes: Matrix::zeros(self.features.cols(), self.n_outputs) };
         let optimiser = Lbfgs { gradient_tolerance: tolerance, iterations: steps, ..Lbfgs::default() };
         let objective = |weights: &[f64], gradient: &mut [f64]| {
             // A value that is not finite ends the search soon; whether the work was cancelled is asked below.
@@ -157,7 +155,8 @@ impl<'a> Problem<'a> {
         let (slopes, intercept_slopes) = gradient.split_at_mut(n_features * n_outputs);
         let per_trial = 1.0 / self.labels.len().max(1) as f64;
         let mut value = 0.5 * self.penalty * weights.iter().map(|weight| weight * weight).sum::<f64>();
-        gemm_into(self.features, MatrixRef::new(n_features, n_outputs, weights).map_err(numerical)?, &mut room.scores).map_err(numerical)?;
+        gemm_into(self.features, MatrixRef::new(n_features, n_outputs, weights).map_err(numerical)?, &mut room.scores)
+            .map_err(numerical)?;
         intercept_slopes.fill(0.0);
         for (trial, &label) in self.labels.iter().enumerate() {
             let scores = room.scores.row_mut(trial);
@@ -237,7 +236,8 @@ mod tests {
         all_close(&probabilities(&problem, &classifier), &golden("decode/logistic", "proba").unwrap().1, 1e-6);
         all_close(&classifier.intercept, &golden("decode/logistic", "intercept").unwrap().1, 1e-5);
         let n_classes = problem.n_classes;
-        let by_class: Vec<f64> = (0..n_classes).flat_map(|class| classifier.weights.iter().skip(class).step_by(n_classes).copied()).collect();
+        let by_class: Vec<f64> =
+            (0..n_classes).flat_map(|class| classifier.weights.iter().skip(class).step_by(n_classes).copied()).collect();
         all_close(&by_class, &golden("decode/logistic", "coef").unwrap().1, 1e-5);
     }
 

@@ -33,14 +33,17 @@ impl Scaling {
         }
         // What rounding alone leaves of a constant is no variance.
         let floor = |mean: f64| (16.0 * f64::EPSILON * mean).powi(2);
-        let inverse_sd = square.iter().zip(&mean).map(|(&square, &mean)| if square > floor(mean) { 1.0 / square.sqrt() } else { 1.0 }).collect();
+        let inverse_sd =
+            square.iter().zip(&mean).map(|(&square, &mean)| if square > floor(mean) { 1.0 / square.sqrt() } else { 1.0 }).collect();
         Scaling { mean, inverse_sd }
     }
 
     /// Scales in place.
     pub(crate) fn apply(&self, features: &mut Matrix) {
         for row in features.values_mut().chunks_exact_mut(self.mean.len().max(1)) {
-            row.iter_mut().zip(self.mean.iter().zip(&self.inverse_sd)).for_each(|(value, (mean, inverse))| *value = (*value - mean) * inverse);
+            row.iter_mut()
+                .zip(self.mean.iter().zip(&self.inverse_sd))
+                .for_each(|(value, (mean, inverse))| *value = (*value - mean) * inverse);
         }
     }
 }

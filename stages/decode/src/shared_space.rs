@@ -64,10 +64,12 @@ impl OwnSpace {
             _ => None,
         };
         let n_classes = means.rows();
-        let conditions =
-            Matrix::from_fn(n_classes, n_dimensions, |condition, dimension| length(dimension).map_or(0.0, |length| vectors[(condition, dimension)] * length / norm));
-        let weights =
-            Matrix::from_fn(n_classes, n_dimensions, |condition, dimension| length(dimension).map_or(0.0, |length| vectors[(condition, dimension)] / (length * norm)));
+        let conditions = Matrix::from_fn(n_classes, n_dimensions, |condition, dimension| {
+            length(dimension).map_or(0.0, |length| vectors[(condition, dimension)] * length / norm)
+        });
+        let weights = Matrix::from_fn(n_classes, n_dimensions, |condition, dimension| {
+            length(dimension).map_or(0.0, |length| vectors[(condition, dimension)] / (length * norm))
+        });
         let basis = gemm_tn(&means, &weights).map_err(numerical)?;
         Ok(OwnSpace { centre, basis, conditions })
     }

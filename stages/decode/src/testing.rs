@@ -66,7 +66,12 @@ pub(crate) fn session(name: &str, labels: &[usize], units: usize, values: Vec<f6
 }
 
 /// Runs a stage on sessions with parameters as they stand in a pipeline.
-pub(crate) fn run(stage: &dyn AnyStage, sessions: &[Responses], params: &[(&str, Value)], context: &Context) -> Result<Outputs, StageError> {
+pub(crate) fn run(
+    stage: &dyn AnyStage,
+    sessions: &[Responses],
+    params: &[(&str, Value)],
+    context: &Context,
+) -> Result<Outputs, StageError> {
     let mut inputs = Inputs::new();
     for (position, responses) in sessions.iter().enumerate() {
         let label = if sessions.len() == 1 { String::new() } else { format!("mouse{position}") };

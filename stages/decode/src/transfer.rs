@@ -14,15 +14,15 @@ use crate::model::{Model, most_probable};
 use crate::place::{Place, require_usable};
 use crate::scaling::Scale;
 use crate::shared_space::{OwnSpace, condition_means, consensus};
-use crate::target::{Target, count};
 use crate::spectral::numerical;
+use crate::target::{Target, count};
 use crate::trial_features::{Features, of_units};
 use neuroflow_compute::Matrix;
 use neuroflow_data::random::Stream;
 use neuroflow_data::{Kind, Responses, Score, Scores, Table, columns};
 use neuroflow_stage::{
-    Auto, Context, ControlSite, Dimension, Exactness, InputSpec, Inputs, OutputSpec, Outputs, Quantity, Signature, SiteAt, Stage, StageError,
-    TimeWindow, Value, params, params::Share, words,
+    Auto, Context, ControlSite, Dimension, Exactness, InputSpec, Inputs, OutputSpec, Outputs, Quantity, Signature, SiteAt, Stage,
+    StageError, TimeWindow, Value, params, params::Share, words,
 };
 
 /// The stage `decode.transfer`.
@@ -108,7 +108,12 @@ impl Stage for Transfer {
             version: 1,
             summary: "Predicts each animal's conditions with a classifier that learned from the other animals.",
             doc: DOC,
-            inputs: vec![InputSpec::many("responses", &[Kind::Responses], "trial × unit × bin", "One session of each animal, two at least.")],
+            inputs: vec![InputSpec::many(
+                "responses",
+                &[Kind::Responses],
+                "trial × unit × bin",
+                "One session of each animal, two at least.",
+            )],
             outputs: vec![
                 OutputSpec { name: "scores", doc: "The mean accuracy over animals left out.", kind: Kind::Scores, axes: "" },
                 OutputSpec { name: "table", doc: "The accuracy of each animal.", kind: Kind::Table, axes: "" },
@@ -128,7 +133,9 @@ impl Stage for Transfer {
     fn run(&self, inputs: &Inputs, params: &TransferParams, context: &Context) -> Result<Outputs, StageError> {
         let members: Vec<(String, Responses)> = inputs.many("responses")?;
         if members.len() < 2 {
-            let found = members.first().map_or("none was given".to_owned(), |(label, responses)| format!("only {} was given", name_of(label, responses)));
+            let found = members
+                .first()
+                .map_or("none was given".to_owned(), |(label, responses)| format!("only {} was given", name_of(label, responses)));
             return Err(StageError::refused_with_help(
                 format!("`decode.transfer` needs at least two animals, {found}"),
                 "gather the sessions of a loop: `decode.transfer(gather(responses), …)`",
@@ -152,14 +159,27 @@ impl Stage for Transfer {
             Align::Procrustes { .. } => Vec::new(),
             Align::Adaptor { share, .. } => animals
                 .iter()
-                .map(|animal| (0..animal.parts.n_folds).map(|part| Calibration::of(&animal.features, adaptor_trials(animal, part, share.0).0)).collect())
+                .map(|animal| {
+                    (0..animal.parts.n_folds)
+                        .map(|part| Calibration::of(&animal.features, adaptor_trials(animal, part, share.0).0))
+                        .collect()
+                })
                 .collect::<Result<Vec<Vec<Calibration>>, _>>()?,
         };
         for held_out in 0..animals.len() {
             context.cancel.check()?;
             let training: Vec<usize> = (0..animals.len()).filter(|&animal| animal != held_out).collect();
             let places = consensus(&training.iter().map(|&animal| &spaces[animal]).collect::<Vec<_>>())?;
-            let task = Task { animals: &animals, training: &training, held_out, places: &places, n_classes, shared, model: &params.model, context };
+            let task = Task {
+                animals: &animals,
+                training: &training,
+                held_out,
+                places: &places,
+                n_classes,
+                shared,
+                model: &params.model,
+                context,
+            };
             confusions.push(match &params.align {
                 Align::Procrustes { .. } => task.procrustes(&spaces)?,
                 Align::Adaptor { share, penalty, .. } => task.adaptor(&calibrations, share.0, penalty)?,
@@ -214,12 +234,17 @@ fn table(animals: &[Animal], confusions: &[Confusion]) -> Result<Table, StageErr
 
 /// Reads all animals, keeps the classes that all have, and cuts each animal's trials into the parts that take turns. Also the classes' names, and those
 /// that were left out.
-fn prepare(members: &[(String, Responses)], params: &TransferParams, context: &Context) -> Result<(Vec<Animal>, Vec<String>, Vec<String>), StageError> {
+fn prepare(
+    members: &[(String, Responses)],
+    params: &TransferParams,
+    context: &Context,
+) -> Result<(Vec<Animal>, Vec<String>, Vec<String>), StageError> {
     let targets = members.iter().map(|(_, responses)| Target::any(responses, &params.target)).collect::<Result<Vec<_>, _>>()?;
     let names: Vec<Vec<String>> = targets.iter().map(Target::names).collect();
     let everywhere = |class: &String| names.iter().all(|names| names.contains(class));
     // Sorted as the first animal's classes are: numbers by value, text by its characters.
-    let classes: Vec<String> = names.first().map_or_else(Vec::new, |first| first.iter().filter(|class| everywhere(class)).cloned().collect());
+    let classes: Vec<String> =
+        names.first().map_or_else(Vec::new, |first| first.iter().filter(|class| everywhere(class)).cloned().collect());
     let mut dropped: Vec<String> = names.iter().flatten().filter(|class| !classes.contains(class)).cloned().collect();
     dropped.sort();
     dropped.dedup();
@@ -281,7 +306,10 @@ fn require_dimensions(animals: &[Animal], n_classes: usize, dimensions: usize) -
     } else {
         format!("the means of {n_classes} classes span {} dimensions", n_classes - 1)
     };
-    Err(StageError::refused_with_help(format!("`dimensions = {dimensions}` is too many: {why}"), format!("at most `dimensions = {most}` works here")))
+    Err(StageError::refused_with_help(
+        format!("`dimensions = {dimensions}` is too many: {why}"),
+        format!("at most `dimensions = {most}` works here"),
+    ))
 }
 
 fn own_space(animal: &Animal, trials: &[usize], n_classes: usize, n_dimensions: usize) -> Result<OwnSpace, StageError> {
@@ -400,7 +428,11 @@ mod tests {
                 let own = if shared { common.clone() } else { code(&mut stream) };
                 let reads: Vec<f64> = (0..latent * planted.units).map(|_| stream.normal()).collect();
                 let tuning: Vec<f64> = (0..classes * planted.units)
-                    .map(|place| (0..latent).map(|axis| own[place / planted.units * latent + axis] * reads[axis * planted.units + place % planted.units]).sum())
+                    .map(|place| {
+                        (0..latent)
+                            .map(|axis| own[place / planted.units * latent + axis] * reads[axis * planted.units + place % planted.units])
+                            .sum()
+                    })
                     .collect();
                 let mut labels: Vec<usize> = (0..classes * 16).map(|trial| trial % classes).collect();
                 stream.shuffle(&mut labels);
@@ -445,7 +477,9 @@ mod tests {
                     let sessions: Vec<Responses> = artifacts
                         .iter()
                         .enumerate()
-                        .map(|(animal, artifact)| Responses::from_artifact(&control.change(artifact, draw * 10 + animal as u64).unwrap()).unwrap())
+                        .map(|(animal, artifact)| {
+                            Responses::from_artifact(&control.change(artifact, draw * 10 + animal as u64).unwrap()).unwrap()
+                        })
                         .collect();
                     score(&sessions, &[target(), align.clone()], draw).value
                 })
@@ -544,7 +578,10 @@ mod tests {
         assert!(message.contains("0 classes of `direction` in common") && message.contains("mouse1 has 360, 405"), "{message}");
         let few = session("few", &[0, 1, 0, 1, 2, 2, 3, 3, 4, 4], 9, vec![0.5; 10 * 9 * 12]);
         let message = refusal(&Transfer, &[sessions[0].clone(), few.clone()], &[target(), procrustes(4)]);
-        assert!(message.contains("mouse1 has 2 trials of class 0 of `direction`: alignment in 8 folds needs at least 8 of every class"), "{message}");
+        assert!(
+            message.contains("mouse1 has 2 trials of class 0 of `direction`: alignment in 8 folds needs at least 8 of every class"),
+            "{message}"
+        );
         let message = refusal(&Transfer, &[sessions[0].clone(), few], &[target(), adaptor(4)]);
         assert!(message.contains("an adaptor on 25 % of the trials needs at least 4 of every class"), "{message}");
         for labels in [&[][..], &[0][..]] {

@@ -1,4 +1,8 @@
-//! Stages of the topic train.
+//! Models: features of stimuli to compare brains with.
 
-/// The stages of this topic.
-pub const STAGES: &[&dyn neuroflow_stage::AnyStage] = &[];
+pub mod features;
+mod gabor;
+mod grating;
+
+/// The stages of this topic, in reading order.
+pub const STAGES: &[&dyn neuroflow_stage::AnyStage] = &[&features::FeaturesStage];
