@@ -126,7 +126,7 @@ fn designs(params: &SimulateParams) -> Result<[Design; 3], StageError> {
         noise: params.noise,
         sampling: params.sampling.0,
     };
-    Ok([design("sim1", well, 0.8, 2.5, 0.0), design("sim2", weakly, 0.35, 1.5, 1.1), design("sim3", not, 0.0, 1.0, 0.0)])
+    Ok([design("sim1", well, 0.8, 2.5, 0.0), design("sim2", weakly, 0.32, 1.5, 1.1), design("sim3", not, 0.0, 1.0, 0.0)])
 }
 
 #[cfg(test)]
