@@ -11,7 +11,7 @@ param source   = "auto"    # "park2024", "simulated", or "auto": the recordings 
 param shuffles = 200
 
 input sessions = dataset("park2024-v1-gratings", when = param.source != "simulated")
-              or ingest.simulate(when = param.source != "park2024")
+  or ingest.simulate(when = param.source != "park2024")
 
 for mouse in sessions {
   responses = ingest.trials(sessions[mouse])

@@ -59,6 +59,10 @@ struct Place {
 
 #[derive(Default)]
 struct State {
+    /// Where this process appends. A new one after a failed append: what stands behind a torn frame can't be read.
+    own_segment: PathBuf,
+    /// How many segments this process began.
+    begun: u64,
     segments: Vec<(PathBuf, Buffer)>,
     index: HashMap<Digest, Place>,
     /// Records of this process.
@@ -67,7 +71,6 @@ struct State {
 
 pub(crate) struct Actions {
     folder: PathBuf,
-    own_segment: PathBuf,
     disk: Arc<dyn Disk>,
     state: Mutex<State>,
 }
@@ -76,11 +79,16 @@ impl Actions {
     pub(crate) fn open(root: &Path, disk: Arc<dyn Disk>) -> Result<Actions, CacheError> {
         let folder = root.join("actions");
         disk.create_dir_all(&folder).map_err(|error| CacheError::io("making", &folder, error))?;
-        let own_segment = folder.join(format!("{}-{:x}.log", std::process::id(), disk.now_ns()));
-        let actions = Actions { folder, own_segment, disk, state: Mutex::new(State::default()) };
+        let actions = Actions { folder, disk, state: Mutex::new(State::default()) };
+        actions.begin_segment(&mut actions.lock());
         actions.refresh()?;
         actions.compact()?;
         Ok(actions)
+    }
+
+    fn begin_segment(&self, state: &mut State) {
+        state.begun += 1;
+        state.own_segment = self.folder.join(format!("{}-{:x}-{}.log", std::process::id(), self.disk.now_ns(), state.begun));
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -92,7 +100,8 @@ impl Actions {
     pub(crate) fn refresh(&self) -> Result<(), CacheError> {
         let paths = self.disk.list(&self.folder).map_err(|error| CacheError::io("listing", &self.folder, error))?;
         let mut state = self.lock();
-        for path in paths.into_iter().filter(|path| path.extension().is_some_and(|ending| ending == "log") && *path != self.own_segment) {
+        let own = state.own_segment.clone();
+        for path in paths.into_iter().filter(|path| path.extension().is_some_and(|ending| ending == "log") && *path != own) {
             let known = state.segments.iter().position(|(known, _)| *known == path);
             let size = self.disk.stat(&path).map(|stat| stat.size);
             if known.is_some_and(|known| size.as_ref().is_ok_and(|size| *size == state.segments[known].1.len() as u64)) {
@@ -125,7 +134,11 @@ impl Actions {
     pub(crate) fn put(&self, key: &Digest, record: &ActionRecord) -> Result<(), CacheError> {
         let bytes = frame(key, record)?;
         let mut state = self.lock();
-        self.disk.append(&self.own_segment, &bytes).map_err(|error| CacheError::io("appending to", &self.own_segment, error))?;
+        if let Err(error) = self.disk.append(&state.own_segment, &bytes) {
+            let failed = CacheError::io("appending to", &state.own_segment, error);
+            self.begin_segment(&mut state);
+            return Err(failed);
+        }
         state.own.insert(*key, record.clone());
         Ok(())
     }

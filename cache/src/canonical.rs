@@ -164,6 +164,6 @@ mod tests {
         encoder.int(8);
         encoder.list(1);
         encoder.digest(&Digest::of(b"responses"));
-        assert_eq!(encoder.finish().short(), "KEYVECTOR");
+        assert_eq!(encoder.finish().short(), "01e786599c18");
     }
 }

@@ -1,8 +1,75 @@
 //! The `neuroflow` command line: arguments in, pictures and exit codes out.
+//!
+//! Nothing is decided here. Commands ask the language, the engine and the cache, print what they say, and end with an [`exit::Exit`].
 
+pub mod arguments;
+mod commands;
+pub mod exit;
+mod progress;
+mod report;
+pub mod settings;
+pub mod stages;
+
+use arguments::{Arguments, Command};
+use clap::Parser;
+use exit::{Exit, Failure};
 use std::process::ExitCode;
 
 /// Runs the program.
 pub fn main() -> ExitCode {
-    ExitCode::SUCCESS
+    report_bugs();
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            // Help and version go to standard output and are no failure; a wrong command line is one.
+            let exit = if error.use_stderr() { Exit::CouldNotStart } else { Exit::Done };
+            let _ = error.print();
+            return ExitCode::from(exit as u8);
+        }
+    };
+    let exit = match run(arguments) {
+        Ok(exit) => exit,
+        Err(failure) => {
+            if !failure.message.is_empty() {
+                eprintln!("{failure}");
+            }
+            failure.exit
+        }
+    };
+    ExitCode::from(exit as u8)
+}
+
+fn run(arguments: Arguments) -> Result<Exit, Failure> {
+    let place = commands::Place { cache: arguments.cache_dir, offline: arguments.offline };
+    match arguments.command {
+        Command::Run(run) => commands::run::run(&place, &run),
+        Command::Check { files, set, format } => commands::check::check(&files, &set, format),
+        Command::Fmt { files, check } => commands::fmt::fmt(&files, check),
+        Command::Graph { file, format, out } => commands::graph::graph(&file, format, out.as_deref()),
+        Command::Doc { name } => commands::doc::doc(&name),
+        Command::Stages => commands::doc::stages(),
+        Command::Explain(explain) => commands::explain::explain(&place, &explain),
+        Command::Runs { n } => commands::runs::runs(&place, n),
+        Command::Show { run, json } => commands::runs::show(&place, &run, json),
+        Command::Get(get) => commands::get::get(&place, &get),
+        Command::Cache { command } => commands::cache::cache(&place, &command),
+        Command::Data { command } => commands::data::data(&place, &command),
+        Command::Doctor => commands::doctor::doctor(&place),
+    }
+}
+
+/// A panic is a mistake of ours: it says how to report it. Panics that a reader of a damaged file turns into an error are not shown.
+fn report_bugs() {
+    let usual = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        if neuroflow_data::formats::panics_become_errors() {
+            return;
+        }
+        eprintln!(
+            "This is a mistake in neuroflow {}, not in your pipeline. Please report it with the lines below:\n{}/issues",
+            env!("CARGO_PKG_VERSION"),
+            env!("CARGO_PKG_REPOSITORY")
+        );
+        usual(panic);
+    }));
 }

@@ -6,7 +6,7 @@ use neuroflow_engine::schedule::{Observer, Outcome, State};
 use neuroflow_engine::task::TaskId;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Bars on the terminal; nothing where standard error is not one.
 pub struct Bars {
@@ -15,7 +15,6 @@ pub struct Bars {
     tasks: Vec<(String, String)>,
     costs: BTreeMap<String, f64>,
     cores: f64,
-    began: Instant,
     state: Mutex<Progress>,
 }
 
@@ -38,7 +37,7 @@ impl Bars {
         }
         let tasks = plan.tasks.iter().map(|task| (task.label.clone(), task.cost_name())).collect();
         let state = Mutex::new(Progress { done: vec![false; plan.tasks.len()], ..Progress::default() });
-        Bars { screen, whole, tasks, costs, cores: cores.max(1) as f64, began: Instant::now(), state }
+        Bars { screen, whole, tasks, costs, cores: cores.max(1) as f64, state }
     }
 
     /// Takes the bars away.
@@ -88,11 +87,6 @@ impl Bars {
         drop(state);
         self.whole.inc(1);
         self.whole.set_message(message);
-    }
-
-    /// Time since the bars began.
-    pub fn elapsed(&self) -> Duration {
-        self.began.elapsed()
     }
 }
 

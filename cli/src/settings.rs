@@ -33,7 +33,8 @@ impl Settings {
     pub fn read(cache_dir: Option<&Path>, offline: bool) -> Result<Settings, Failure> {
         let variable = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
         let home = variable("HOME").or_else(|| variable("USERPROFILE")).map(PathBuf::from);
-        let base = |name: &str, below_home: &str| variable(name).map(PathBuf::from).or_else(|| home.as_ref().map(|home| home.join(below_home)));
+        let base =
+            |name: &str, below_home: &str| variable(name).map(PathBuf::from).or_else(|| home.as_ref().map(|home| home.join(below_home)));
         let file = base("XDG_CONFIG_HOME", ".config").map(|base| base.join("neuroflow").join("config.toml"));
         let config = match file.as_deref() {
             Some(path) => read_config(path)?,

@@ -1,1 +1,31 @@
 //! The numbers: CPU kernels and wgpu kernels behind one set of functions.
+//!
+//! * [`matrix`], [`product`], [`factor`]: dense real matrices in double precision, on faer's SIMD kernels.
+//! * [`statistics`]: moments, ranks, correlations, shrinkage, partition scores, assignment, p values.
+//! * [`tensor`], [`optimise`]: tensors times Khatri–Rao products, and minimisation of smooth functions.
+//! * [`threads`], [`map`]: a pool with a fixed number of threads; files as read-only Arrow buffers.
+//!
+//! The crate promises that every function on the CPU gives the same bytes for any number of threads: work is cut into parts whose borders follow from
+//! the shapes alone, and partial sums are added in the order of the parts. Another processor, with other vector instructions or caches, may differ in the last bits.
+//! It refuses shapes that don't fit and values that are not finite where a method needs finite ones, with a [`ComputeError`]; nothing is repaired in silence.
+//!
+//! It knows no files by name, no analyses, and no randomness without an explicit seed ([`random`]).
+
+pub mod error;
+pub mod factor;
+pub mod map;
+pub mod matrix;
+pub mod optimise;
+pub mod product;
+pub mod statistics;
+pub mod tensor;
+pub mod threads;
+
+#[cfg(test)]
+mod golden;
+
+pub use error::ComputeError;
+pub use matrix::{Matrix, MatrixRef};
+/// Seeded, splittable random streams whose values never change.
+pub use neuroflow_data::random;
+pub use threads::with_threads;

@@ -200,7 +200,10 @@ fn word(token: &SyntaxToken) -> Option<Word> {
 }
 
 fn first_word(node: &SyntaxNode) -> Option<Word> {
-    node.children_with_tokens().filter_map(|element| element.into_token()).find(|token| token.kind().is_word()).and_then(|token| word(&token))
+    node.children_with_tokens()
+        .filter_map(|element| element.into_token())
+        .find(|token| token.kind().is_word())
+        .and_then(|token| word(&token))
 }
 
 fn name(node: &SyntaxNode) -> Option<Word> {
@@ -275,7 +278,8 @@ fn expr(node: &SyntaxNode, diagnostics: &mut Vec<Diagnostic>) -> Option<Expr> {
             if not { ExprKind::Not(of) } else { ExprKind::Negative(of) }
         }
         BinaryExpr => {
-            let operator = node.children_with_tokens().filter_map(|element| element.into_token()).find_map(|token| operator(token.kind()))?;
+            let operator =
+                node.children_with_tokens().filter_map(|element| element.into_token()).find_map(|token| operator(token.kind()))?;
             let mut parts = inner();
             ExprKind::Binary(operator, Box::new(parts.next()?), Box::new(parts.next()?))
         }

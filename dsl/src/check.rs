@@ -5,7 +5,9 @@ use crate::condition;
 use crate::diagnostics::{Diagnostic, sort};
 use crate::evaluate::{Scope, evaluate};
 use crate::parser::{Parse, parse};
-use crate::pipeline::{Alternative, Binding, DataRef, ExpectDecl, InputDecl, Loop, LoopList, Pipeline, Policy, ReportDecl, StepDecl, Target};
+use crate::pipeline::{
+    Alternative, Binding, DataRef, ExpectDecl, InputDecl, Loop, LoopList, Pipeline, Policy, ReportDecl, StepDecl, Target,
+};
 use neuroflow_data::Kind;
 use neuroflow_stage::params::ParamType;
 use neuroflow_stage::{Control, Dimension, ParamSpec, Registry, Signature, Value, nearest};
@@ -189,7 +191,9 @@ impl Checker<'_> {
                         Err(message) if flag => {
                             self.tell(Diagnostic::error("bad-set", name.span.clone(), format!("`--set {}={value}`: {message}", name.text)));
                         }
-                        Err(message) => self.tell(Diagnostic::error("wrong-value", name.span.clone(), format!("`{}`: {message}", name.text))),
+                        Err(message) => {
+                            self.tell(Diagnostic::error("wrong-value", name.span.clone(), format!("`{}`: {message}", name.text)))
+                        }
                     }
                 }
                 (Some(value), None) => {
@@ -198,14 +202,19 @@ impl Checker<'_> {
                 (None, _) if flag => {}
                 (None, _) => {
                     let message = format!("parameter `{}` has no value", name.text);
-                    self.tell(Diagnostic::error("missing-parameter", name.span.clone(), message).help(format!("give it one: `--set {}=…`", name.text)));
+                    self.tell(
+                        Diagnostic::error("missing-parameter", name.span.clone(), message)
+                            .help(format!("give it one: `--set {}=…`", name.text)),
+                    );
                 }
             }
         }
         for (key, _) in set {
             if !types.contains_key(key) {
                 let near = nearest(key, types.keys().map(String::as_str)).map(|near| format!("did you mean `{near}`?"));
-                self.tell(Diagnostic::error("bad-set", 0..0, format!("`--set {key}=…`: the pipeline has no parameter `{key}`")).help_if(near));
+                self.tell(
+                    Diagnostic::error("bad-set", 0..0, format!("`--set {key}=…`: the pipeline has no parameter `{key}`")).help_if(near),
+                );
             }
         }
     }
@@ -372,7 +381,9 @@ impl Checker<'_> {
         match evaluate(list, &self.pipeline.scope()) {
             Ok(Value::List(values)) if !values.is_empty() => Some(LoopList::Values(values)),
             Ok(Value::Range(start, end)) => match (*start, *end) {
-                (Value::Int(start), Value::Int(end)) if start < end && end - start <= 1_000_000 => Some(LoopList::Values((start..end).map(Value::Int).collect())),
+                (Value::Int(start), Value::Int(end)) if start < end && end - start <= 1_000_000 => {
+                    Some(LoopList::Values((start..end).map(Value::Int).collect()))
+                }
                 _ => {
                     self.tell(Diagnostic::error("bad-loop", list.span.clone(), "a loop's range goes up in whole numbers, `1 .. 5`"));
                     None
@@ -381,12 +392,16 @@ impl Checker<'_> {
             Ok(Value::Word(word)) => {
                 let names = self.pipeline.inputs.iter().map(|input| input.name.text.as_str());
                 let near = nearest(&word, names).map(|near| format!("did you mean `{near}`?"));
-                let message = format!("there is no list `{word}`: a loop goes over a list, a range of whole numbers, or an input with several files");
+                let message =
+                    format!("there is no list `{word}`: a loop goes over a list, a range of whole numbers, or an input with several files");
                 self.tell(Diagnostic::error("bad-loop", list.span.clone(), message).help_if(near));
                 None
             }
             Ok(other) => {
-                let message = format!("a loop goes over a list, a range of whole numbers, or an input with several files; this is {}", other.describe());
+                let message = format!(
+                    "a loop goes over a list, a range of whole numbers, or an input with several files; this is {}",
+                    other.describe()
+                );
                 self.tell(Diagnostic::error("bad-loop", list.span.clone(), message));
                 None
             }
@@ -445,7 +460,10 @@ impl Checker<'_> {
     fn stage_of<'s>(&mut self, call: &'s Expr) -> Option<(&'s [Argument], Signature)> {
         let ExprKind::Call(callee, arguments) = &call.kind else {
             let message = "a step calls a stage: `name = topic.stage(…)`";
-            self.tell(Diagnostic::error("unknown-stage", call.span.clone(), message).help("`neuroflow stages` lists them; a constant is a `param`"));
+            self.tell(
+                Diagnostic::error("unknown-stage", call.span.clone(), message)
+                    .help("`neuroflow stages` lists them; a constant is a `param`"),
+            );
             return None;
         };
         let name = dotted(callee).unwrap_or_default();
@@ -528,7 +546,9 @@ impl Checker<'_> {
                 }
                 _ => {
                     let message = "a step or an input is expected here";
-                    self.tell(Diagnostic::error("type-mismatch", expr.span.clone(), message).help("values are given by name: `key = value`"));
+                    self.tell(
+                        Diagnostic::error("type-mismatch", expr.span.clone(), message).help("values are given by name: `key = value`"),
+                    );
                     return None;
                 }
             }
@@ -556,7 +576,11 @@ impl Checker<'_> {
             Target::Input(input) => {
                 let kind = self.pipeline.inputs[input].kind;
                 if let Some(output) = &reference.output {
-                    self.tell(Diagnostic::error("unknown-name", output.span.clone(), format!("a {kind} input has no output `{}`", output.text)));
+                    self.tell(Diagnostic::error(
+                        "unknown-name",
+                        output.span.clone(),
+                        format!("a {kind} input has no output `{}`", output.text),
+                    ));
                     return None;
                 }
                 Some(if kind == Kind::Dir && !reference.indices.is_empty() { Kind::File } else { kind })
@@ -567,7 +591,8 @@ impl Checker<'_> {
                 let found = step.outputs.iter().find(|(name, _)| *name == output.text).map(|(_, kind)| *kind);
                 if found.is_none() {
                     let list = step.outputs.iter().map(|(name, _)| format!("`{name}`")).collect::<Vec<_>>().join(", ");
-                    let near = nearest(&output.text, step.outputs.iter().map(|(name, _)| name.as_str())).map(|near| format!("did you mean `{near}`?"));
+                    let near = nearest(&output.text, step.outputs.iter().map(|(name, _)| name.as_str()))
+                        .map(|near| format!("did you mean `{near}`?"));
                     let message = format!("`{}` has no output `{}`; it has {list}", step.name.text, output.text);
                     self.tell(Diagnostic::error("unknown-name", output.span.clone(), message).help_if(near));
                 }
@@ -585,7 +610,8 @@ impl Checker<'_> {
             }
             Target::Step(step) => {
                 let shared = shared_loops(&self.pipeline.steps[step], &self.pipeline.steps[from]);
-                let open = self.pipeline.steps[step].loops.len() - if reference.gather || !reference.indices.is_empty() { 0 } else { shared };
+                let open =
+                    self.pipeline.steps[step].loops.len() - if reference.gather || !reference.indices.is_empty() { 0 } else { shared };
                 let given = reference.indices.iter().filter(|index| index.is_some()).count();
                 let free = if reference.gather { 1 } else { open.saturating_sub(given) };
                 (self.pipeline.steps[step].name.text.clone(), free)
@@ -598,7 +624,10 @@ impl Checker<'_> {
         }
         if many && free == 0 {
             let message = format!("`{slot}` takes a family, `{name}` is one value here");
-            self.tell(Diagnostic::error("family-needs-index", reference.span.clone(), message).help(format!("write `gather({name})` outside of the loop")));
+            self.tell(
+                Diagnostic::error("family-needs-index", reference.span.clone(), message)
+                    .help(format!("write `gather({name})` outside of the loop")),
+            );
         }
     }
 
@@ -775,7 +804,8 @@ impl Checker<'_> {
                     Some(next) if state[next] == 1 => {
                         let from = path.iter().position(|(step, _)| *step == next).unwrap_or(0);
                         // Needs point upwards; data flows the other way.
-                        let mut names: Vec<&str> = path[from..].iter().map(|(step, _)| self.pipeline.steps[*step].name.text.as_str()).collect();
+                        let mut names: Vec<&str> =
+                            path[from..].iter().map(|(step, _)| self.pipeline.steps[*step].name.text.as_str()).collect();
                         names.push(names[0]);
                         names.reverse();
                         let message = format!("these steps need each other: {}", names.join(" → "));
@@ -812,7 +842,9 @@ impl Checker<'_> {
                 None => {
                     let known = self.pipeline.steps.iter().map(|step| step.name.text.as_str());
                     let near = nearest(&shown.text, known).map(|near| format!("did you mean `{near}`?"));
-                    let told = Diagnostic::error("unknown-name", shown.span.clone(), format!("there is no step `{}` to report", shown.text)).help_if(near);
+                    let told =
+                        Diagnostic::error("unknown-name", shown.span.clone(), format!("there is no step `{}` to report", shown.text))
+                            .help_if(near);
                     self.tell(told);
                 }
             }
@@ -878,6 +910,9 @@ fn type_of(value: &Value) -> Option<ParamType> {
 fn set_value(text: &str, expected: Option<&ParamType>) -> Result<Value, String> {
     if expected == Some(&ParamType::Text) && !text.trim_start().starts_with('"') {
         return Ok(Value::Text(text.to_owned()));
+    }
+    if text.contains(['\n', '\r']) {
+        return Err("one value on one line is expected".into());
     }
     let file = format!("param x = {text}");
     let parsed = parse(&file);

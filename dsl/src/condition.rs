@@ -73,6 +73,9 @@ fn walk(expr: &Expr, pipeline: &Pipeline, names: &[String], diagnostics: &mut Ve
         }
         _ => match score_ref(expr, pipeline, names) {
             Ok(reference) => steps.push(reference.step),
+            // A step that is defined but wrong was told of already.
+            Err(diagnostic)
+                if diagnostic.code == "unknown-name" && names.iter().any(|name| diagnostic.message.ends_with(&format!("`{name}`"))) => {}
             Err(diagnostic) => diagnostics.push(*diagnostic),
         },
     }
@@ -97,7 +100,13 @@ fn score_ref<'e>(expr: &'e Expr, pipeline: &Pipeline, names: &[String]) -> Resul
                 at = of;
             }
             ExprKind::Name(name) => break name,
-            _ => return Err(Box::new(Diagnostic::error("unknown-metric", expr.span.clone(), "a score is expected in a condition, such as `step.accuracy`"))),
+            _ => {
+                return Err(Box::new(Diagnostic::error(
+                    "unknown-metric",
+                    expr.span.clone(),
+                    "a score is expected in a condition, such as `step.accuracy`",
+                )));
+            }
         }
     };
     fields.reverse();
@@ -113,10 +122,14 @@ fn score_ref<'e>(expr: &'e Expr, pipeline: &Pipeline, names: &[String]) -> Resul
         return Err(Box::new(Diagnostic::error("unknown-metric", expr.span.clone(), message)));
     }
     // `step.scores.accuracy` and `step.accuracy` are the same.
-    let mut fields = fields.into_iter().skip_while(|field| decl.outputs.iter().any(|(output, kind)| *kind == neuroflow_data::Kind::Scores && *output == field.text));
+    let mut fields = fields
+        .into_iter()
+        .skip_while(|field| decl.outputs.iter().any(|(output, kind)| *kind == neuroflow_data::Kind::Scores && *output == field.text));
     let Some(metric) = fields.next() else {
         let message = format!("a metric of `{name}` is expected: {}", list());
-        return Err(Box::new(Diagnostic::error("unknown-metric", expr.span.clone(), message).help(format!("write `{name}.{}`", decl.metrics[0]))));
+        return Err(Box::new(
+            Diagnostic::error("unknown-metric", expr.span.clone(), message).help(format!("write `{name}.{}`", decl.metrics[0])),
+        ));
     };
     if !decl.metrics.contains(&metric.text) {
         let near = nearest(&metric.text, decl.metrics.iter().map(String::as_str)).map(|near| format!("did you mean `{near}`?"));
@@ -128,7 +141,8 @@ fn score_ref<'e>(expr: &'e Expr, pipeline: &Pipeline, names: &[String]) -> Resul
         && !PARTS.contains(&part.text.as_str())
         && Control::params(&part.text).is_none()
     {
-        let message = format!("a score has no `{}`; it has {} and its controls by name", part.text, PARTS.map(|part| format!("`{part}`")).join(", "));
+        let message =
+            format!("a score has no `{}`; it has {} and its controls by name", part.text, PARTS.map(|part| format!("`{part}`")).join(", "));
         return Err(Box::new(Diagnostic::error("unknown-metric", part.span.clone(), message)));
     }
     Ok(ScoreRef { step, indices, metric: &metric.text, part: part.map(|part| part.text.as_str()) })
@@ -170,7 +184,9 @@ fn value(expr: &Expr, pipeline: &Pipeline, scores: ScoresOf<'_>, shown: &mut Vec
             binary(*operator, value(left, pipeline, scores, shown)?, value(right, pipeline, scores, shown)?)
         }
         ExprKind::Call(callee, arguments) => {
-            let (ExprKind::Name(name), Some(argument)) = (&callee.kind, arguments.first()) else { return Err("a function takes one family".into()) };
+            let (ExprKind::Name(name), Some(argument)) = (&callee.kind, arguments.first()) else {
+                return Err("a function takes one family".into());
+            };
             let result = function(name, value(&argument.value, pipeline, scores, shown)?)?;
             if let Item::Number(number) = &result {
                 shown.push(format!("{name}(…) = {number:.3}"));
@@ -190,10 +206,12 @@ fn value(expr: &Expr, pipeline: &Pipeline, scores: ScoresOf<'_>, shown: &mut Vec
             let mut wanted = Vec::new();
             for index in &reference.indices {
                 wanted.push(match index {
-                    Some(expr) => match evaluate(expr, &Scope { params: pipeline.params.clone(), ..Scope::default() }).map_err(|told| told.message)? {
-                        Value::Text(text) | Value::Word(text) => Some(text),
-                        other => Some(other.to_string()),
-                    },
+                    Some(expr) => {
+                        match evaluate(expr, &Scope { params: pipeline.params.clone(), ..Scope::default() }).map_err(|told| told.message)? {
+                            Value::Text(text) | Value::Word(text) => Some(text),
+                            other => Some(other.to_string()),
+                        }
+                    }
                     None => None,
                 });
             }
@@ -272,7 +290,9 @@ fn binary(operator: Operator, left: Item, right: Item) -> Result<Item, String> {
     }
     let wrap_truths = |(values, one): (Vec<bool>, bool)| if one { Item::Truth(values[0]) } else { Item::Truths(values) };
     if matches!(operator, And | Or) {
-        let (Some(a), Some(b)) = (truths(&left), truths(&right)) else { return Err("`and` and `or` need true or false on both sides".into()) };
+        let (Some(a), Some(b)) = (truths(&left), truths(&right)) else {
+            return Err("`and` and `or` need true or false on both sides".into());
+        };
         let (pairs, one) = pairs(a, b)?;
         return Ok(wrap_truths((pairs.into_iter().map(|(a, b)| if operator == And { a && b } else { a || b }).collect(), one)));
     }

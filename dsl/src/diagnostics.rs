@@ -110,20 +110,22 @@ pub fn render(file_name: &str, text: &str, diagnostics: &[Diagnostic], colour: b
         };
         let clamp = |span: &Range<usize>| boundary(text, span.start)..boundary(text, span.end.max(span.start));
         let mut labels = vec![Label::new(LabelStyle::Primary, (), clamp(&diagnostic.span)).with_message(&diagnostic.label)];
-        labels.extend(diagnostic.notes.iter().map(|note| Label::new(LabelStyle::Secondary, (), clamp(&note.span)).with_message(&note.message)));
+        labels.extend(
+            diagnostic.notes.iter().map(|note| Label::new(LabelStyle::Secondary, (), clamp(&note.span)).with_message(&note.message)),
+        );
         let notes = diagnostic.help.iter().map(|help| format!("help: {help}")).collect();
         let report =
             Report::new(severity).with_code(diagnostic.code).with_message(&diagnostic.message).with_labels(labels).with_notes(notes);
         let rendered = if colour {
             let mut buffer = term::termcolor::Ansi::new(Vec::new());
-            term::emit_to_write_style(&mut buffer, &config, &file, &report).map(|()| String::from_utf8_lossy(&buffer.into_inner()).into_owned())
+            term::emit_to_write_style(&mut buffer, &config, &file, &report)
+                .map(|()| String::from_utf8_lossy(&buffer.into_inner()).into_owned())
         } else {
             let mut text = String::new();
             term::emit_to_string(&mut text, &config, &file, &report).map(|()| text)
         };
         // Rendering fails only when a place is not in the file; the message alone is better than nothing.
         out.push_str(&rendered.unwrap_or_else(|_| format!("error[{}]: {}\n", diagnostic.code, diagnostic.message)));
-        out.push('\n');
     }
     out
 }

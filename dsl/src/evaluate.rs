@@ -54,7 +54,9 @@ pub fn evaluate(expr: &Expr, scope: &Scope) -> Result<Value, Diagnostic> {
                 (Some(a), Some(b)) => {
                     let message = format!("a range from a {a} to a {b}");
                     let help = suggest_unit(&low, &high).map(|text| format!("did you mean `{text}`?"));
-                    return Err(Diagnostic::error("unit-mismatch", end.span.clone(), message).label(format!("{high} is a {b}")).help_if(help));
+                    return Err(Diagnostic::error("unit-mismatch", end.span.clone(), message)
+                        .label(format!("{high} is a {b}"))
+                        .help_if(help));
                 }
                 _ => return Err(error("wrong-value", "a range goes from a number to a number".into())),
             }

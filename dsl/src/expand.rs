@@ -183,7 +183,8 @@ fn instance(
                 if let Some(member) = &member {
                     let known = members(input);
                     if !known.contains(member) {
-                        let near = neuroflow_stage::nearest(member, known.iter().map(String::as_str)).map(|near| format!("did you mean `{near}`?"));
+                        let near = neuroflow_stage::nearest(member, known.iter().map(String::as_str))
+                            .map(|near| format!("did you mean `{near}`?"));
                         let name = &pipeline.inputs[input].name.text;
                         let list = known.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
                         let message = format!("`{name}` has no file `{member}`; it has {list}");

@@ -2,7 +2,7 @@
 //!
 //! The layout of lines is the author's; what is made even is what carries no meaning: spaces inside a line, indentation by nesting, blank lines (at most one),
 //! the end of the file. Comments stay where they are. Statements that can't be parsed are left as they are. Columns that an author aligned
-//! (`=` of neighbouring statements, comments behind code) stay aligned.
+//! (`=` of neighbouring statements, messages of `expect`, comments behind code) stay aligned.
 
 use crate::parser::parse;
 use crate::syntax::SyntaxKind::{self, *};
@@ -16,10 +16,13 @@ pub fn format(text: &str) -> String {
     let mut depth = 0usize;
     let mut line: Vec<&SyntaxToken> = Vec::new();
     let mut blank = true;
+    // How deep the line that is being collected began.
+    let mut begun = 0usize;
     let mut lines: Vec<(usize, Vec<&SyntaxToken>)> = Vec::new();
     for token in &tokens {
         if token.kind() == Newline {
-            lines.push((depth, std::mem::take(&mut line)));
+            lines.push((begun, std::mem::take(&mut line)));
+            begun = depth;
             continue;
         }
         line.push(token);
@@ -29,7 +32,7 @@ pub fn format(text: &str) -> String {
             _ => {}
         }
     }
-    lines.push((depth, line));
+    lines.push((begun, line));
     for (depth, tokens) in lines {
         let meaningful: Vec<&SyntaxToken> = tokens.iter().copied().filter(|token| token.kind() != Space).collect();
         let Some(first) = meaningful.first() else {
@@ -58,7 +61,7 @@ pub fn format(text: &str) -> String {
             }
             if let Some(before) = before {
                 // An author's alignment before `=` of a statement and before a comment is kept; everything else has its one distance.
-                let aligned = (token.kind() == Comment || (token.kind() == Equal && is_definition(token))) && gap > 1;
+                let aligned = (token.kind() == Comment || (token.kind() == Equal && is_definition(token)) || is_message(token)) && gap > 1;
                 let spaces = if aligned { gap } else { usize::from(space_between(before, token)) };
                 out.push_str(&" ".repeat(spaces));
             }
@@ -95,8 +98,14 @@ fn is_continuation(first: &SyntaxToken, line: &[&SyntaxToken]) -> bool {
     let Some(item) = item else { return false };
     let first_of_item = item.descendants_with_tokens().filter_map(|element| element.into_token()).find(|token| !token.kind().is_trivia());
     let begins = first_of_item.as_ref() == Some(first);
-    let in_brackets = first.parent_ancestors().take_while(|node| *node != item).any(|node| matches!(node.kind(), ArgList | ListExpr | ParenExpr | Block | NameList));
-    !begins && !in_brackets && !matches!(first.kind(), Comment | LeftBrace | RightBrace | RightParen | RightBracket) && !is_inside_report(first)
+    let in_brackets = first
+        .parent_ancestors()
+        .take_while(|node| *node != item)
+        .any(|node| matches!(node.kind(), ArgList | ListExpr | ParenExpr | Block | NameList));
+    !begins
+        && !in_brackets
+        && !matches!(first.kind(), Comment | LeftBrace | RightBrace | RightParen | RightBracket)
+        && !is_inside_report(first)
 }
 
 fn is_inside_report(token: &SyntaxToken) -> bool {
@@ -105,6 +114,11 @@ fn is_inside_report(token: &SyntaxToken) -> bool {
 
 fn is_statement(kind: SyntaxKind) -> bool {
     matches!(kind, PipelineItem | ParamItem | InputItem | StepItem | ForItem | IfItem | ExpectItem | ReportItem | LaterItem)
+}
+
+/// Whether a text is the message of an `expect`.
+fn is_message(token: &SyntaxToken) -> bool {
+    token.kind() == Text && token.parent().is_some_and(|node| node.kind() == ExpectItem)
 }
 
 /// Whether an `=` stands between a statement's name and its value.
@@ -142,7 +156,8 @@ mod tests {
         let mut rest = shown.as_str();
         while let Some(at) = rest.find("span: ") {
             out.push_str(&rest[..at]);
-            rest = rest[at..].trim_start_matches(|c: char| c != '.').trim_start_matches('.').trim_start_matches(|c: char| c.is_ascii_digit());
+            rest =
+                rest[at..].trim_start_matches(|c: char| c != '.').trim_start_matches('.').trim_start_matches(|c: char| c.is_ascii_digit());
         }
         out + rest
     }
@@ -156,7 +171,10 @@ mod tests {
     fn spaces_and_indentation_are_made_even_and_comments_stay() {
         let text = "pipeline   p\n\n\n\nfor x in [1,2]{\n# why\na=f.g( 1,k=- 2 )   # here\n      with seed=7\n}\nreport r{a}";
         let styled = format(text);
-        assert_eq!(styled, "pipeline p\n\nfor x in [1, 2] {\n  # why\n  a = f.g(1, k = -2)   # here\n    with seed = 7\n}\nreport r { a }\n");
+        assert_eq!(
+            styled,
+            "pipeline p\n\nfor x in [1, 2] {\n  # why\n  a = f.g(1, k = -2)   # here\n    with seed = 7\n}\nreport r { a }\n"
+        );
         assert_eq!(format(&styled), styled);
     }
 

@@ -56,7 +56,8 @@ fn word(input: &str) -> IResult<&str, SyntaxKind> {
 
 /// `12`, `1_000`, `0.5`, `1e-3`. A point counts only before a digit, so that `1..5` is a range.
 fn number(input: &str) -> IResult<&str, SyntaxKind> {
-    let digits = |input| recognize(pair(satisfy(|c: char| c.is_ascii_digit()), take_while(|c: char| c.is_ascii_digit() || c == '_'))).parse(input);
+    let digits =
+        |input| recognize(pair(satisfy(|c: char| c.is_ascii_digit()), take_while(|c: char| c.is_ascii_digit() || c == '_'))).parse(input);
     let fraction = opt(preceded(tag("."), digits));
     let exponent = opt((alt((tag("e"), tag("E"))), opt(alt((tag("+"), tag("-")))), digits));
     value(Number, (digits, fraction, exponent)).parse(input)

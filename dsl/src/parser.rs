@@ -13,6 +13,9 @@ use rowan::{GreenNode, GreenNodeBuilder, Language};
 /// How deep expressions and blocks may be nested.
 const MOST_DEPTH: usize = 64;
 
+/// How many operators, fields, indices and calls may follow each other in one statement: each makes the tree one deeper.
+const MOST_LINKS: usize = 256;
+
 /// A parsed text: its tree, and what is wrong with it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Parse {
@@ -35,7 +38,15 @@ impl Parse {
 
 /// Parses a text. Never fails: what can't be understood stands in error nodes and is told in the diagnostics.
 pub fn parse(text: &str) -> Parse {
-    let mut parser = Parser { tokens: lex(text), at: 0, builder: GreenNodeBuilder::new(), diagnostics: Vec::new(), depth: 0, length: text.len() };
+    let mut parser = Parser {
+        tokens: lex(text),
+        at: 0,
+        builder: GreenNodeBuilder::new(),
+        diagnostics: Vec::new(),
+        depth: 0,
+        links: 0,
+        length: text.len(),
+    };
     parser.file();
     let mut diagnostics = parser.diagnostics;
     sort(&mut diagnostics);
@@ -48,6 +59,7 @@ struct Parser<'a> {
     builder: GreenNodeBuilder<'static>,
     diagnostics: Vec<Diagnostic>,
     depth: usize,
+    links: usize,
     length: usize,
 }
 
@@ -161,7 +173,9 @@ impl<'a> Parser<'a> {
             Some(token) if token.kind == BadText => "this text has no closing quote".to_owned(),
             Some(token) => format!("found `{}`", token.text.lines().next().unwrap_or_default()),
         };
-        self.diagnostics.push(Diagnostic::error("syntax", self.here(), format!("{expected} is expected, {found}")).label(format!("{expected} expected here")));
+        self.diagnostics.push(
+            Diagnostic::error("syntax", self.here(), format!("{expected} is expected, {found}")).label(format!("{expected} expected here")),
+        );
         Broken
     }
 
@@ -204,6 +218,7 @@ impl<'a> Parser<'a> {
         let Some(at) = self.ahead(0) else { return };
         let indent = self.indentation(at).unwrap_or(0);
         let begin = self.at;
+        self.links = 0;
         let kind = match self.tokens[at].kind {
             PipelineWord => PipelineItem,
             ParamWord => ParamItem,
@@ -248,7 +263,8 @@ impl<'a> Parser<'a> {
         while let Some(at) = self.ahead(0) {
             let width = self.indentation(at);
             let outside = width.is_some_and(|width| width <= indent);
-            let closes = self.tokens[at].kind == RightBrace && width.is_some_and(|width| width < indent || self.depth > 0 && width <= indent);
+            let closes =
+                self.tokens[at].kind == RightBrace && width.is_some_and(|width| width < indent || self.depth > 0 && width <= indent);
             if (outside && self.begins_statement(at)) || closes {
                 break;
             }
@@ -376,7 +392,8 @@ impl<'a> Parser<'a> {
         let closed = self.eat(RightBrace);
         if !closed {
             let end = self.length..self.length;
-            self.diagnostics.push(Diagnostic::error("syntax", end, "`}` is missing at the end of the file").note(open, "this block is not closed"));
+            self.diagnostics
+                .push(Diagnostic::error("syntax", end, "`}` is missing at the end of the file").note(open, "this block is not closed"));
         }
         self.finish();
         self.depth -= 1;
@@ -453,6 +470,7 @@ impl<'a> Parser<'a> {
         let checkpoint = self.checkpoint();
         self.binary(indent, level + 1)?;
         while self.peek().is_some_and(|kind| LEVELS[level].contains(&kind)) {
+            self.link()?;
             let range = self.peek() == Some(DotDot);
             self.wrap(checkpoint, if range { RangeExpr } else { BinaryExpr });
             self.bump();
@@ -461,6 +479,11 @@ impl<'a> Parser<'a> {
             parsed?;
         }
         Ok(())
+    }
+
+    fn link(&mut self) -> Parsed {
+        self.links += 1;
+        if self.links > MOST_LINKS { Err(self.broken("a shorter expression")) } else { Ok(()) }
     }
 
     fn unary(&mut self, indent: usize) -> Parsed {
@@ -486,6 +509,9 @@ impl<'a> Parser<'a> {
             // A bracket at the beginning of a line that is not indented belongs to no expression.
             if self.ahead(0).is_some_and(|at| self.indentation(at).is_some_and(|width| width <= indent)) {
                 return Ok(());
+            }
+            if matches!(self.peek(), Some(Dot | LeftBracket | LeftParen)) {
+                self.link()?;
             }
             match self.peek() {
                 Some(Dot) => {
@@ -531,7 +557,11 @@ impl<'a> Parser<'a> {
             }
             if self.peek().is_none() || self.at_statement_line(indent) {
                 let end = self.here();
-                self.diagnostics.push(Diagnostic::error("syntax", end, "`)` is missing").label("a new statement begins here").note(open, "this `(` is not closed"));
+                self.diagnostics.push(
+                    Diagnostic::error("syntax", end, "`)` is missing")
+                        .label("a new statement begins here")
+                        .note(open, "this `(` is not closed"),
+                );
                 parsed = Err(Broken);
                 break;
             }
@@ -562,6 +592,9 @@ impl<'a> Parser<'a> {
     }
 
     fn atom(&mut self, indent: usize) -> Parsed {
+        if self.at_statement_line(indent) {
+            return Err(self.broken("a value"));
+        }
         match self.peek() {
             Some(Number) => {
                 self.number();
@@ -679,7 +712,7 @@ mod tests {
 
     #[test]
     fn deep_nesting_is_refused_and_not_a_stack_overflow() {
-        for open in ["(", "[", "- ", "not ", "a(", "for x in y {\n", "a["] {
+        for open in ["(", "[", "- ", "not ", "a(", "for x in y {\n", "a[", "1 + ", "a.", "a()."] {
             let text = format!("x = {}", open.repeat(20_000));
             assert_eq!(parse(&text).print(), text);
         }

@@ -10,7 +10,12 @@ use std::collections::BTreeMap;
 ///
 /// # Errors
 /// What the stage answers. A panic in a stage is not caught here: the scheduler turns it into a bug report.
-pub fn execute(task: &Task, values: Vec<Artifact>, registry: &Registry, context: &Context) -> Result<BTreeMap<String, Artifact>, StageError> {
+pub fn execute(
+    task: &Task,
+    values: Vec<Artifact>,
+    registry: &Registry,
+    context: &Context,
+) -> Result<BTreeMap<String, Artifact>, StageError> {
     match &task.work {
         Work::Call(call) => {
             let stage = registry.get(&call.stage).ok_or_else(|| StageError::Bug(format!("stage `{}` is gone", call.stage)))?;
@@ -23,7 +28,11 @@ pub fn execute(task: &Task, values: Vec<Artifact>, registry: &Registry, context:
                 match outputs.get(name) {
                     Some(artifact) if artifact.kind() == *kind => {}
                     Some(artifact) => {
-                        return Err(StageError::Bug(format!("`{}` gave a {} as `{name}`, it declares a {kind}", call.stage, artifact.kind())));
+                        return Err(StageError::Bug(format!(
+                            "`{}` gave a {} as `{name}`, it declares a {kind}",
+                            call.stage,
+                            artifact.kind()
+                        )));
                     }
                     None => return Err(StageError::Bug(format!("`{}` did not give its output `{name}`", call.stage))),
                 }

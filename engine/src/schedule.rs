@@ -299,7 +299,9 @@ pub fn read_artifact(cache: &Cache, digest: &Digest, kind: Kind) -> Result<Artif
     load(cache, digest, kind).map_err(|problem| match problem {
         Problem::Stage(error) => error.to_string(),
         Problem::Cache(error) => error.to_string(),
-        Problem::Damaged(digest, error) => format!("object {digest} of the cache is damaged ({error}); it was put into quarantine, run again"),
+        Problem::Damaged(digest, error) => {
+            format!("object {digest} of the cache is damaged ({error}); it was put into quarantine, run again")
+        }
     })
 }
 
@@ -328,7 +330,8 @@ struct Job {
 impl Job {
     fn run(self) -> Result<Outcome, Problem> {
         let began = Instant::now();
-        let started_unix_ms = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(i64::MAX));
+        let started_unix_ms =
+            SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(i64::MAX));
         let mut values = Vec::with_capacity(self.contents.len());
         for (argument, digest) in self.task.arguments.iter().zip(&self.contents) {
             values.push(load(&self.cache, digest, argument.kind)?);

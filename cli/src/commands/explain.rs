@@ -1,0 +1,73 @@
+//! `neuroflow explain`: why a step would run, which run gave its result, or what a mistake means.
+
+use super::data::runtime;
+use super::{Place, check_text, print_diagnostics, read_pipeline, settings_of};
+use crate::arguments::{Explain, MessageFormat};
+use crate::exit::{Exit, Failure};
+use neuroflow_dsl::diagnostics::has_errors;
+use neuroflow_dsl::explanations;
+use neuroflow_engine::explain::{Verdict, preview};
+use std::path::PathBuf;
+
+pub(crate) fn explain(place: &Place, explain: &Explain) -> Result<Exit, Failure> {
+    if let Some(page) = explanations::explanation(&explain.what) {
+        println!("{}", page.trim());
+        return Ok(Exit::Done);
+    }
+    let session = place.session()?;
+    let last = session.read("latest").ok();
+    let file = explain.file.clone().or_else(|| last.as_ref().map(|run| PathBuf::from(&run.file)));
+    let Some(file) = file else {
+        let failure = Failure::could_not_start(format!("there is no run yet, and `{}` is no code of a mistake", explain.what));
+        return Err(failure.with_help("name the pipeline: `neuroflow explain STEP --file PIPELINE`"));
+    };
+    let text = read_pipeline(&file)?;
+    // Without settings of its own, the question is about the latest run.
+    let set = if explain.set.is_empty() {
+        last.as_ref()
+            .filter(|run| run.file == file.display().to_string())
+            .map(|run| run.set.clone().into_iter().collect())
+            .unwrap_or_default()
+    } else {
+        settings_of(&explain.set)?
+    };
+    let checked = check_text(&text, &set, &session.registry);
+    if has_errors(&checked.diagnostics) {
+        print_diagnostics(&file, &text, &checked.diagnostics, MessageFormat::Text);
+        return Err(Failure::printed(Exit::WrongPipeline));
+    }
+    let folder = std::env::current_dir().map_err(Failure::could_not_start)?;
+    let prepared = runtime()?
+        .block_on(session.prepare(checked.pipeline, &folder, true, &|_, _, _| {}))
+        .map_err(|error| super::run::failure(&file, &text, error))?;
+    let last = last.filter(|run| run.pipeline == prepared.pipeline.name);
+    let verdicts = preview(&prepared.plan, &session.cache, last.as_ref()).map_err(Failure::could_not_start)?;
+    let mut found = false;
+    for (task, verdict) in prepared.plan.tasks.iter().zip(&verdicts) {
+        if task.step != explain.what && task.label != explain.what && !task.step.starts_with(&format!("{}[", explain.what)) {
+            continue;
+        }
+        found = true;
+        println!("{}: {}", task.label, describe(verdict));
+    }
+    if !found {
+        let near = neuroflow_stage::nearest(&explain.what, prepared.instances.iter().map(|instance| instance.name.as_str()));
+        let failure = Failure::could_not_start(format!("{} has no step `{}`", file.display(), explain.what));
+        return Err(match near {
+            Some(near) => failure.with_help(format!("did you mean `{near}`?")),
+            None => failure,
+        });
+    }
+    Ok(Exit::Done)
+}
+
+/// A verdict in words.
+pub(crate) fn describe(verdict: &Verdict) -> String {
+    match verdict {
+        Verdict::Cached { run } if run.is_empty() => "its result is in the cache".into(),
+        Verdict::Cached { run } => format!("its result is in the cache, made by run {run}"),
+        Verdict::WouldRun { because } => format!("would run: {}", because.join("; ")),
+        Verdict::Depends { on } if on.len() > 3 => format!("would run if the result of {} or {} others changes", on[0], on.len() - 1),
+        Verdict::Depends { on } => format!("would run if the result of {} changes", on.join(", ")),
+    }
+}

@@ -1,0 +1,50 @@
+//! `neuroflow get`: any result of any run, as a file.
+
+use super::Place;
+use crate::arguments::Get;
+use crate::exit::{Exit, Failure};
+use neuroflow_data::export::{ExportFormat, export};
+use std::io::Write;
+
+pub(crate) fn get(place: &Place, get: &Get) -> Result<Exit, Failure> {
+    let session = place.session()?;
+    let record = session.read(&get.run).map_err(Failure::could_not_start)?;
+    // `step["a"].output`: the part after the last point is an output, unless the point stands in a member's name.
+    let whole = record.results.get(&get.what).map(|outputs| (get.what.as_str(), None, outputs));
+    let split = || {
+        let (step, output) = get.what.rsplit_once('.')?;
+        record.results.get(step).map(|outputs| (step, Some(output), outputs))
+    };
+    let Some((step, output, outputs)) = whole.or_else(split) else {
+        let near =
+            neuroflow_stage::nearest(&get.what, record.results.keys().map(String::as_str)).map(|near| format!("did you mean `{near}`?"));
+        let list = record.results.keys().take(12).map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+        let failure = Failure::could_not_start(format!("run {} has no step `{}`", record.id, get.what));
+        return Err(failure.with_help(near.unwrap_or_else(|| format!("it has {list}"))));
+    };
+    let default = || {
+        let stage = record.tasks.iter().find(|task| task.label == step).and_then(|task| task.stage.clone());
+        let signature = stage.and_then(|stage| session.registry.get(&stage)).map(|stage| stage.signature());
+        signature.and_then(|signature| signature.outputs.first().map(|output| output.name.to_owned()))
+    };
+    let name = output.map(str::to_owned).or_else(default).unwrap_or_default();
+    let Some((kind, digest)) = outputs.get(&name) else {
+        let list = outputs.keys().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+        let message = format!("`{step}` of run {} has no output `{name}`", record.id);
+        return Err(Failure::could_not_start(message).with_help(format!("it has {list}")));
+    };
+    let format = match get.format {
+        Some(format) => format,
+        None => get.out.extension().and_then(|ending| ending.to_str()).and_then(|ending| ending.parse::<ExportFormat>().ok()).ok_or_else(
+            || Failure::could_not_start("the file format is not known").with_help("add `--as npy`, csv, parquet, arrow or json"),
+        )?,
+    };
+    let artifact = session.artifact(*kind, digest).map_err(Failure::could_not_start)?;
+    let bytes = export(&artifact, format).map_err(Failure::could_not_start)?;
+    let written = if get.out.as_os_str() == "-" { std::io::stdout().write_all(&bytes) } else { std::fs::write(&get.out, &bytes) };
+    written.map_err(|error| Failure::could_not_start(format!("{}: {error}", get.out.display())))?;
+    if get.out.as_os_str() != "-" {
+        eprintln!("{step}.{name} of run {}: a {kind}, as {format} in {}", record.id, get.out.display());
+    }
+    Ok(Exit::Done)
+}

@@ -1,0 +1,152 @@
+//! One file a command.
+
+pub(crate) mod cache;
+pub(crate) mod check;
+pub(crate) mod data;
+pub(crate) mod doc;
+pub(crate) mod doctor;
+pub(crate) mod explain;
+pub(crate) mod fmt;
+pub(crate) mod get;
+pub(crate) mod graph;
+pub(crate) mod run;
+pub(crate) mod runs;
+
+use crate::exit::Failure;
+use crate::settings::Settings;
+use neuroflow_cache::{Cache, OsDisk};
+use neuroflow_data::Kind;
+use neuroflow_dsl::{Catalogue, Checked, diagnostics};
+use neuroflow_engine::dataset::DataRegistry;
+use neuroflow_engine::fetch::Sources;
+use neuroflow_engine::readers::READERS;
+use neuroflow_engine::session::Session;
+use neuroflow_stage::Registry;
+use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Global options.
+pub(crate) struct Place {
+    pub(crate) cache: Option<PathBuf>,
+    pub(crate) offline: bool,
+}
+
+impl Place {
+    pub(crate) fn settings(&self) -> Result<Settings, Failure> {
+        Settings::read(self.cache.as_deref(), self.offline)
+    }
+
+    pub(crate) fn open_cache(&self) -> Result<Cache, Failure> {
+        let settings = self.settings()?;
+        let disk = Arc::new(OsDisk::with_mapper(neuroflow_compute::map::map_file));
+        Cache::open(&settings.cache, disk).map_err(|error| Failure::could_not_start(format!("the cache can't be used: {error}")))
+    }
+
+    pub(crate) fn session(&self) -> Result<Session, Failure> {
+        let settings = self.settings()?;
+        Ok(Session {
+            cache: Arc::new(self.open_cache()?),
+            registry: Arc::new(crate::stages::registry()),
+            data: data_registry()?,
+            sources: Sources { mirrors: settings.mirrors, offline: settings.offline },
+        })
+    }
+}
+
+/// The data sets that come with the program, and those of the project's own `data/registry.toml`.
+pub(crate) fn data_registry() -> Result<DataRegistry, Failure> {
+    let known = DataRegistry::parse(include_str!("../../../data/registry.toml")).map_err(Failure::could_not_start)?;
+    match std::fs::read_to_string("data/registry.toml") {
+        Ok(text) => {
+            let own = DataRegistry::parse(&text).map_err(|error| Failure::could_not_start(format!("data/registry.toml: {error}")))?;
+            Ok(known.extended(own))
+        }
+        Err(_) => Ok(known),
+    }
+}
+
+/// The text of a pipeline file.
+pub(crate) fn read_pipeline(file: &Path) -> Result<String, Failure> {
+    std::fs::read_to_string(file).map_err(|error| match error.kind() {
+        std::io::ErrorKind::NotFound => {
+            Failure::could_not_start(format!("there is no file {}", file.display())).with_help(nearby_pipelines(file))
+        }
+        std::io::ErrorKind::InvalidData => Failure::could_not_start(format!("{} is not text (UTF-8)", file.display())),
+        _ => Failure::could_not_start(format!("{}: {error}", file.display())),
+    })
+}
+
+fn nearby_pipelines(file: &Path) -> String {
+    let folder = file.parent().filter(|folder| folder.is_dir()).unwrap_or(Path::new("."));
+    let mut names: Vec<String> = std::fs::read_dir(folder)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|entry| entry.path())
+        .filter(|path| path.extension().is_some_and(|ending| ending == "nf"))
+        .map(|path| path.display().to_string())
+        .collect();
+    names.sort();
+    if names.is_empty() { "a pipeline file ends in .nf".into() } else { format!("pipelines here: {}", names.join(", ")) }
+}
+
+/// `name=value` from the command line.
+pub(crate) fn settings_of(set: &[String]) -> Result<Vec<(String, String)>, Failure> {
+    set.iter()
+        .map(|one| {
+            one.split_once('=').map(|(name, value)| (name.trim().to_owned(), value.to_owned())).ok_or_else(|| {
+                Failure::could_not_start(format!("`--set {one}`: a name and a value are expected")).with_help("write `--set name=value`")
+            })
+        })
+        .collect()
+}
+
+/// Checks a pipeline against all stages and readers.
+pub(crate) fn check_text(text: &str, set: &[(String, String)], registry: &Registry) -> Checked {
+    let readers: Vec<(&str, Kind)> = READERS.iter().map(|reader| (reader.name, reader.kind)).chain([("dataset", Kind::Dir)]).collect();
+    neuroflow_dsl::check(text, set, &Catalogue { stages: registry, readers: &readers })
+}
+
+/// Prints mistakes: for people to standard error, for programs to standard output.
+pub(crate) fn print_diagnostics(file: &Path, text: &str, found: &[neuroflow_dsl::Diagnostic], format: crate::arguments::MessageFormat) {
+    match format {
+        crate::arguments::MessageFormat::Text => {
+            let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+            eprint!("{}", diagnostics::render(&file.display().to_string(), text, found, colour));
+        }
+        crate::arguments::MessageFormat::Json => {
+            let list: Vec<serde_json::Value> = found
+                .iter()
+                .map(|one| {
+                    let (line, column) = diagnostics::line_and_column(text, one.span.start);
+                    let mut value = serde_json::to_value(one).unwrap_or_default();
+                    value["file"] = file.display().to_string().into();
+                    value["line"] = line.into();
+                    value["column"] = column.into();
+                    value
+                })
+                .collect();
+            println!("{}", serde_json::Value::Array(list));
+        }
+    }
+}
+
+/// A size for people.
+pub(crate) fn bytes(size: u64) -> String {
+    match size as f64 {
+        size if size < 1e3 => format!("{size} B"),
+        size if size < 1e6 => format!("{:.1} kB", size / 1e3),
+        size if size < 1e9 => format!("{:.1} MB", size / 1e6),
+        size => format!("{:.2} GB", size / 1e9),
+    }
+}
+
+/// Milliseconds for people.
+pub(crate) fn duration(ms: f64) -> String {
+    match ms {
+        ms if ms < 1e3 => format!("{ms:.0} ms"),
+        ms if ms < 6e4 => format!("{:.1} s", ms / 1e3),
+        ms => format!("{:.0} min {:.0} s", (ms / 6e4).floor(), (ms % 6e4) / 1e3),
+    }
+}

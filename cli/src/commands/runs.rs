@@ -1,0 +1,86 @@
+//! `neuroflow runs` and `neuroflow show`.
+
+use super::{Place, duration};
+use crate::exit::{Exit, Failure};
+use neuroflow_engine::record::{RunRecord, Status};
+
+pub(crate) fn word(status: Status) -> &'static str {
+    match status {
+        Status::Done => "done",
+        Status::ExpectFailed => "expect failed",
+        Status::Failed => "failed",
+        Status::Interrupted => "interrupted",
+    }
+}
+
+pub(crate) fn runs(place: &Place, n: usize) -> Result<Exit, Failure> {
+    let session = place.session()?;
+    let ids = session.cache.runs().map_err(Failure::could_not_start)?;
+    if ids.is_empty() {
+        println!("no run yet; `neuroflow run pipelines/mouse_v1.nf` makes one");
+    }
+    for id in ids.iter().take(n) {
+        match session.read(id) {
+            Ok(run) => {
+                let (ran, cached, failed, skipped) = run.counts();
+                let rest = if failed + skipped > 0 { format!(", {failed} failed, {skipped} skipped") } else { String::new() };
+                let commit = run.revision.as_ref().map_or("no commit".to_owned(), |revision| {
+                    format!("{}{}", &revision.commit[..revision.commit.len().min(10)], if revision.dirty { "+" } else { "" })
+                });
+                println!(
+                    "{id}  {:<13} {:>9}  {commit:<11}  {} ({ran} ran, {cached} cached{rest})",
+                    word(run.status),
+                    duration(run.wall_ms),
+                    run.pipeline
+                );
+            }
+            Err(error) => println!("{id}  {error}"),
+        }
+    }
+    Ok(Exit::Done)
+}
+
+pub(crate) fn show(place: &Place, run: &str, json: bool) -> Result<Exit, Failure> {
+    let session = place.session()?;
+    let record = session.read(run).map_err(Failure::could_not_start)?;
+    if json {
+        println!("{}", serde_json::to_string_pretty(&record).map_err(Failure::could_not_start)?);
+        return Ok(Exit::Done);
+    }
+    println!("run {} of {} ({}), {}", record.id, record.pipeline, record.file, word(record.status));
+    println!("  started {}, {} on {}", record.started, duration(record.wall_ms), record.machine);
+    if let Some(revision) = &record.revision {
+        println!("  commit {}{}", revision.commit, if revision.dirty { " with changes" } else { "" });
+    }
+    for input in &record.inputs {
+        println!("  {}: {}", input.name, input.taken);
+    }
+    let (ran, cached, failed, skipped) = record.counts();
+    println!("  {ran} tasks ran, {cached} cached, {failed} failed, {skipped} skipped");
+    print_scores(&record);
+    print_expects(&record);
+    for (name, path) in &record.reports {
+        println!("report {name}: {path}");
+    }
+    Ok(Exit::Done)
+}
+
+/// The score lines of a run.
+pub(crate) fn print_scores(record: &RunRecord) {
+    for (step, scores) in &record.scores {
+        for score in scores {
+            println!("{step}: {score}");
+        }
+    }
+}
+
+/// The expectations of a run.
+pub(crate) fn print_expects(record: &RunRecord) {
+    for expect in &record.expects {
+        let word = if expect.holds { "holds" } else { "does not hold" };
+        println!("expect {}: {word} ({})", expect.condition, expect.numbers);
+        if !expect.holds && !expect.message.is_empty() {
+            println!("  {}", expect.message);
+        }
+    }
+}

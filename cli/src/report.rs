@@ -1,0 +1,225 @@
+//! From a run to its reports: gathers the artifacts that the pipeline's `report` lines name, and writes the pages.
+
+use crate::exit::Failure;
+use neuroflow_data::Kind;
+use neuroflow_dsl::pipeline::Target;
+use neuroflow_engine::record::RunRecord;
+use neuroflow_engine::schedule::{RunOutcome, State as TaskState};
+use neuroflow_engine::session::{Prepared, Session, output_of};
+use neuroflow_report::{DagNode, Expectation, Fact, Report, ShownArtifact, ShownStep, State, render};
+use std::path::Path;
+
+/// Writes every report of a run; gives names and paths.
+///
+/// When nothing ran and the page on the disk shows these very results, it is left as it is: its times are those of the run that made them.
+pub(crate) fn write(
+    session: &Session,
+    prepared: &Prepared,
+    outcome: &RunOutcome,
+    record: &RunRecord,
+    out: &Path,
+) -> Result<Vec<(String, String)>, Failure> {
+    let mut written = Vec::new();
+    for report in &prepared.pipeline.reports {
+        let path = out.join(format!("{}.html", report.name.text));
+        let failed = |error: &dyn std::fmt::Display| {
+            Failure::could_not_start(format!("the report {}: {error}; the results are in the cache", path.display()))
+        };
+        let contents = contents(prepared, outcome, &report.steps, record);
+        let mark = format!("<!-- neuroflow {contents} -->\n");
+        let unchanged = record.counts().0 == 0 && starts_with(&path, &mark);
+        if !unchanged {
+            let page = render(&gather(session, prepared, outcome, record, &report.steps, report.title.as_deref())?)
+                .map_err(|error| failed(&error))?;
+            std::fs::create_dir_all(out).map_err(|error| failed(&error))?;
+            // Beside the file and renamed: a reader never sees half a page.
+            let beside = path.with_extension("html.new");
+            std::fs::write(&beside, mark + &page).and_then(|()| std::fs::rename(&beside, &path)).map_err(|error| {
+                let _ = std::fs::remove_file(&beside);
+                failed(&error)
+            })?;
+        }
+        written.push((report.name.text.clone(), path.display().to_string()));
+    }
+    Ok(written)
+}
+
+/// A digest of everything that a report shows, but for times.
+fn contents(prepared: &Prepared, outcome: &RunOutcome, steps: &[usize], record: &RunRecord) -> String {
+    let mut text = format!("{} {:?} {:?}", record.neuroflow, record.revision, prepared.pipeline.title);
+    for (position, instance) in prepared.instances.iter().enumerate().filter(|(_, instance)| steps.contains(&instance.decl)) {
+        text.push_str(&instance.label());
+        for name in prepared.plan.results[position].keys() {
+            if let Some(output) = output_of(prepared, outcome, position, name) {
+                text.push_str(&output.digest.to_string());
+            }
+        }
+    }
+    text.push_str(&format!("{:?}{:?}", record.expects, record.inputs));
+    neuroflow_cache::Digest::of(text.as_bytes()).to_string()
+}
+
+fn starts_with(path: &Path, mark: &str) -> bool {
+    use std::io::Read;
+    let mut begin = vec![0; mark.len()];
+    std::fs::File::open(path).and_then(|mut file| file.read_exact(&mut begin)).is_ok() && begin == mark.as_bytes()
+}
+
+fn gather(
+    session: &Session,
+    prepared: &Prepared,
+    outcome: &RunOutcome,
+    record: &RunRecord,
+    steps: &[usize],
+    title: Option<&str>,
+) -> Result<Report, Failure> {
+    let mut shown = Vec::new();
+    for &decl in steps {
+        for (position, instance) in prepared.instances.iter().enumerate().filter(|(_, instance)| instance.decl == decl) {
+            let Some(stage) = session.registry.get(&instance.stage) else { continue };
+            let signature = stage.signature();
+            let mut artifacts = Vec::new();
+            for output in &signature.outputs {
+                // Bytes and whole responses are for `get`, not for a page.
+                if matches!(output.kind, Kind::Responses | Kind::Features | Kind::File | Kind::Dir) {
+                    continue;
+                }
+                if let Some(found) = output_of(prepared, outcome, position, output.name) {
+                    let artifact = session.artifact(found.kind, &found.digest).map_err(Failure::could_not_start)?;
+                    artifacts.push(ShownArtifact { output: output.name.to_owned(), artifact });
+                }
+            }
+            let member = (!instance.members.is_empty()).then(|| instance.members.join(", "));
+            shown.push(ShownStep {
+                name: instance.name.clone(),
+                member,
+                stage: instance.stage.clone(),
+                summary: signature.summary.to_owned(),
+                artifacts,
+            });
+        }
+    }
+    let title = title.map(str::to_owned).or_else(|| prepared.pipeline.title.clone()).unwrap_or_else(|| prepared.pipeline.name.clone());
+    let mut notices = Vec::new();
+    for input in prepared.inputs.iter().filter(|input| input.simulated) {
+        notices.push(format!(
+            "Simulated data: `{}` is {}, not a recording. Nothing on this page is a finding about animals.",
+            input.name, input.taken
+        ));
+    }
+    if !prepared.controls {
+        notices.push("Controls were switched off: every score on this page is uncontrolled.".into());
+    }
+    let expectations = record.expects.iter().map(|expect| Expectation {
+        condition: expect.condition.clone(),
+        message: expect.message.clone(),
+        numbers: expect.numbers.clone(),
+        holds: expect.holds,
+    });
+    Ok(Report {
+        title,
+        notices,
+        facts: facts(prepared, record),
+        dag: dag(prepared, outcome),
+        expectations: expectations.collect(),
+        steps: shown,
+    })
+}
+
+fn facts(prepared: &Prepared, record: &RunRecord) -> Vec<Fact> {
+    let fact = |name: &str, value: String| Fact { name: name.into(), value };
+    let mut facts = vec![fact("run", format!("{}, started {}", record.id, record.started))];
+    facts.push(match &record.revision {
+        Some(revision) => {
+            let branch = revision.branch.as_ref().map(|branch| format!(" on {branch}")).unwrap_or_default();
+            fact(
+                "commit",
+                format!("{}{branch}{}", revision.commit, if revision.dirty { ", with changes that are not committed" } else { "" }),
+            )
+        }
+        None => fact("commit", "not under version control".into()),
+    });
+    facts.push(fact("pipeline", format!("{} ({})", record.file, record.source.short())));
+    // The program's own path is this machine's business.
+    let arguments: Vec<&str> = record.command.iter().skip(1).map(String::as_str).collect();
+    facts.push(fact("command", format!("neuroflow {}", arguments.join(" "))));
+    for input in &prepared.inputs {
+        let files = input.members.iter().map(|(label, digest)| format!("{label} {}", digest.short())).collect::<Vec<_>>().join(", ");
+        facts.push(fact("data", format!("{}: {}; {files}", input.name, input.taken)));
+        for reason in &input.passed_over {
+            facts.push(fact("passed over", reason.lines().next().unwrap_or_default().to_owned()));
+        }
+    }
+    let params = prepared.pipeline.params.iter().map(|(name, value)| format!("{name} = {value}")).collect::<Vec<_>>().join(", ");
+    if !params.is_empty() {
+        facts.push(fact("parameters", params));
+    }
+    let (ran, cached, ..) = record.counts();
+    facts.push(fact("work", format!("{ran} tasks ran, {cached} were cached; {:.1} s on {}", record.wall_ms / 1e3, record.machine)));
+    facts.push(fact("neuroflow", record.neuroflow.clone()));
+    facts
+}
+
+fn dag(prepared: &Prepared, outcome: &RunOutcome) -> Vec<DagNode> {
+    let pipeline = &prepared.pipeline;
+    let mut nodes: Vec<DagNode> = pipeline
+        .inputs
+        .iter()
+        .zip(&prepared.inputs)
+        .map(|(input, found)| DagNode {
+            name: input.name.text.clone(),
+            stage: found.taken.clone(),
+            count: found.members.len(),
+            needs: Vec::new(),
+            wall_ms: 0.0,
+            ran_cached: (0, 1),
+            state: State::Cached,
+        })
+        .collect();
+    let inputs = nodes.len();
+    // Declarations in the order of instances, so that each node comes after those that it needs.
+    let mut order: Vec<usize> = Vec::new();
+    for instance in &prepared.instances {
+        if !order.contains(&instance.decl) {
+            order.push(instance.decl);
+        }
+    }
+    for &decl in &order {
+        let step = &pipeline.steps[decl];
+        let labels: Vec<String> =
+            prepared.instances.iter().filter(|instance| instance.decl == decl).map(|instance| instance.label()).collect();
+        let (mut ran, mut cached, mut wall_ms, mut state) = (0, 0, 0.0, None);
+        for (task, done) in prepared.plan.tasks.iter().zip(&outcome.tasks).filter(|(task, _)| labels.contains(&task.step)) {
+            let _ = task;
+            match &done.state {
+                TaskState::Ran => {
+                    ran += 1;
+                    wall_ms += done.wall_ms;
+                }
+                TaskState::Cached { .. } => cached += 1,
+                TaskState::Failed(_) => state = Some(State::Failed),
+                TaskState::Skipped => state = state.or(Some(State::Skipped)),
+            }
+        }
+        let mut needs: Vec<usize> = step
+            .bindings
+            .iter()
+            .filter_map(|binding| match binding.reference.target {
+                Target::Input(input) => Some(input),
+                Target::Step(step) => order.iter().position(|known| *known == step).map(|place| inputs + place),
+            })
+            .collect();
+        needs.sort_unstable();
+        needs.dedup();
+        nodes.push(DagNode {
+            name: step.name.text.clone(),
+            stage: step.stage.clone(),
+            count: labels.len(),
+            needs,
+            wall_ms,
+            ran_cached: (ran, cached),
+            state: state.unwrap_or(if ran > 0 { State::Ran } else { State::Cached }),
+        });
+    }
+    nodes
+}

@@ -1,0 +1,28 @@
+//! Statistics on slices and matrices, each checked against scikit-learn, SciPy, NumPy or rsatoolbox.
+//!
+//! Sums are pairwise, so their error grows with the logarithm of the number of values. Values are expected to be finite; where a result is not defined (a
+//! correlation with a constant) the function's doc says what it gives.
+
+mod assignment;
+mod correlation;
+mod gamma;
+mod kendall;
+mod moments;
+mod multiple;
+mod partition;
+mod quantile;
+mod rank;
+mod resampling;
+mod shrinkage;
+
+pub use assignment::{Assignment, assign};
+pub use correlation::{correlation_of_rows, covariance, pearson, spearman, squared_distances};
+pub use gamma::{log_binomial, log_factorial, log_gamma};
+pub use kendall::{kendall_tau_a, kendall_tau_b};
+pub use moments::{central_moment, mean, standard_deviation, sum, variance};
+pub use multiple::{benjamini_hochberg, holm};
+pub use partition::{Contingency, adjusted_mutual_information, adjusted_rand_index, normalised_mutual_information};
+pub use quantile::{median, quantile, quantile_of_sorted};
+pub use rank::average_ranks;
+pub use resampling::{bootstrap_interval, p_value};
+pub use shrinkage::{Shrunk, ledoit_wolf, oracle_approximating};

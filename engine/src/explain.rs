@@ -1,0 +1,125 @@
+//! Why a task would run, or where its result comes from.
+
+use crate::plan::Plan;
+use crate::record::RunRecord;
+use crate::schedule::{Outcome, State, lookup};
+use crate::task::{Source, Task};
+use neuroflow_cache::{Cache, CacheError, Digest};
+use serde_json::Value;
+use std::collections::BTreeMap;
+
+/// What a plan would do with a task.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// The result is there; this run made it.
+    Cached {
+        /// The run's id; empty when it is not known.
+        run: String,
+    },
+    /// It would run, for these reasons.
+    WouldRun {
+        /// Reasons, such as `folds: 8 → 10`.
+        because: Vec<String>,
+    },
+    /// It depends on what other tasks give.
+    Depends {
+        /// The tasks that would run first.
+        on: Vec<String>,
+    },
+}
+
+/// What a run would do, task by task, without running anything.
+///
+/// # Errors
+/// When the cache can't be read.
+pub fn preview(plan: &Plan, cache: &Cache, last: Option<&RunRecord>) -> Result<Vec<Verdict>, CacheError> {
+    let mut known: Vec<Option<Outcome>> = Vec::with_capacity(plan.tasks.len());
+    let mut verdicts = Vec::with_capacity(plan.tasks.len());
+    let before: BTreeMap<&str, Digest> =
+        last.iter().flat_map(|run| run.tasks.iter()).filter_map(|task| Some((task.label.as_str(), task.key?))).collect();
+    for task in &plan.tasks {
+        let contents: Option<Vec<Digest>> = task
+            .arguments
+            .iter()
+            .map(|argument| match &argument.source {
+                Source::Content { digest, .. } => Some(*digest),
+                Source::Task { task, output } => known[*task].as_ref()?.outputs.get(output).map(|output| output.digest),
+            })
+            .collect();
+        let Some(contents) = contents else {
+            let mut on: Vec<String> =
+                task.needs().filter(|&needed| known[needed].is_none()).map(|needed| plan.tasks[needed].label.clone()).collect();
+            on.dedup();
+            verdicts.push(Verdict::Depends { on });
+            known.push(None);
+            continue;
+        };
+        let key = task.key(&contents);
+        match if task.cached { lookup(cache, &key, task)? } else { None } {
+            Some(outcome) => {
+                let run = match &outcome.state {
+                    State::Cached { run } => run.clone(),
+                    _ => String::new(),
+                };
+                verdicts.push(Verdict::Cached { run });
+                known.push(Some(outcome));
+            }
+            None => {
+                verdicts.push(Verdict::WouldRun { because: reasons(task, &contents, &key, cache, before.get(task.label.as_str())) });
+                known.push(None);
+            }
+        }
+    }
+    Ok(verdicts)
+}
+
+fn reasons(task: &Task, contents: &[Digest], key: &Digest, cache: &Cache, before: Option<&Digest>) -> Vec<String> {
+    if !task.cached {
+        return vec!["its cache is switched off".into()];
+    }
+    if cache.recorded(key).is_some() {
+        return vec!["its result was removed from the cache".into()];
+    }
+    let Some(record) = before.and_then(|key| cache.recorded(key)) else { return vec!["it has never run".into()] };
+    let mut differences = Vec::new();
+    compare("", &record.summary["key"], &task.key_fields(contents), &mut differences);
+    if differences.is_empty() { vec!["its key was made differently before".into()] } else { differences }
+}
+
+/// The leaves that differ, as `path: before → now`.
+fn compare(path: &str, before: &Value, now: &Value, differences: &mut Vec<String>) {
+    if before == now {
+        return;
+    }
+    if let (Value::Object(a), Value::Object(b)) = (before, now) {
+        let mut names: Vec<&String> = a.keys().chain(b.keys()).collect();
+        names.sort();
+        names.dedup();
+        for name in names {
+            // `params.folds` is `folds` for a person; `inputs.responses` stays, to tell content from value.
+            let inner = if path.is_empty() && name == "params" {
+                String::new()
+            } else if path.is_empty() {
+                name.clone()
+            } else {
+                format!("{path}.{name}")
+            };
+            compare(&inner, a.get(name).unwrap_or(&Value::Null), b.get(name).unwrap_or(&Value::Null), differences);
+        }
+        return;
+    }
+    if let (Value::Array(a), Value::Array(b)) = (before, now)
+        && a.len() == b.len()
+    {
+        for (position, (a, b)) in a.iter().zip(b).enumerate() {
+            compare(&format!("{path}[{position}]"), a, b, differences);
+        }
+        return;
+    }
+    let shown = |value: &Value| match value {
+        Value::Null => "nothing".to_owned(),
+        Value::String(text) => text.parse::<Digest>().map_or_else(|_| text.clone(), |digest| digest.short()),
+        other => other.to_string(),
+    };
+    differences.push(format!("{path}: {} → {}", shown(before), shown(now)));
+}

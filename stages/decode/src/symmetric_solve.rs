@@ -1,0 +1,23 @@
+//! Solving with a covariance matrix, also with one that has no inverse.
+
+use crate::spectral::numerical;
+use neuroflow_compute::Matrix;
+use neuroflow_compute::factor::{Cholesky, least_squares};
+use neuroflow_stage::StageError;
+
+/// `covariance⁻¹ · right`, by Cholesky; where the covariance is singular up to rounding, the least-squares solution of least norm.
+///
+/// # Errors
+/// When neither factorisation succeeds, which finite input does not reach.
+pub(crate) fn solve(covariance: &Matrix, right: &Matrix) -> Result<Matrix, StageError> {
+    if let Ok(factor) = Cholesky::new(covariance) {
+        let size = covariance.rows();
+        let lower = factor.lower();
+        // A pivot that is rounding alone would give directions of no variance an enormous weight.
+        let floor = 16.0 * size as f64 * f64::EPSILON;
+        if (0..size).all(|place| lower[(place, place)].powi(2) > floor * covariance[(place, place)]) {
+            return factor.solve(right).map_err(numerical);
+        }
+    }
+    least_squares(covariance, right).map(|found| found.solution).map_err(numerical)
+}
