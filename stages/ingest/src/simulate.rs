@@ -50,10 +50,10 @@ stimulus. Truth stands on the unit axis as properties: `community`, `preferred_d
 Results say wherever they go that they were simulated. Not for claims about brains: the model has no anatomy, no history of stimuli and no eye movements.
 
 ```nf
-pipeline simulated "Sessions with known truth"
+pipeline planted "Sessions with known truth"
 input sessions = ingest.simulate(noise = 1.5, communities = 3)
 responses = ingest.trials(sessions["sim1"])
-report simulated { responses }
+report planted { responses }
 ```"#;
 
 impl Stage for Simulate {

@@ -76,7 +76,7 @@ pipeline curves "What do single units prefer?"
 input sessions = ingest.simulate()
 responses = ingest.trials(sessions["sim1"])
 tuning = ingest.tuning(responses, by = "direction", window = 0 s .. 2 s)
-report curves { tuning, tuning.selectivity }
+report curves { tuning }
 ```"#;
 
 impl Stage for Tuning {
