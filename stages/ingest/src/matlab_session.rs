@@ -153,7 +153,7 @@ fn check_design(file: &MatFile, directions: &[f64], times: &[f64]) -> Result<(),
         return Err(StageError::refused(format!("`TE.nTrials` is {count}, `TE.direction` has {} trials", directions.len())));
     }
     if let (Some(dt), Some(seconds)) = (number("dt")?, bin_seconds(times))
-        && !((dt - seconds).abs() <= 1e-6 * seconds)
+        && (dt.is_nan() || (dt - seconds).abs() > 1e-6 * seconds)
     {
         return Err(StageError::refused(format!("`TE.dt` is {dt} s, the bins of `t` are {seconds} s apart")));
     }

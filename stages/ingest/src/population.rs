@@ -41,7 +41,7 @@ const SILENT: f64 = 0.15;
 /// Typical strength of a community's fluctuation.
 const MEMBERSHIP: f64 = 0.6;
 /// Typical strength of behaviour in a unit, in either direction.
-const BY_BEHAVIOUR: f64 = 0.12;
+const BY_BEHAVIOUR: f64 = 0.1;
 
 impl Unit {
     /// Mean response to a direction in radians, at the peak of its time course and without gain.

@@ -48,7 +48,7 @@ pub(crate) struct Indices {
 pub(crate) fn indices(circle: Circle, angles: &[f64], responses: &[f64]) -> Indices {
     let responses: Vec<f64> = responses.iter().map(|response| response.max(0.0)).collect();
     let total: f64 = responses.iter().sum();
-    if !(total > 0.0) {
+    if total <= 0.0 {
         return Indices::default();
     }
     // The mean vector of angles multiplied by `harmonic`: length over the total, and angle.
@@ -124,21 +124,21 @@ mod tests {
     #[test]
     fn one_direction_alone_is_fully_selective() {
         let found = indices(Circle::Direction, &DIRECTIONS, &[0.0, 0.0, 2.0, 0.0, 0.0, 0.0, 0.0, 0.0]);
-        [found.osi, found.dsi, found.osi_ratio, found.dsi_ratio].map(|index| close(index, 1.0));
+        [found.osi, found.dsi, found.osi_ratio, found.dsi_ratio].into_iter().for_each(|index| close(index, 1.0));
         close(found.mean_angle, 90.0);
     }
 
     #[test]
     fn two_opposite_directions_are_orientation_selective_only() {
         let found = indices(Circle::Direction, &DIRECTIONS, &[0.0, 1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0]);
-        [found.osi, found.osi_ratio].map(|index| close(index, 1.0));
-        [found.dsi, found.dsi_ratio].map(|index| close(index, 0.0));
+        [found.osi, found.osi_ratio].into_iter().for_each(|index| close(index, 1.0));
+        [found.dsi, found.dsi_ratio].into_iter().for_each(|index| close(index, 0.0));
     }
 
     #[test]
     fn a_flat_curve_is_not_selective_and_silence_has_no_index() {
         let found = indices(Circle::Direction, &DIRECTIONS, &[0.7; 8]);
-        [found.osi, found.dsi, found.osi_ratio, found.dsi_ratio].map(|index| close(index, 0.0));
+        [found.osi, found.dsi, found.osi_ratio, found.dsi_ratio].into_iter().for_each(|index| close(index, 0.0));
         assert_eq!(indices(Circle::Direction, &DIRECTIONS, &[0.0; 8]), Indices::default());
         assert_eq!(indices(Circle::Direction, &DIRECTIONS, &[-0.3; 8]), Indices::default());
     }

@@ -67,3 +67,92 @@ pub(crate) fn recorded_sessions() -> Option<PathBuf> {
     println!("skipped: no shared folder at {}", folder.display());
     None
 }
+
+/// Small MATLAB 5 files, written as the format's document says ("MAT-File Format", The MathWorks), for tests of what sessions may lack.
+pub(crate) mod matlab {
+    /// A value to write.
+    #[derive(Clone)]
+    pub(crate) enum Mat {
+        /// A double array with rows and columns.
+        Doubles(usize, usize, Vec<f64>),
+        /// A row of unsigned 16-bit integers.
+        UInt16s(Vec<u16>),
+        /// A row of characters.
+        Char(String),
+        /// A row of cells.
+        Cells(Vec<Mat>),
+        /// A plain struct.
+        Struct(Vec<(String, Mat)>),
+    }
+
+    impl Mat {
+        pub(crate) fn row(values: Vec<f64>) -> Mat {
+            Mat::Doubles(usize::from(!values.is_empty()), values.len(), values)
+        }
+
+        pub(crate) fn column(values: Vec<f64>) -> Mat {
+            Mat::Doubles(values.len(), 1, values)
+        }
+    }
+
+    const INT8: u32 = 1;
+    const UINT16: u32 = 4;
+    const INT32: u32 = 5;
+    const UINT32: u32 = 6;
+    const DOUBLE: u32 = 9;
+    const MATRIX: u32 = 14;
+    /// Field names take this many bytes each, the end mark included.
+    const NAME_BYTES: usize = 32;
+
+    /// A file of variables.
+    pub(crate) fn file(variables: &[(String, Mat)]) -> Vec<u8> {
+        let mut bytes = b"MATLAB 5.0 MAT-file, written by a test".to_vec();
+        bytes.resize(124, b' ');
+        bytes.extend([0, 1, b'I', b'M']);
+        for (name, value) in variables {
+            bytes.extend(matrix(name, value));
+        }
+        bytes
+    }
+
+    fn element(kind: u32, data: &[u8]) -> Vec<u8> {
+        let mut bytes = [kind.to_le_bytes(), (data.len() as u32).to_le_bytes()].concat();
+        bytes.extend(data);
+        bytes.resize(bytes.len().next_multiple_of(8), 0);
+        bytes
+    }
+
+    fn matrix(name: &str, value: &Mat) -> Vec<u8> {
+        let (class, rows, columns): (u32, usize, usize) = match value {
+            Mat::Cells(cells) => (1, 1, cells.len()),
+            Mat::Struct(_) => (2, 1, 1),
+            Mat::Char(text) => (4, 1, text.len()),
+            Mat::Doubles(rows, columns, _) => (6, *rows, *columns),
+            Mat::UInt16s(values) => (11, 1, values.len()),
+        };
+        let mut content = element(UINT32, &[class.to_le_bytes(), 0u32.to_le_bytes()].concat());
+        content.extend(element(INT32, &[(rows as u32).to_le_bytes(), (columns as u32).to_le_bytes()].concat()));
+        content.extend(element(INT8, name.as_bytes()));
+        match value {
+            Mat::Doubles(_, _, values) => {
+                content.extend(element(DOUBLE, &values.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<_>>()))
+            }
+            Mat::UInt16s(values) => {
+                content.extend(element(UINT16, &values.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<_>>()))
+            }
+            Mat::Char(text) => content.extend(element(UINT16, &text.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<_>>())),
+            Mat::Cells(cells) => cells.iter().for_each(|cell| content.extend(matrix("", cell))),
+            Mat::Struct(fields) => {
+                content.extend(element(INT32, &(NAME_BYTES as u32).to_le_bytes()));
+                let names = fields.iter().flat_map(|(name, _)| {
+                    let mut name = name.clone().into_bytes();
+                    name.resize(NAME_BYTES, 0);
+                    name
+                });
+                content.extend(element(INT8, &names.collect::<Vec<_>>()));
+                fields.iter().for_each(|(_, field)| content.extend(matrix("", field)));
+            }
+        }
+        element(MATRIX, &content)
+    }
+}

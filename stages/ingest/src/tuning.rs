@@ -76,7 +76,7 @@ pipeline curves "What do single units prefer?"
 input sessions = ingest.simulate()
 responses = ingest.trials(sessions["sim1"])
 tuning = ingest.tuning(responses, by = "direction", window = 0 s .. 2 s)
-report curves { tuning, tuning.selectivity }
+report curves { tuning }
 ```"#;
 
 impl Stage for Tuning {
@@ -279,7 +279,9 @@ fn table(rows: &[Row], units: &Axis, conditions: &Axis) -> Result<Table, DataErr
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{counted, refusal, run, session};
+    use crate::testing::{counted, recorded_sessions, refusal, run, run_on, session};
+    use crate::trials::Trials;
+    use neuroflow_data::Artifact;
 
     /// Two trials at each of four directions; unit 1 responds to 90° by 4 after onset, unit 2 to nothing.
     fn planted() -> Responses {
@@ -359,5 +361,44 @@ mod tests {
         );
         assert!(refusal(&Tuning, &session(&[f64::NAN; 2], 1, vec![0.0; 10], 5), &by).contains("no finite value in trial 0"));
         assert!(refusal(&Tuning, &session(&[0.0; 2], 1, vec![f64::NAN; 10], 5), &by).contains("10 values that are not finite"));
+    }
+
+    #[test]
+    fn a_recorded_unit_has_the_numbers_of_numpy_and_scipy() {
+        let Some(folder) = recorded_sessions() else { return };
+        let mut inputs = Inputs::new();
+        let bytes = std::fs::read(folder.join("230809_mrcuts28_fov4_grat-000_data.mat")).unwrap();
+        inputs.push("session", "", Artifact::from_bytes(arrow::buffer::Buffer::from_vec(bytes)));
+        let responses: Responses = run_on(&Trials, &inputs, &[], &Context::quiet(0)).unwrap().one("responses").unwrap();
+        let outputs = run(&Tuning, &responses, &[("by", "direction".into())], 0).unwrap();
+        // Unit neuron11: NumPy 2 means, SciPy 1.17.1 `sem` and `f_oneway`.
+        let means = [
+            0.17109474276209302,
+            0.14849198877204095,
+            0.2127647696793286,
+            0.08644883577087258,
+            0.15416646019806768,
+            0.12789038153524607,
+            0.14508461473439752,
+            0.03072817470264594,
+        ];
+        let errors = [
+            0.05990295053580263,
+            0.04773621153222341,
+            0.047636689188429414,
+            0.02662942489977397,
+            0.04051286841511816,
+            0.032589488919813635,
+            0.030870923892128758,
+            0.0314719786789784,
+        ];
+        let close = |found: &[f64], expected: &[f64]| found.iter().zip(expected).all(|(a, b)| (a - b).abs() <= 1e-10 * b.abs());
+        assert!(close(outputs.one::<Tensor>("tuning").unwrap().row(10), &means));
+        assert!(close(outputs.one::<Tensor>("sem").unwrap().row(10), &errors));
+        let selectivity: Table = outputs.one("selectivity").unwrap();
+        let of_unit = |name: &str| selectivity.numbers(name).unwrap()[10];
+        let found = ["osi", "dsi", "anova_f", "anova_p"].map(of_unit);
+        assert!(close(&found, &[0.15093429153330146, 0.11322383025257611, 1.8025245571933717, 0.09282213431688822]), "{found:?}");
+        assert_eq!(selectivity.numbers("anova_p").unwrap().iter().filter(|p| **p < 0.01).count(), 37);
     }
 }

@@ -25,11 +25,11 @@ signals. Trials, units and values stay as they are.
 Steps with a `window` of their own do not need this one.
 
 ```nf
-pipeline evoked "Only the stimulus"
+pipeline stimulus_only "Only the stimulus"
 input sessions = ingest.simulate()
 responses = ingest.trials(sessions["sim1"])
 evoked = ingest.window(responses, window = 0 s .. 2 s)
-report evoked { evoked }
+report stimulus_only { evoked }
 ```"#;
 
 impl Stage for Window {

@@ -53,11 +53,11 @@ Fitted on **all** trials, so a decoder that is trained on some and tested on oth
 as transductive. For decoding leave this step out and let the decoder scale by its training trials (`scale = zscore`).
 
 ```nf
-pipeline scaled "Units in standard deviations"
+pipeline deviations "Units in standard deviations"
 input sessions = ingest.simulate()
 responses = ingest.trials(sessions["sim1"])
 scaled = ingest.zscore(responses, over = baseline(-1 s .. 0 s))
-report scaled { scaled }
+report deviations { scaled }
 ```"#;
 
 impl Stage for ZScore {
