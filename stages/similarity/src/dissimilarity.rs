@@ -63,7 +63,7 @@ fn quadratic(left: &[f64], right: &[f64], matrix: &Matrix) -> f64 {
 /// The inverse of the residuals' covariance, shrunk after Ledoit & Wolf.
 pub(crate) fn noise_precision(residuals: &Matrix) -> Result<Matrix, StageError> {
     let shrunk = ledoit_wolf(residuals).map_err(numerical)?;
-    Ok(Cholesky::new(&shrunk.covariance).map_err(numerical)?.inverse())
+    Cholesky::new(&shrunk.covariance).and_then(|factor| factor.inverse()).map_err(numerical)
 }
 
 fn pairs(n: usize, mut of: impl FnMut(usize, usize) -> Result<f64, StageError>) -> Result<Vec<f64>, StageError> {
