@@ -29,7 +29,7 @@ for mouse in sessions {
   affinity    = connectome.affinity(responses, kind = correlation)
   communities = connectome.sbm(affinity, weights = exponential)
     with control = circular_shift(n = 20), seed = 7
-  motifs = connectome.ntf(responses, rank = 2 .. 9, scale = minmax, restarts = 5)
+  motifs = connectome.ntf(responses, rank = 2 .. 7, scale = minmax, restarts = 3)
     with control = circular_shift(n = 20), seed = 7
 
   brain    = similarity.rdm(responses, by = "direction", window = 0 s .. 2 s, measure = correlation)

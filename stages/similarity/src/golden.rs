@@ -21,9 +21,3 @@ pub(crate) fn array(case: &str, name: &str) -> Option<(Vec<usize>, Vec<f64>)> {
     Some((array.shape.clone(), array.to_f64().unwrap().into_owned()))
 }
 
-/// A number of a case's `expected.json`, by path.
-pub(crate) fn expected(case: &str, path: &[&str]) -> Option<f64> {
-    let text = std::fs::read_to_string(shared()?.join("golden/similarity").join(case).join("expected.json")).unwrap();
-    let value: serde_json::Value = serde_json::from_str(&text).unwrap();
-    path.iter().try_fold(&value, |value, key| value.get(*key)).and_then(serde_json::Value::as_f64)
-}
