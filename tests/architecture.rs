@@ -64,8 +64,20 @@ fn arrows_between_crates_point_down() {
 fn every_dependency_has_a_licence_that_the_project_accepts() {
     let metadata = metadata(&[]);
     let accepted = [
-        "MIT", "MIT-0", "Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "ISC", "Zlib", "0BSD", "CC0-1.0", "Unicode-3.0", "BSL-1.0",
-        "Unlicense", "CDLA-Permissive-2.0", "bzip2-1.0.6",
+        "MIT",
+        "MIT-0",
+        "Apache-2.0",
+        "BSD-2-Clause",
+        "BSD-3-Clause",
+        "ISC",
+        "Zlib",
+        "0BSD",
+        "CC0-1.0",
+        "Unicode-3.0",
+        "BSL-1.0",
+        "Unlicense",
+        "CDLA-Permissive-2.0",
+        "bzip2-1.0.6",
     ];
     for package in metadata["packages"].as_array().expect("packages") {
         let name = package["name"].as_str().unwrap_or_default();

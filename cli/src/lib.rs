@@ -10,6 +10,11 @@ mod report;
 pub mod settings;
 pub mod stages;
 
+/// The guide for contributors; its code is compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../../CONTRIBUTING.md")]
+pub struct Contributing;
+
 use arguments::{Arguments, Command};
 use clap::Parser;
 use exit::{Exit, Failure};

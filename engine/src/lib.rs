@@ -14,3 +14,5 @@ pub mod record;
 pub mod schedule;
 pub mod session;
 pub mod task;
+
+pub use neuroflow_cache::Digest;

@@ -385,7 +385,9 @@ impl Clock {
     /// Now, and a run id made of it: sortable, and different for two runs of the same second.
     pub fn start() -> (Clock, String) {
         let now = jiff::Timestamp::now();
-        let id = format!("{}-{:06x}", now.strftime("%Y%m%d-%H%M%S"), (now.subsec_nanosecond() as u32 ^ std::process::id()) & 0xff_ffff);
+        // Microseconds before the process, so that ids sort by time even within a second.
+        let micros = now.subsec_nanosecond() / 1000;
+        let id = format!("{}-{micros:05x}{:02x}", now.strftime("%Y%m%d-%H%M%S"), std::process::id() & 0xff);
         (Clock { started: now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(), began: std::time::Instant::now() }, id)
     }
 }

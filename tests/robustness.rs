@@ -1,0 +1,77 @@
+//! Threads, kills and interruptions.
+
+use crate::support::{Place, SMALL};
+use std::process::Stdio;
+
+#[test]
+fn one_core_and_two_give_the_same_bytes() {
+    let (one, two) = (Place::new(), Place::new());
+    for (place, cores) in [(&one, "1"), (&two, "2")] {
+        place.write("small.nf", SMALL);
+        place.run(&["run", "small.nf", "--cores", cores]).exits(0);
+    }
+    assert_eq!(one.results(), two.results());
+}
+
+/// How many objects a cache has.
+fn objects(place: &Place) -> usize {
+    let folders = std::fs::read_dir(place.path().join("cache/objects")).into_iter().flatten().flatten();
+    folders.map(|folder| std::fs::read_dir(folder.path()).map_or(0, Iterator::count)).sum()
+}
+
+#[test]
+fn killed_at_any_moment_the_next_run_finishes_with_the_same_results() {
+    let undisturbed = Place::new();
+    undisturbed.write("small.nf", SMALL);
+    undisturbed.run(&["run", "small.nf"]).exits(0);
+    let (expected, total) = (undisturbed.results(), objects(&undisturbed));
+    let kills: usize = std::env::var("NEUROFLOW_KILLS").ok().and_then(|text| text.parse().ok()).unwrap_or(3);
+    for kill in 0..kills {
+        let place = Place::new();
+        place.write("small.nf", SMALL);
+        // Each kill waits for another number of published objects, spread over the whole run.
+        let after = total * (kill + 1) / (kills + 1);
+        let mut child = place.command().args(["run", "small.nf"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        while objects(&place) < after && child.try_wait().unwrap().is_none() {
+            std::thread::yield_now();
+        }
+        // SIGKILL on Unix: no handler runs.
+        let _ = child.kill();
+        child.wait().unwrap();
+        place.run(&["cache", "verify"]).exits(0);
+        let before = objects(&place);
+        place.run(&["run", "small.nf"]).exits(0);
+        assert_eq!(expected, place.results(), "kill {kill} after {before} objects");
+    }
+}
+
+#[test]
+#[cfg(unix)]
+fn an_interrupted_run_keeps_what_is_done_and_says_so() {
+    let place = Place::new();
+    // Enough draws that the run is still going when it is interrupted.
+    place.write("small.nf", SMALL.replace("draws = 10", "draws = 100000"));
+    let mut child = place.command().args(["run", "small.nf"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    while objects(&place) < 12 && child.try_wait().unwrap().is_none() {
+        std::thread::yield_now();
+    }
+    std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    let output = child.wait_with_output().unwrap();
+    crate::support::said(output).exits(130).says("stopping").says("interrupted");
+    place.run(&["runs"]).exits(0).says("interrupted");
+    place.run(&["cache", "verify"]).exits(0);
+    place.run(&["run", "small.nf", "--set", "draws=20"]).exits(0);
+}
+
+#[test]
+fn two_runs_at_once_share_a_cache() {
+    let place = Place::new();
+    place.write("small.nf", SMALL);
+    let start = || place.command().args(["run", "small.nf"]).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let (one, two) = (start(), start());
+    for child in [one, two] {
+        crate::support::said(child.wait_with_output().unwrap()).exits(0);
+    }
+    place.run(&["cache", "verify"]).exits(0);
+    place.run(&["run", "small.nf"]).exits(0).says("(0 tasks ran,");
+}

@@ -1,0 +1,104 @@
+//! A folder, a cache of its own, and the binary.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use tempfile::TempDir;
+
+/// A working folder with a cache, removed at the end.
+pub struct Place {
+    folder: TempDir,
+}
+
+/// What a command printed, and how it ended.
+pub struct Said {
+    pub code: i32,
+    pub out: String,
+    pub err: String,
+}
+
+impl Said {
+    /// Ends the test unless the exit code is `code`.
+    #[track_caller]
+    pub fn exits(self, code: i32) -> Said {
+        assert_eq!(self.code, code, "stdout:\n{}\nstderr:\n{}", self.out, self.err);
+        self
+    }
+
+    /// Ends the test unless `text` was printed.
+    #[track_caller]
+    pub fn says(self, text: &str) -> Said {
+        assert!(self.out.contains(text) || self.err.contains(text), "`{text}` is not in\nstdout:\n{}\nstderr:\n{}", self.out, self.err);
+        self
+    }
+}
+
+impl Place {
+    pub fn new() -> Place {
+        Place { folder: tempfile::tempdir().unwrap() }
+    }
+
+    pub fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    pub fn write(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.path().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, content).unwrap();
+        path
+    }
+
+    pub fn command(&self) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_neuroflow"));
+        command.current_dir(self.path());
+        // Nothing of this machine's settings: no mirrors, no network, no configuration, another locale and time zone than most.
+        command.env_remove("NEUROFLOW_MIRRORS").env("NEUROFLOW_OFFLINE", "1").env("NEUROFLOW_CACHE", self.path().join("cache"));
+        command.env("XDG_CONFIG_HOME", self.path().join("config")).env("LC_ALL", "tr_TR.UTF-8").env("TZ", "Asia/Kathmandu");
+        command
+    }
+
+    #[track_caller]
+    pub fn run(&self, arguments: &[&str]) -> Said {
+        said(self.command().args(arguments).output().unwrap())
+    }
+
+    /// The digest of every result of the latest run.
+    #[track_caller]
+    pub fn results(&self) -> serde_json::Value {
+        let record = self.run(&["show", "--json"]).exits(0);
+        let record: serde_json::Value = serde_json::from_str(&record.out).unwrap();
+        record["results"].clone()
+    }
+}
+
+pub fn said(output: Output) -> Said {
+    Said {
+        code: output.status.code().unwrap_or(-1),
+        out: String::from_utf8_lossy(&output.stdout).into_owned(),
+        err: String::from_utf8_lossy(&output.stderr).into_owned(),
+    }
+}
+
+/// The text of a pipeline of the repository.
+pub fn pipeline(name: &str) -> String {
+    std::fs::read_to_string(format!("{}/pipelines/{name}", env!("CARGO_MANIFEST_DIR"))).unwrap()
+}
+
+/// A small pipeline on simulated data: fast, with a control, an expectation and a report.
+pub const SMALL: &str = r#"pipeline small "A small one"
+
+param draws = 10
+
+input sessions = ingest.simulate(trials_per_direction = 8, units = [12, 10, 10], communities = 2)
+
+for mouse in sessions {
+  responses = ingest.trials(sessions[mouse])
+  direction = decode.classify(responses, target = "direction", folds = 4)
+    with control = shuffle("direction", n = param.draws), seed = 1
+  tuning = ingest.tuning(responses, by = "direction")
+}
+
+expect min(direction[*].accuracy) >= 0   "a share"
+
+report small_report { direction, tuning }
+"#;
