@@ -1,5 +1,7 @@
 //! Holds the drawing of ARCHITECTURE.md: which crate may depend on which, and under which licences dependencies come.
 
+#![expect(clippy::expect_used, reason = "a test ends by panicking")]
+
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::process::Command;

@@ -1,6 +1,8 @@
 //! The binary as a person uses it. All end-to-end tests are one program, so that it is linked once; each file of `tests/` besides this one is a module or
 //! a test of its own, and a test holds that none is forgotten.
 
+#![expect(clippy::unwrap_used, reason = "a test ends by panicking")]
+
 mod support;
 
 mod bad_input;

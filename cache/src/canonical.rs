@@ -55,7 +55,7 @@ impl KeyEncoder {
     pub fn float(&mut self, value: f64) {
         let bits = match value {
             value if value.is_nan() => f64::NAN.to_bits() & 0x7fff_ffff_ffff_ffff,
-            value if value == 0.0 => 0,
+            0.0 => 0,
             value => value.to_bits(),
         };
         self.tagged(b'f', &bits.to_le_bytes());

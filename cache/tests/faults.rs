@@ -1,5 +1,7 @@
 //! Faults: at every operation the disk fills or the process dies; afterwards a healthy process finds only whole things, and everything published before.
 
+#![expect(clippy::unwrap_used, reason = "a test ends by panicking")]
+
 use arrow::buffer::Buffer;
 use neuroflow_cache::faulty::{Fault, FaultyDisk};
 use neuroflow_cache::{ActionOutput, ActionRecord, Cache, Digest, Disk, KeyEncoder, OsDisk};

@@ -96,7 +96,7 @@ impl ControlResult {
     ///
     /// A null draw that has no number counts as at least as large as the observed value, so that it can't make p smaller.
     pub fn new(control: impl Into<String>, observed: f64, null: Vec<f64>) -> ControlResult {
-        let at_least = null.iter().filter(|value| !(**value < observed)).count();
+        let at_least = null.iter().filter(|value| value.is_nan() || **value >= observed).count();
         let p = (1.0 + at_least as f64) / (1.0 + null.len() as f64);
         ControlResult { control: control.into(), null, p, p_corrected: p, n_tests: 1 }
     }

@@ -33,7 +33,7 @@ pub struct Checked {
 /// Checks a pipeline. `set` are values given for this run as `name`, `text`: each replaces a parameter's default.
 pub fn check(text: &str, set: &[(String, String)], catalogue: &Catalogue<'_>) -> Checked {
     let Parse { diagnostics, .. } = parse(text);
-    let mut checker = Checker { catalogue, diagnostics, pipeline: Pipeline::default(), text, seen: BTreeMap::new(), used: BTreeSet::new() };
+    let mut checker = Checker { catalogue, diagnostics, pipeline: Pipeline::default(), seen: BTreeMap::new(), used: BTreeSet::new() };
     let root = parse(text).root();
     let all = statements(&root, &mut checker.diagnostics);
     checker.run(&all, set);
@@ -46,7 +46,6 @@ struct Checker<'a> {
     catalogue: &'a Catalogue<'a>,
     diagnostics: Vec<Diagnostic>,
     pipeline: Pipeline,
-    text: &'a str,
     /// Where each name was defined first.
     seen: BTreeMap<String, std::ops::Range<usize>>,
     /// Steps that something needs.
@@ -90,7 +89,7 @@ impl Checker<'_> {
         self.header(all);
         self.params(all, set);
         let mut chosen: Vec<&Statement> = Vec::new();
-        self.choose(all, &mut chosen, 0);
+        self.choose(all, &mut chosen);
         for statement in &chosen {
             if let StatementKind::Input(name, alternatives) = &statement.kind {
                 self.input(name, alternatives);
@@ -220,13 +219,13 @@ impl Checker<'_> {
     }
 
     /// The statements that count: branches of `if` whose condition holds, in place of the `if`.
-    fn choose<'s>(&mut self, all: &'s [Statement], chosen: &mut Vec<&'s Statement>, depth: usize) {
+    fn choose<'s>(&mut self, all: &'s [Statement], chosen: &mut Vec<&'s Statement>) {
         for statement in all {
             match &statement.kind {
                 StatementKind::If(condition, then, otherwise) => {
                     let value = evaluate(condition, &self.pipeline.scope());
                     match value {
-                        Ok(Value::Bool(truth)) => self.choose(if truth { then } else { otherwise }, chosen, depth + 1),
+                        Ok(Value::Bool(truth)) => self.choose(if truth { then } else { otherwise }, chosen),
                         Ok(other) => {
                             let message = format!("`if` needs true or false, this is {}", other.describe());
                             self.tell(Diagnostic::error("wrong-value", condition.span.clone(), message));
@@ -339,10 +338,8 @@ impl Checker<'_> {
 
     fn find_steps<'s>(&mut self, statement: &'s Statement, loops: &mut Vec<(&'s Word, &'s Expr, usize)>, found: &mut Vec<Found<'s>>) {
         match &statement.kind {
-            StatementKind::Step(name, call, with) => {
-                if self.define(name) {
-                    found.push(Found { name, call, with, loops: loops.clone(), span: statement.span.clone() });
-                }
+            StatementKind::Step(name, call, with) if self.define(name) => {
+                found.push(Found { name, call, with, loops: loops.clone(), span: statement.span.clone() });
             }
             StatementKind::For(variable, list, body) => {
                 if loops.iter().any(|(outer, _, _)| outer.text == variable.text) || self.seen.contains_key(&variable.text) {
@@ -351,7 +348,7 @@ impl Checker<'_> {
                 }
                 loops.push((variable, list, statement.span.start));
                 let mut chosen = Vec::new();
-                self.choose(body, &mut chosen, 1);
+                self.choose(body, &mut chosen);
                 for inner in chosen {
                     match &inner.kind {
                         StatementKind::Step(..) | StatementKind::For(..) => self.find_steps(inner, loops, found),
@@ -499,7 +496,7 @@ impl Checker<'_> {
             self.tell(Diagnostic::error("type-mismatch", extra.span.clone(), message).help("values are given by name: `key = value`"));
         }
         for (expr, input) in positional.iter().zip(&signature.inputs) {
-            let Some(reference) = self.reference(expr, position) else { continue };
+            let Some(reference) = self.reference(expr) else { continue };
             let Some(kind) = self.kind_of(&reference) else { continue };
             if !input.kinds.contains(&kind) {
                 let message = format!("`{}` of `{}` takes {}, this is a {kind}", input.name, signature.name, kinds(input.kinds));
@@ -515,7 +512,7 @@ impl Checker<'_> {
     }
 
     /// What a positional argument refers to.
-    fn reference(&mut self, expr: &Expr, _from: usize) -> Option<DataRef> {
+    fn reference(&mut self, expr: &Expr) -> Option<DataRef> {
         if let ExprKind::Call(callee, arguments) = &expr.kind
             && dotted(callee).as_deref() == Some("gather")
         {
@@ -523,7 +520,7 @@ impl Checker<'_> {
                 self.tell(Diagnostic::error("wrong-value", expr.span.clone(), "`gather` takes one family of steps"));
                 return None;
             };
-            let inner = self.reference(&argument.value, _from)?;
+            let inner = self.reference(&argument.value)?;
             return Some(DataRef { gather: true, span: expr.span.clone(), ..inner });
         }
         let mut indices = Vec::new();
@@ -849,7 +846,6 @@ impl Checker<'_> {
                 }
             }
         }
-        let _ = self.text;
         self.pipeline.reports.push(ReportDecl { name: name.clone(), title: title.cloned(), steps });
     }
 }

@@ -146,7 +146,6 @@ fn label_of(value: &Value) -> String {
     }
 }
 
-#[expect(clippy::too_many_arguments, reason = "one call site; a struct would only rename the arguments")]
 fn instance(
     pipeline: &Pipeline,
     stages: &Registry,

@@ -310,9 +310,9 @@ fn parents(step: &Step) -> impl Iterator<Item = usize> + '_ {
 fn between(steps: &[Step], site: usize, end: usize) -> BTreeSet<usize> {
     let mut members = BTreeSet::from([site]);
     // Steps come after what they need, so one pass upwards finds everything that follows from the site.
-    for step in site + 1..=end {
-        if parents(&steps[step]).any(|parent| members.contains(&parent)) {
-            members.insert(step);
+    for (position, step) in steps.iter().enumerate().take(end + 1).skip(site + 1) {
+        if parents(step).any(|parent| members.contains(&parent)) {
+            members.insert(position);
         }
     }
     // Of these, only what leads to the end.

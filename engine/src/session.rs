@@ -309,8 +309,8 @@ impl Session {
         let mut scores = BTreeMap::new();
         for (position, instance) in prepared.instances.iter().enumerate() {
             let outputs: BTreeMap<String, (Kind, Digest)> = prepared.plan.results[position]
-                .iter()
-                .filter_map(|(name, _)| Some((name.clone(), output_of(prepared, outcome, position, name)?)))
+                .keys()
+                .filter_map(|name| Some((name.clone(), output_of(prepared, outcome, position, name)?)))
                 .map(|(name, output)| (name, (output.kind, output.digest)))
                 .collect();
             results.insert(instance.label(), outputs);

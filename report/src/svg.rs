@@ -148,7 +148,7 @@ fn short(value: f64) -> String {
 /// A few round numbers that cover `[low, high]`.
 pub(crate) fn ticks(low: f64, high: f64, about: usize) -> Vec<f64> {
     let span = high - low;
-    if !(span > 0.0) || !span.is_finite() {
+    if !span.is_finite() || span <= 0.0 {
         return vec![low];
     }
     let rough = span / about.max(1) as f64;

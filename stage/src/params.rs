@@ -448,7 +448,7 @@ pub fn doc(lines: &[&str]) -> String {
     lines.iter().map(|line| line.trim()).collect::<Vec<_>>().join("\n")
 }
 
-/// Declares the parameters of a stage; see the [module](crate::params).
+/// Declares the parameters of a stage; see the [module](mod@crate::params).
 #[macro_export]
 macro_rules! params {
     (
@@ -496,7 +496,7 @@ macro_rules! param_spec {
     }};
 }
 
-/// Declares a choice of words, each with arguments of its own (in braces, empty when it has none); see the [module](crate::params).
+/// Declares a choice of words, each with arguments of its own (in braces, empty when it has none); see the [module](mod@crate::params).
 #[macro_export]
 macro_rules! words {
     (

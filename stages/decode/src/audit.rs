@@ -344,7 +344,7 @@ mod tests {
     fn the_time_before_the_stimulus_scores_as_classify_does_in_that_window() {
         let responses = Planted { signal: 0.5, ..Planted::default() }.responses();
         let classified: Scores =
-            run(&Classify, &[responses.clone()], &[target(), ("window", Value::window(-1.0, 0.0))], &Context::quiet(11))
+            run(&Classify, std::slice::from_ref(&responses), &[target(), ("window", Value::window(-1.0, 0.0))], &Context::quiet(11))
                 .unwrap()
                 .one("scores")
                 .unwrap();
@@ -408,9 +408,9 @@ mod tests {
     #[test]
     fn bad_input_is_refused_in_the_users_words() {
         let responses = Planted::default().responses();
-        let message = refusal(&Audit, &[responses.clone()], &[target(), ("before", Value::window(-3.0, -2.0))]);
+        let message = refusal(&Audit, std::slice::from_ref(&responses), &[target(), ("before", Value::window(-3.0, -2.0))]);
         assert!(message.contains("no bins in -3 s .. -2 s"), "{message}");
-        let message = refusal(&Audit, &[responses.clone()], &[target(), ("clock", "onset".into())]);
+        let message = refusal(&Audit, std::slice::from_ref(&responses), &[target(), ("clock", "onset".into())]);
         assert!(message.contains("there is no column `onset`; there are: `direction`, `name`"), "{message}");
         let message = refusal(&Audit, &[responses], &[target(), ("clock", "name".into())]);
         assert!(message.contains("column `name` holds"), "{message}");
@@ -425,7 +425,7 @@ mod tests {
         let responses = with_behaviour(&Planted::default().responses(), &["speed"], 0.3);
         let bytes = |threads| {
             let context = Context { threads, ..Context::quiet(4) };
-            let outputs = run(&Audit, &[responses.clone()], &[target()], &context).unwrap();
+            let outputs = run(&Audit, std::slice::from_ref(&responses), &[target()], &context).unwrap();
             outputs.into_artifacts().into_values().map(|artifact| artifact.encode().unwrap()).collect::<Vec<_>>()
         };
         assert!(bytes(1) == bytes(8));
