@@ -162,7 +162,7 @@ mod tests {
     #[test]
     fn planted_tuning_is_found_and_every_output_agrees_with_it() {
         let responses = Planted::default().responses();
-        let outputs = run(&Classify, &[responses.clone()], &[direction()], &Context::quiet(7)).unwrap();
+        let outputs = run(&Classify, std::slice::from_ref(&responses), &[direction()], &Context::quiet(7)).unwrap();
         let scores: Scores = outputs.one("scores").unwrap();
         let accuracy = scores.get("accuracy").unwrap();
         assert!(accuracy.value > 0.95, "{accuracy}");
@@ -211,7 +211,7 @@ mod tests {
     #[test]
     fn the_window_before_the_stimulus_knows_nothing() {
         let responses = Planted { trials_per_class: 40, ..Planted::default() }.responses();
-        assert!((accuracy(&[responses.clone()], &[direction(), ("window", Value::window(-1.0, 0.0))], 3) - 0.25).abs() < 0.12);
+        assert!((accuracy(std::slice::from_ref(&responses), &[direction(), ("window", Value::window(-1.0, 0.0))], 3) - 0.25).abs() < 0.12);
         assert!(accuracy(&[responses], &[direction(), ("window", Value::window(0.0, 1.0))], 3) > 0.95);
     }
 
@@ -227,7 +227,8 @@ mod tests {
         let permuted = responses.with_values(Tensor::new(responses.values().axes().to_vec(), None, values).unwrap(), None).unwrap();
         for model in [Value::word("lda"), Value::call("logistic", vec![("strength", 0.1.into())])] {
             let predicted = |responses: &Responses| {
-                let outputs = run(&Classify, &[responses.clone()], &[direction(), ("model", model.clone())], &Context::quiet(2)).unwrap();
+                let outputs =
+                    run(&Classify, std::slice::from_ref(responses), &[direction(), ("model", model.clone())], &Context::quiet(2)).unwrap();
                 outputs.one::<Table>("predictions").unwrap().numbers("predicted").unwrap()
             };
             assert_eq!(predicted(&responses), predicted(&permuted));
@@ -240,9 +241,13 @@ mod tests {
         for model in ["lda", "logistic"] {
             let bytes = |threads| {
                 let context = Context { threads, ..Context::quiet(4) };
-                let outputs =
-                    run(&Classify, &[responses.clone()], &[direction(), ("model", Value::word(model)), ("folds", 4.into())], &context)
-                        .unwrap();
+                let outputs = run(
+                    &Classify,
+                    std::slice::from_ref(&responses),
+                    &[direction(), ("model", Value::word(model)), ("folds", 4.into())],
+                    &context,
+                )
+                .unwrap();
                 outputs.into_artifacts().into_values().map(|artifact| artifact.encode().unwrap()).collect::<Vec<_>>()
             };
             assert!(bytes(1) == bytes(8) && bytes(1) == bytes(1));
@@ -252,8 +257,8 @@ mod tests {
     #[test]
     fn text_and_numbers_make_the_same_classes() {
         let responses = Planted::default().responses();
-        let text = scores(&[responses.clone()], &[("target", "name".into())], 5);
-        assert_eq!(text, scores(&[responses.clone()], &[direction()], 5));
+        let text = scores(std::slice::from_ref(&responses), &[("target", "name".into())], 5);
+        assert_eq!(text, scores(std::slice::from_ref(&responses), &[direction()], 5));
         let outputs = run(&Classify, &[responses], &[("target", "name".into())], &Context::quiet(5)).unwrap();
         assert_eq!(outputs.one::<Tensor>("confusion").unwrap().axes()[1].coordinates.label(3), "class 3");
     }
@@ -274,7 +279,8 @@ mod tests {
             }
         }
         let responses = session("early or late", &labels, 5, values);
-        let with = |features: Value| accuracy(&[responses.clone()], &[direction(), ("features", features), ("folds", 5.into())], 1);
+        let with =
+            |features: Value| accuracy(std::slice::from_ref(&responses), &[direction(), ("features", features), ("folds", 5.into())], 1);
         assert!(with(Value::word("mean")) < 0.8);
         assert!(with(Value::call("bins", vec![("width", Value::seconds(1.0))])) > 0.95);
         assert!(with(Value::word("flatten")) > 0.95);
@@ -314,7 +320,7 @@ mod tests {
             (&[direction(), ("folds", 1.into())], "1 is outside"),
         ];
         for (params, expected) in cases {
-            let message = refusal(&Classify, &[responses.clone()], params);
+            let message = refusal(&Classify, std::slice::from_ref(&responses), params);
             assert!(message.contains(expected), "{message}");
         }
         let same = session("s", &[1; 20], 1, vec![0.0; 240]);
@@ -353,7 +359,7 @@ mod tests {
             Value::call("lda", vec![("shrinkage", 0.0.into())]),
             Value::call("logistic", vec![("strength", 1.0.into())]),
         ] {
-            assert_eq!(accuracy(&[flat.clone()], &[direction(), ("model", model)], 1), 0.25);
+            assert_eq!(accuracy(std::slice::from_ref(&flat), &[direction(), ("model", model)], 1), 0.25);
         }
     }
 
