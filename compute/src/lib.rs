@@ -13,8 +13,10 @@
 
 pub mod error;
 pub mod factor;
+pub mod gpu;
 pub mod map;
 pub mod matrix;
+pub mod mlp;
 pub mod optimise;
 pub mod product;
 pub mod statistics;

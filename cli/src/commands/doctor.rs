@@ -7,6 +7,13 @@ pub(crate) fn doctor(place: &Place) -> Result<Exit, Failure> {
     let settings = place.settings()?;
     println!("neuroflow {} on {} {}", env!("CARGO_PKG_VERSION"), std::env::consts::OS, std::env::consts::ARCH);
     println!("cores: {}", std::thread::available_parallelism().map_or(1, usize::from));
+    let adapters = neuroflow_compute::gpu::adapters();
+    if adapters.is_empty() {
+        println!("GPU: none found");
+    }
+    for adapter in adapters {
+        println!("GPU: {adapter}");
+    }
     let cache = place.open_cache()?;
     let stats = cache.stats().map_err(Failure::could_not_start)?;
     println!("cache: {} ({}, {} runs)", stats.root.display(), bytes(stats.bytes), stats.runs);

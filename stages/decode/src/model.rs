@@ -5,8 +5,10 @@ use crate::linear::{LinearClassifier, largest, softmax};
 use crate::logistic;
 use crate::scaling::{Scale, Scaling};
 use neuroflow_compute::Matrix;
+use neuroflow_compute::gpu::Gpu;
+use neuroflow_compute::mlp::{Mlp, MlpConfig};
 use neuroflow_data::random::Stream;
-use neuroflow_stage::{Auto, Context, StageError, Value, words};
+use neuroflow_stage::{Auto, Context, GpuPolicy, StageError, Value, words};
 
 words! {
     /// The classifier.
@@ -28,6 +30,21 @@ words! {
             /// The largest number of steps of the optimiser.
             steps: usize = 2000, in 1.0..=1e6;
         },
+        /// A dense network with ReLU units, trained by Adam on the CPU, or with `gpu = prefer` or `require` through the GPU: for many trials; scale units first.
+        Mlp = "mlp" {
+            /// Units of each hidden layer.
+            hidden: Vec<usize> = vec![64], in 1.0..=65536.0;
+            /// Passes over the training trials.
+            epochs: usize = 60, in 1.0..=100000.0;
+            /// Trials a step.
+            batch: usize = 32, in 1.0..=65536.0;
+            /// Adam's step size.
+            learning_rate: f64 = 0.003, in 1e-8..=10.0;
+            /// How much weights shrink in each step, as a multiple of the step size.
+            weight_decay: f64 = 0.01, in 0.0..=10.0;
+            /// The share of hidden units that is left out in each step.
+            dropout: f64 = 0.2, in 0.0..=0.95;
+        },
     }
 }
 
@@ -39,6 +56,7 @@ pub(crate) struct Fitted {
 
 enum Rule {
     Linear(LinearClassifier),
+    Network(Mlp),
 }
 
 impl Model {
@@ -68,6 +86,28 @@ impl Model {
                 let options = logistic::Options { inner: *inner, tolerance: *tolerance, steps: *steps };
                 Rule::Linear(logistic::fit(&features, labels, n_classes, strength, &options, stream, context)?)
             }
+            Model::Mlp { hidden, epochs, batch, learning_rate, weight_decay, dropout } => {
+                let config = MlpConfig {
+                    hidden: hidden.clone(),
+                    epochs: *epochs,
+                    batch: *batch,
+                    learning_rate: *learning_rate as f32,
+                    weight_decay: *weight_decay as f32,
+                    dropout: *dropout as f32,
+                };
+                let gpu = match context.gpu {
+                    GpuPolicy::Never => None,
+                    GpuPolicy::Prefer => Gpu::shared().ok(),
+                    GpuPolicy::Require => Some(Gpu::shared().map_err(|error| {
+                        StageError::refused_with_help(error.to_string(), "write `gpu = prefer`, or look at `neuroflow doctor`")
+                    })?),
+                };
+                let values: Vec<f32> = features.values().iter().map(|value| *value as f32).collect();
+                let go_on = || !context.cancel.is_cancelled();
+                let trained = Mlp::train(&values, labels, n_classes, &config, &stream.split("mlp"), gpu, go_on);
+                context.cancel.check()?;
+                Rule::Network(trained.map_err(|error| StageError::refused(error.to_string()))?)
+            }
         };
         Ok(Fitted { scaling, rule })
     }
@@ -91,6 +131,10 @@ impl Fitted {
                     classifier.decide(features.row(trial), scores);
                 }
                 scores
+            }
+            Rule::Network(network) => {
+                let values: Vec<f32> = features.values().iter().map(|value| *value as f32).collect();
+                return network.probabilities(&values, features.rows()).into_iter().map(f64::from).collect();
             }
         };
         scores.chunks_exact_mut(n_classes).for_each(softmax);
