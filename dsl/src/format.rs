@@ -1,7 +1,7 @@
 //! One style for pipeline files.
 //!
 //! The layout of lines is the author's; what is made even is what carries no meaning: spaces inside a line, indentation by nesting, blank lines (at most one),
-//! the end of the file. Comments stay where they are. Statements that can't be parsed are left as they are. Columns that an author aligned
+//! the end of the file. Comments stay where they are. A file with a mistake of syntax is left as it is. Columns that an author aligned
 //! (`=` of neighbouring statements, messages of `expect`, comments behind code) stay aligned.
 
 use crate::parser::parse;
@@ -10,7 +10,12 @@ use crate::syntax::{SyntaxNode, SyntaxToken};
 
 /// The text in the one style. Idempotent; never changes the meaning.
 pub fn format(text: &str) -> String {
-    let root = parse(text).root();
+    let parsed = parse(text);
+    // Where a statement ends is a guess after a mistake, and the guess hangs on indentation: a file that can't be parsed is left as it is.
+    if !parsed.diagnostics.is_empty() {
+        return text.to_owned();
+    }
+    let root = parsed.root();
     let mut out = String::with_capacity(text.len());
     let tokens: Vec<SyntaxToken> = root.descendants_with_tokens().filter_map(|element| element.into_token()).collect();
     let mut depth = 0usize;

@@ -1,13 +1,20 @@
 //! `neuroflow fmt`: the one style.
 
-use super::read_pipeline;
+use super::{print_diagnostics, read_pipeline};
+use crate::arguments::MessageFormat;
 use crate::exit::{Exit, Failure};
 use std::path::PathBuf;
 
 pub(crate) fn fmt(files: &[PathBuf], check: bool) -> Result<Exit, Failure> {
-    let mut differs = false;
+    let (mut differs, mut wrong) = (false, false);
     for file in files {
         let text = read_pipeline(file)?;
+        let mistakes = neuroflow_dsl::parse(&text).diagnostics;
+        if !mistakes.is_empty() {
+            print_diagnostics(file, &text, &mistakes, MessageFormat::Text);
+            wrong = true;
+            continue;
+        }
         let styled = neuroflow_dsl::format::format(&text);
         if styled == text {
             continue;
@@ -26,5 +33,9 @@ pub(crate) fn fmt(files: &[PathBuf], check: bool) -> Result<Exit, Failure> {
         }
         eprintln!("{}: laid out", file.display());
     }
-    Ok(if check && differs { Exit::ExpectFailed } else { Exit::Done })
+    Ok(match (wrong, check && differs) {
+        (true, _) => Exit::WrongPipeline,
+        (_, true) => Exit::ExpectFailed,
+        _ => Exit::Done,
+    })
 }
