@@ -34,18 +34,26 @@ pub(crate) fn lex(text: &str) -> Vec<Token<'_>> {
 }
 
 fn token(input: &str) -> IResult<&str, SyntaxKind> {
-    alt((
-        value(Newline, alt((tag("\r\n"), tag("\n")))),
-        value(Space, take_while1(|c: char| c.is_whitespace() && c != '\n' && c != '\r')),
-        value(Space, tag("\r")),
-        value(Comment, pair(tag("#"), take_while(|c: char| c != '\n' && c != '\r'))),
-        string,
-        number,
-        word,
-        punctuation,
-        value(Bad, anychar),
-    ))
-    .parse(input)
+    alt((value(Newline, alt((tag("\r\n"), tag("\n")))), space, comment, string, number, word, punctuation, value(Bad, anychar)))
+        .parse(input)
+}
+
+/// Blanks up to the end of the line. A carriage return that no newline follows is a blank like others.
+fn space(input: &str) -> IResult<&str, SyntaxKind> {
+    let blank = |rest: &str| rest.chars().next().is_some_and(|c| c.is_whitespace() && c != '\n' && !rest.starts_with("\r\n"));
+    let end = input.char_indices().find(|(at, _)| !blank(&input[*at..])).map_or(input.len(), |(at, _)| at);
+    if end == 0 {
+        return Err(nom::Err::Error(nom::error::Error::new(input, nom::error::ErrorKind::Space)));
+    }
+    Ok((&input[end..], Space))
+}
+
+/// From `#` to the end of the line.
+fn comment(input: &str) -> IResult<&str, SyntaxKind> {
+    let (body, _) = tag("#").parse(input)?;
+    let end = body.find('\n').unwrap_or(body.len());
+    let end = if body[..end].ends_with('\r') && end < body.len() { end - 1 } else { end };
+    Ok((&body[end..], Comment))
 }
 
 fn word(input: &str) -> IResult<&str, SyntaxKind> {
