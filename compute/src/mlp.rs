@@ -94,7 +94,7 @@ impl Mlp {
         mut go_on: impl FnMut() -> bool,
     ) -> Result<Mlp, GpuError> {
         let n = labels.len();
-        let features = if n == 0 { 0 } else { x.len() / n };
+        let features = x.len().checked_div(n).unwrap_or(0);
         let sizes: Vec<usize> = [features].into_iter().chain(config.hidden.iter().copied()).chain([n_classes]).collect();
         let mut start = stream.split("weights");
         let layers = sizes.windows(2).map(|pair| {
@@ -121,7 +121,6 @@ impl Mlp {
         Ok(network)
     }
 
-    #[expect(clippy::too_many_arguments, reason = "one call site: the state of a training step")]
     fn step(
         &mut self,
         rows: Vec<f32>,
