@@ -4,7 +4,7 @@
 //! depend on the number.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
@@ -12,23 +12,33 @@ use crate::ComputeError;
 
 /// Runs `work` in a rayon pool of `threads` threads (0 counts as 1), so that everything parallel inside stays within that number.
 ///
-/// Pools are kept and shared by all callers who ask for the same number. Fails only when the system starts no more threads.
+/// Two callers at once have a pool each: two tasks with a budget of one thread run side by side. Idle pools are kept for the next caller. Fails only when the
+/// system starts no more threads.
 pub fn with_threads<R: Send>(threads: usize, work: impl FnOnce() -> R + Send) -> Result<R, ComputeError> {
-    Ok(pool(threads.max(1))?.install(work))
+    let threads = threads.max(1);
+    let idle = idle().lock().unwrap_or_else(PoisonError::into_inner).get_mut(&threads).and_then(Vec::pop);
+    let pool = match idle {
+        Some(pool) => pool,
+        None => {
+            let built =
+                ThreadPoolBuilder::new().num_threads(threads).thread_name(move |thread| format!("compute-{threads}-{thread}")).build();
+            built.map_err(|error| ComputeError::Threads { threads, reason: error.to_string() })?
+        }
+    };
+    // Should `work` panic, its pool is not given back; the next caller has a new one.
+    let result = pool.install(work);
+    idle_again(threads, pool);
+    Ok(result)
 }
 
-/// The kept pool of this size.
-fn pool(threads: usize) -> Result<Arc<ThreadPool>, ComputeError> {
-    static POOLS: OnceLock<Mutex<BTreeMap<usize, Arc<ThreadPool>>>> = OnceLock::new();
-    // A panic while the lock is held leaves the map whole: entries are only ever added complete.
-    let mut pools = POOLS.get_or_init(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(pool) = pools.get(&threads) {
-        return Ok(Arc::clone(pool));
-    }
-    let built = ThreadPoolBuilder::new().num_threads(threads).thread_name(move |thread| format!("compute-{threads}-{thread}")).build();
-    let pool = Arc::new(built.map_err(|error| ComputeError::Threads { threads, reason: error.to_string() })?);
-    pools.insert(threads, Arc::clone(&pool));
-    Ok(pool)
+fn idle_again(threads: usize, pool: ThreadPool) {
+    idle().lock().unwrap_or_else(PoisonError::into_inner).entry(threads).or_default().push(pool);
+}
+
+/// Pools that nobody uses, by size. A panic while the lock is held leaves the map whole: pools are only ever taken or put.
+fn idle() -> &'static Mutex<BTreeMap<usize, Vec<ThreadPool>>> {
+    static IDLE: OnceLock<Mutex<BTreeMap<usize, Vec<ThreadPool>>>> = OnceLock::new();
+    IDLE.get_or_init(Mutex::default)
 }
 
 #[cfg(test)]
@@ -40,6 +50,17 @@ mod tests {
         for (asked, got) in [(0, 1), (1, 1), (3, 3)] {
             assert_eq!(with_threads(asked, rayon::current_num_threads).unwrap(), got);
         }
+    }
+
+    #[test]
+    fn two_callers_at_once_do_not_wait_for_each_other() {
+        // Each waits inside for the other: with one pool of one thread between them, neither would come back.
+        let meeting = std::sync::Barrier::new(2);
+        std::thread::scope(|scope| {
+            for _ in 0..2 {
+                scope.spawn(|| with_threads(1, || meeting.wait()).unwrap());
+            }
+        });
     }
 
     #[test]
