@@ -9,6 +9,8 @@ mod bad_input;
 mod browser;
 mod cache_and_results;
 mod documentation;
+mod downloads;
+mod full_disk;
 mod main_job;
 mod robustness;
 

@@ -116,6 +116,19 @@ async fn fetch_file(
         Some(address) if sources.offline => tried.push(format!("{address}: not asked, the network is switched off")),
         Some(address) => {
             let partial = cache.scratch_dir()?.join(format!("{}.part", file.sha256));
+            // One process downloads a file; the others wait for it, and find it in the cache.
+            let turn = take_turn(&partial).await;
+            cache.refresh()?;
+            if let Some(found) = cached(cache, file)? {
+                return Ok(found);
+            }
+            let _turn = match turn {
+                Ok(turn) => turn,
+                Err(reason) => {
+                    tried.push(format!("{address}: {reason}"));
+                    return Err(FetchError::NotFound { set: name.to_owned(), file: file.name.clone(), tried });
+                }
+            };
             match download(&address, &partial, file, on_progress).await {
                 Ok(()) => {
                     let published = publish(cache, name, file, &partial);
@@ -189,6 +202,18 @@ fn publish(cache: &Cache, name: &str, file: &DataFile, path: &Path) -> Result<Fe
     };
     cache.record(&file_key(file), &record)?;
     Ok(Fetched { label: file.label.clone(), digest, size })
+}
+
+/// Waits until no other process downloads to `partial`. The turn ends when the file is dropped, or when its process dies.
+async fn take_turn(partial: &Path) -> Result<std::fs::File, String> {
+    let path = partial.with_extension("lock");
+    let waiting = tokio::task::spawn_blocking(move || {
+        let file = std::fs::OpenOptions::new().create(true).truncate(false).write(true).open(&path)?;
+        file.lock()?;
+        Ok(file)
+    });
+    let taken: std::io::Result<std::fs::File> = waiting.await.map_err(|error| error.to_string())?;
+    taken.map_err(|error| format!("can't lock {}: {error}", partial.display()))
 }
 
 /// Downloads to `partial`, going on where an earlier try stopped, and checks the result; a wrong file is removed.
