@@ -8,6 +8,7 @@ mod support;
 mod bad_input;
 mod browser;
 mod cache_and_results;
+mod conformance;
 mod documentation;
 mod downloads;
 mod full_disk;
