@@ -130,7 +130,7 @@ fn statement(node: &SyntaxNode, diagnostics: &mut Vec<Diagnostic>) -> Option<Sta
     let kind = match node.kind() {
         PipelineItem => StatementKind::Pipeline(name(node)?, text_of(node)),
         ParamItem => {
-            let ty = child(node, TypeName).and_then(|ty| word(&token(&ty, Ident)?));
+            let ty = child(node, TypeName).map(|ty| Word { text: one_line(&ty.text().to_string()).replace(' ', ""), span: span(&ty) });
             StatementKind::Param(name(node)?, ty, expressions().into_iter().next())
         }
         InputItem => StatementKind::Input(name(node)?, expressions()),
@@ -154,7 +154,12 @@ fn statement(node: &SyntaxNode, diagnostics: &mut Vec<Diagnostic>) -> Option<Sta
             let mut blocks = node.children().filter(|child| child.kind() == Block);
             let (then, otherwise) = (blocks.next(), blocks.next());
             let mut read = |block: Option<SyntaxNode>| block.map(|block| statements(&block, diagnostics)).unwrap_or_default();
-            StatementKind::If(condition, read(then), read(otherwise))
+            let then = read(then);
+            let otherwise = match node.children().find(|child| child.kind() == IfItem) {
+                Some(branch) => statement(&branch, diagnostics).into_iter().collect(),
+                None => read(otherwise),
+            };
+            StatementKind::If(condition, then, otherwise)
         }
         ExpectItem => {
             let condition = expressions().into_iter().next()?;
@@ -227,6 +232,17 @@ fn unescape(quoted: &str) -> String {
             '\\' => match characters.next() {
                 Some('n') => text.push('\n'),
                 Some('t') => text.push('\t'),
+                Some('u') => {
+                    let rest = characters.as_str();
+                    let code = rest.strip_prefix('{').and_then(|rest| rest.split_once('}')).map(|(code, _)| code);
+                    match code.and_then(|code| char::from_u32(u32::from_str_radix(code, 16).ok()?)) {
+                        Some(character) => {
+                            text.push(character);
+                            characters = rest[code.map_or(0, str::len) + 2..].chars();
+                        }
+                        None => text.push('u'),
+                    }
+                }
                 Some(other) => text.push(other),
                 None => text.push('\\'),
             },

@@ -39,7 +39,14 @@ mod tests {
     /// Every code that a diagnostic of this crate is made with, from the sources themselves.
     fn codes() -> Vec<String> {
         let sources = [
-            include_str!("check.rs"),
+            include_str!("check/mod.rs"),
+            include_str!("check/settings.rs"),
+            include_str!("check/inputs.rs"),
+            include_str!("check/steps.rs"),
+            include_str!("check/bindings.rs"),
+            include_str!("check/arguments.rs"),
+            include_str!("check/policies.rs"),
+            include_str!("check/results.rs"),
             include_str!("parser.rs"),
             include_str!("evaluate.rs"),
             include_str!("condition.rs"),

@@ -291,9 +291,12 @@ impl<'a> Parser<'a> {
         self.name("the parameter's name")?;
         if self.eat(Colon) {
             self.start(TypeName);
+            let list = self.eat(LeftBracket);
             let found = self.expect(Ident, "a type such as `Text` or `Number`");
+            let closed = if list && found.is_ok() { self.expect(RightBracket, "`]`") } else { Ok(()) };
             self.finish();
             found?;
+            closed?;
         }
         if self.eat(Equal) {
             self.expression(indent)?;
@@ -370,6 +373,17 @@ impl<'a> Parser<'a> {
         self.expression(indent)?;
         self.block()?;
         if self.eat(ElseWord) {
+            if self.peek() == Some(IfWord) {
+                if self.depth >= MOST_DEPTH {
+                    return Err(self.broken("fewer branches"));
+                }
+                self.depth += 1;
+                self.start(IfItem);
+                let parsed = self.if_item(indent);
+                self.finish();
+                self.depth -= 1;
+                return parsed;
+            }
             self.block()?;
         }
         Ok(())

@@ -1,0 +1,169 @@
+//! What flows into a step: whether it is there, of the right kind, and one value or a family as the stage wants it.
+
+use super::steps::shared_loops;
+use super::{Checker, dotted, kinds};
+use crate::ast::{Argument, Expr, ExprKind};
+use crate::diagnostics::Diagnostic;
+use crate::pipeline::{Binding, DataRef, Target};
+use neuroflow_data::Kind;
+use neuroflow_stage::{Signature, nearest};
+use std::ops::Range;
+
+impl Checker<'_> {
+    pub(super) fn bindings(&mut self, position: usize, call: &Range<usize>, arguments: &[Argument], signature: &Signature) {
+        let positional: Vec<&Expr> = arguments.iter().filter(|argument| argument.name.is_none()).map(|argument| &argument.value).collect();
+        let required = signature.inputs.iter().filter(|input| !input.optional).count();
+        if positional.len() < required {
+            let missing = &signature.inputs[positional.len()];
+            let message = format!("`{}` needs `{}`: {}", signature.name, missing.name, kinds(missing.kinds));
+            self.tell(Diagnostic::error("missing-input", call.clone(), message).help(missing.doc));
+        }
+        if let Some(extra) = positional.get(signature.inputs.len()) {
+            let message = format!("`{}` takes {} inputs", signature.name, signature.inputs.len());
+            self.tell(Diagnostic::error("type-mismatch", extra.span.clone(), message).help("values are given by name: `key = value`"));
+        }
+        for (expr, input) in positional.iter().zip(&signature.inputs) {
+            let Some(reference) = self.reference(expr) else { continue };
+            let Some(kind) = self.kind_of(&reference) else { continue };
+            if !input.kinds.contains(&kind) {
+                let message = format!("`{}` of `{}` takes {}, this is a {kind}", input.name, signature.name, kinds(input.kinds));
+                self.tell(Diagnostic::error("type-mismatch", expr.span.clone(), message).label(format!("a {kind}")));
+                continue;
+            }
+            self.check_family(&reference, position, input.many, input.name);
+            if let Target::Step(step) = reference.target {
+                self.used.insert(step);
+            }
+            self.pipeline.steps[position].bindings.push(Binding { slot: input.name.to_owned(), reference, kind });
+        }
+    }
+
+    /// What a positional argument refers to.
+    fn reference(&mut self, expr: &Expr) -> Option<DataRef> {
+        if let ExprKind::Call(callee, arguments) = &expr.kind
+            && dotted(callee).as_deref() == Some("gather")
+        {
+            let [argument] = arguments.as_slice() else {
+                self.tell(Diagnostic::error("wrong-value", expr.span.clone(), "`gather` takes one family of steps"));
+                return None;
+            };
+            let inner = self.reference(&argument.value)?;
+            return Some(DataRef { gather: true, span: expr.span.clone(), ..inner });
+        }
+        let mut indices = Vec::new();
+        let mut output = None;
+        let mut at = expr;
+        let name = loop {
+            match &at.kind {
+                ExprKind::Name(name) => break name,
+                ExprKind::Call(..) if indices.is_empty() && self.nested.contains_key(&(at.span.start, at.span.end)) => {
+                    let step = self.nested[&(at.span.start, at.span.end)];
+                    // One whose stage is not known was told of already.
+                    let target = Target::Step(step);
+                    return (step < self.pipeline.steps.len()).then(|| DataRef {
+                        target,
+                        indices,
+                        output,
+                        gather: false,
+                        span: expr.span.clone(),
+                    });
+                }
+                ExprKind::Field(of, field) if output.is_none() && indices.is_empty() => {
+                    output = Some(field.clone());
+                    at = of;
+                }
+                ExprKind::Index(of, index) => {
+                    indices.push(Some(index.as_ref().clone()));
+                    at = of;
+                }
+                ExprKind::All(of) => {
+                    indices.push(None);
+                    at = of;
+                }
+                _ => {
+                    let message = "a step or an input is expected here";
+                    self.tell(
+                        Diagnostic::error("type-mismatch", expr.span.clone(), message).help("values are given by name: `key = value`"),
+                    );
+                    return None;
+                }
+            }
+        };
+        indices.reverse();
+        let target = self.pipeline.step(name).map(Target::Step).or_else(|| self.pipeline.input(name).map(Target::Input));
+        let Some(target) = target else {
+            // A name that is defined but broken was told of already.
+            if !self.seen.contains_key(name) {
+                let names: Vec<String> = self.seen.keys().cloned().collect();
+                let near = nearest(name, names.iter().map(String::as_str)).map(|near| format!("did you mean `{near}`?"));
+                let message = format!("there is no step or input `{name}`");
+                self.tell(Diagnostic::error("unknown-name", at.span.clone(), message).help_if(near));
+            } else if self.pipeline.params.contains_key(name) {
+                let message = format!("`{name}` is a parameter; a step or an input is expected here");
+                self.tell(Diagnostic::error("type-mismatch", at.span.clone(), message).help(format!("write `key = param.{name}`")));
+            }
+            return None;
+        };
+        Some(DataRef { target, indices, output, gather: false, span: expr.span.clone() })
+    }
+
+    fn kind_of(&mut self, reference: &DataRef) -> Option<Kind> {
+        match reference.target {
+            Target::Input(input) => {
+                let kind = self.pipeline.inputs[input].kind;
+                if let Some(output) = &reference.output {
+                    self.tell(Diagnostic::error(
+                        "unknown-name",
+                        output.span.clone(),
+                        format!("a {kind} input has no output `{}`", output.text),
+                    ));
+                    return None;
+                }
+                Some(if kind == Kind::Dir && !reference.indices.is_empty() { Kind::File } else { kind })
+            }
+            Target::Step(step) => {
+                let step = &self.pipeline.steps[step];
+                let Some(output) = &reference.output else { return step.outputs.first().map(|(_, kind)| *kind) };
+                let found = step.outputs.iter().find(|(name, _)| *name == output.text).map(|(_, kind)| *kind);
+                if found.is_none() {
+                    let list = step.outputs.iter().map(|(name, _)| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+                    let near = nearest(&output.text, step.outputs.iter().map(|(name, _)| name.as_str()))
+                        .map(|near| format!("did you mean `{near}`?"));
+                    let message = format!("`{}` has no output `{}`; it has {list}", step.name.text, output.text);
+                    self.tell(Diagnostic::error("unknown-name", output.span.clone(), message).help_if(near));
+                }
+                found
+            }
+        }
+    }
+
+    /// Whether one value stands where one is wanted, and a family where a family is.
+    fn check_family(&mut self, reference: &DataRef, from: usize, many: bool, slot: &str) {
+        let (name, free) = match reference.target {
+            Target::Input(input) => {
+                // An input is no family; a Dir that is taken whole is one value.
+                (self.pipeline.inputs[input].name.text.clone(), usize::from(reference.indices.iter().any(Option::is_none)))
+            }
+            Target::Step(step) => {
+                let shared = shared_loops(&self.pipeline.steps[step], &self.pipeline.steps[from]);
+                let open =
+                    self.pipeline.steps[step].loops.len() - if reference.gather || !reference.indices.is_empty() { 0 } else { shared };
+                let given = reference.indices.iter().filter(|index| index.is_some()).count();
+                let free = if reference.gather { 1 } else { open.saturating_sub(given) };
+                (self.pipeline.steps[step].name.text.clone(), free)
+            }
+        };
+        if !many && free > 0 {
+            let message = format!("`{slot}` takes one value, `{name}` is a family");
+            let told = Diagnostic::error("family-needs-index", reference.span.clone(), message);
+            self.tell(told.help(format!("take one member, `{name}[\"…\"]`, or use it inside the same loop")));
+        }
+        if many && free == 0 {
+            let message = format!("`{slot}` takes a family, `{name}` is one value here");
+            self.tell(
+                Diagnostic::error("family-needs-index", reference.span.clone(), message)
+                    .help(format!("write `gather({name})` outside of the loop")),
+            );
+        }
+    }
+}

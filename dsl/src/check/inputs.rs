@@ -1,0 +1,104 @@
+//! Inputs: readers, stages that need nothing, and alternatives in order.
+
+use super::{Checker, dotted};
+use crate::ast::{Expr, ExprKind, Word};
+use crate::diagnostics::Diagnostic;
+use crate::evaluate::evaluate;
+use crate::pipeline::{Alternative, InputDecl};
+use neuroflow_data::Kind;
+use neuroflow_stage::{Value, nearest};
+use std::collections::BTreeMap;
+
+impl Checker<'_> {
+    pub(super) fn input(&mut self, name: &Word, alternatives: &[Expr]) {
+        if !self.define(name) {
+            return;
+        }
+        let mut declared: Vec<Alternative> = Vec::new();
+        let mut kind = None;
+        for alternative in alternatives {
+            let Some((this, given)) = self.alternative(alternative) else { continue };
+            match kind {
+                None => kind = Some(given),
+                Some(first) if first != given => {
+                    let message = format!("every alternative must give the same: the first gives a {first}, this one a {given}");
+                    self.tell(Diagnostic::error("type-mismatch", alternative.span.clone(), message));
+                }
+                Some(_) => {}
+            }
+            declared.push(this);
+        }
+        if let Some(kind) = kind {
+            self.pipeline.inputs.push(InputDecl { name: name.clone(), alternatives: declared, kind });
+        }
+    }
+
+    fn alternative(&mut self, expr: &Expr) -> Option<(Alternative, Kind)> {
+        let ExprKind::Call(callee, arguments) = &expr.kind else {
+            let message = "an input is read by a reader, such as `dataset(\"name\")` or `csv(\"file.csv\")`";
+            self.tell(Diagnostic::error("unknown-reader", expr.span.clone(), message));
+            return None;
+        };
+        let reader = dotted(callee);
+        let known = self.catalogue.readers.iter().find(|known| Some(known.0) == reader.as_deref());
+        let stage = reader.as_deref().and_then(|name| self.catalogue.stages.get(name)).map(|stage| stage.signature());
+        let kind = match (known, &stage) {
+            (Some(known), _) => known.1,
+            (None, Some(signature)) if signature.inputs.iter().all(|input| input.optional) => match signature.outputs.first() {
+                Some(output) => output.kind,
+                None => return None,
+            },
+            (None, Some(_)) => {
+                let message = format!("`{}` needs inputs of its own, so it can't be one", reader.unwrap_or_default());
+                self.tell(Diagnostic::error("unknown-reader", callee.span.clone(), message).help("make it a step"));
+                return None;
+            }
+            (None, None) => {
+                let reader = reader.unwrap_or_default();
+                let names = self.catalogue.readers.iter().map(|known| known.0);
+                let near = nearest(&reader, names.clone()).map(|near| format!("did you mean `{near}`?"));
+                let list = names.map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+                let message = format!("there is no reader `{reader}`; there are {list}");
+                self.tell(Diagnostic::error("unknown-reader", callee.span.clone(), message).help_if(near));
+                return None;
+            }
+        };
+        let scope = self.pipeline.scope();
+        let (mut positional, mut named, mut wanted) = (Vec::new(), BTreeMap::new(), true);
+        for argument in arguments {
+            let value = match evaluate(&argument.value, &scope) {
+                Ok(value) => value,
+                Err(diagnostic) => {
+                    self.tell(diagnostic);
+                    return None;
+                }
+            };
+            match &argument.name {
+                Some(key) if key.text == "when" => match value {
+                    Value::Bool(truth) => wanted = truth,
+                    other => {
+                        let message = format!("`when` needs true or false, this is {}", other.describe());
+                        self.tell(Diagnostic::error("wrong-value", argument.value.span.clone(), message));
+                    }
+                },
+                Some(key) => {
+                    if let Some(signature) = &stage {
+                        self.param_value(signature, key, &value, &argument.value);
+                    } else {
+                        let message = format!("the reader has no option `{}`; it has `when`", key.text);
+                        self.tell(Diagnostic::error("unknown-parameter", key.span.clone(), message));
+                    }
+                    named.insert(key.text.clone(), value);
+                }
+                None => positional.push(value),
+            }
+        }
+        let is_stage = stage.is_some() && known.is_none();
+        if !is_stage && !matches!(positional.as_slice(), [Value::Text(_)]) {
+            let message = "a reader takes one text: a path, or the name of a data set";
+            self.tell(Diagnostic::error("wrong-value", expr.span.clone(), message));
+        }
+        let reader = reader.unwrap_or_default();
+        Some((Alternative { reader, is_stage, arguments: positional, named, wanted, span: expr.span.clone() }, kind))
+    }
+}

@@ -1,0 +1,89 @@
+//! What is asked of steps at the end: expectations, reports; and steps that need each other or that nothing needs.
+
+use super::Checker;
+use crate::ast::{Expr, Word};
+use crate::condition;
+use crate::diagnostics::Diagnostic;
+use crate::pipeline::{ExpectDecl, ReportDecl};
+use neuroflow_stage::nearest;
+
+impl Checker<'_> {
+    pub(super) fn cycles(&mut self) {
+        // Depth first; a step that is met while it is open closes a cycle.
+        let n = self.pipeline.steps.len();
+        let mut state = vec![0u8; n];
+        for start in 0..n {
+            let mut path: Vec<(usize, Vec<usize>)> = Vec::new();
+            if state[start] == 0 {
+                state[start] = 1;
+                path.push((start, self.pipeline.needs(start)));
+            }
+            while let Some((step, rest)) = path.last_mut() {
+                let step = *step;
+                match rest.pop() {
+                    None => {
+                        state[step] = 2;
+                        path.pop();
+                    }
+                    Some(next) if state[next] == 1 => {
+                        let from = path.iter().position(|(step, _)| *step == next).unwrap_or(0);
+                        // Needs point upwards; data flows the other way.
+                        let mut names: Vec<&str> =
+                            path[from..].iter().map(|(step, _)| self.pipeline.steps[*step].name.text.as_str()).collect();
+                        names.push(names[0]);
+                        names.reverse();
+                        let message = format!("these steps need each other: {}", names.join(" → "));
+                        let span = self.pipeline.steps[next].name.span.clone();
+                        self.diagnostics.push(Diagnostic::error("cycle", span, message));
+                    }
+                    Some(next) if state[next] == 0 => {
+                        state[next] = 1;
+                        let needs = self.pipeline.needs(next);
+                        path.push((next, needs));
+                    }
+                    Some(_) => {}
+                }
+            }
+        }
+    }
+
+    /// Warns of steps that nothing needs.
+    pub(super) fn unused(&mut self) {
+        for (position, step) in self.pipeline.steps.iter().enumerate() {
+            if !self.used.contains(&position) {
+                let message = format!("nothing uses `{}`", step.name.text);
+                let warning = Diagnostic::warning("unused-step", step.name.span.clone(), message);
+                self.diagnostics.push(warning.help("name it in a `report` or an `expect`, or remove it"));
+            }
+        }
+    }
+
+    pub(super) fn expectation(&mut self, condition: &Expr, message: Option<&String>, written: &str) {
+        let (diagnostics, steps) = condition::check(condition, &self.pipeline, &self.seen.keys().cloned().collect::<Vec<_>>());
+        self.diagnostics.extend(diagnostics);
+        self.used.extend(steps);
+        self.pipeline.expects.push(ExpectDecl { condition: condition.clone(), written: written.to_owned(), message: message.cloned() });
+    }
+
+    pub(super) fn report(&mut self, name: &Word, title: Option<&String>, names: &[Word]) {
+        let mut steps = Vec::new();
+        for shown in names {
+            match self.pipeline.step(&shown.text) {
+                Some(step) => {
+                    self.used.insert(step);
+                    steps.push(step);
+                }
+                None if self.seen.contains_key(&shown.text) && self.pipeline.input(&shown.text).is_none() => {}
+                None => {
+                    let known = self.pipeline.steps.iter().map(|step| step.name.text.as_str());
+                    let near = nearest(&shown.text, known).map(|near| format!("did you mean `{near}`?"));
+                    let told =
+                        Diagnostic::error("unknown-name", shown.span.clone(), format!("there is no step `{}` to report", shown.text))
+                            .help_if(near);
+                    self.tell(told);
+                }
+            }
+        }
+        self.pipeline.reports.push(ReportDecl { name: name.clone(), title: title.cloned(), steps });
+    }
+}
