@@ -14,6 +14,7 @@ mod downloads;
 mod full_disk;
 mod main_job;
 mod robustness;
+mod specs;
 
 #[test]
 fn no_test_file_is_forgotten() {

@@ -38,7 +38,14 @@ impl Checker<'_> {
             }
             given.push((key.clone(), argument.value.clone()));
         }
+        let call = self.pipeline.steps[position].span.clone();
         for spec in signature.params.iter().filter(|spec| spec.default.is_none()) {
+            // What is broken within the call, or misspelt, may be what is missing.
+            if self.broken_within(&call)
+                || given.iter().any(|(name, _)| signature.param(&name.text).is_none() && nearest(&name.text, [spec.name]).is_some())
+            {
+                continue;
+            }
             if !given.iter().any(|(name, _)| name.text == spec.name) {
                 let message = format!("`{}` needs the parameter `{}`", signature.name, spec.name);
                 let span = self.pipeline.steps[position].span.clone();

@@ -13,7 +13,7 @@ impl Checker<'_> {
     pub(super) fn bindings(&mut self, position: usize, call: &Range<usize>, arguments: &[Argument], signature: &Signature) {
         let positional: Vec<&Expr> = arguments.iter().filter(|argument| argument.name.is_none()).map(|argument| &argument.value).collect();
         let required = signature.inputs.iter().filter(|input| !input.optional).count();
-        if positional.len() < required {
+        if positional.len() < required && !self.broken_within(call) {
             let missing = &signature.inputs[positional.len()];
             let message = format!("`{}` needs `{}`: {}", signature.name, missing.name, kinds(missing.kinds));
             self.tell(Diagnostic::error("missing-input", call.clone(), message).help(missing.doc));

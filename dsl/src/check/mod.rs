@@ -73,6 +73,12 @@ impl Checker<'_> {
         self.diagnostics.push(diagnostic);
     }
 
+    /// Whether a value within these bytes could not be read.
+    fn broken_within(&self, span: &std::ops::Range<usize>) -> bool {
+        let within = |place: &std::ops::Range<usize>| span.start <= place.start && place.start < span.end;
+        self.diagnostics.iter().any(|told| ["syntax", "unknown-unit"].contains(&told.code) && within(&told.span))
+    }
+
     fn define(&mut self, name: &Word) -> bool {
         if name.text == "param" || name.text == "gather" {
             let message = format!("`{}` has a meaning of its own and can't be a name", name.text);

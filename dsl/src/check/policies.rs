@@ -21,7 +21,7 @@ impl Checker<'_> {
                 }
             };
             let wrong = |expected: &str| {
-                let message = format!("`{}` is {expected}, this is {}", key.text, value.describe());
+                let message = format!("`{}` is {expected}, this is `{value}`", key.text);
                 Diagnostic::error("wrong-value", expr.span.clone(), message)
             };
             let slot = match key.text.as_str() {

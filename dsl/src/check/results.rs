@@ -3,7 +3,7 @@
 use super::Checker;
 use crate::ast::{Expr, Word};
 use crate::condition;
-use crate::diagnostics::Diagnostic;
+use crate::diagnostics::{Diagnostic, has_errors};
 use crate::pipeline::{ExpectDecl, ReportDecl};
 use neuroflow_stage::nearest;
 
@@ -49,6 +49,10 @@ impl Checker<'_> {
 
     /// Warns of steps that nothing needs.
     pub(super) fn unused(&mut self) {
+        // What is broken may be what would use them.
+        if has_errors(&self.diagnostics) {
+            return;
+        }
         for (position, step) in self.pipeline.steps.iter().enumerate() {
             if !self.used.contains(&position) {
                 let message = format!("nothing uses `{}`", step.name.text);
