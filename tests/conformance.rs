@@ -99,9 +99,9 @@ fn cases() -> Vec<Case> {
     let affinity = Case::new("connectome.affinity", &[("responses", &responses)], &[]);
     let sbm = Case::new("connectome.sbm", &[("graph", &first(&affinity))], &[("restarts", Value::Int(3))]);
     let compare = Case::new("connectome.compare", &[("communities", &first(&sbm))], &[]);
-    let rdm = Case::new("similarity.rdm", &[("of", &responses)], &[by.clone()]);
-    let features = Case::new("train.features", &[("responses", &responses)], &[by.clone()]);
-    let model = Case::new("similarity.rdm", &[("of", &first(&features))], &[by.clone()]);
+    let rdm = Case::new("similarity.rdm", &[("of", &responses)], std::slice::from_ref(&by));
+    let features = Case::new("train.features", &[("responses", &responses)], std::slice::from_ref(&by));
+    let model = Case::new("similarity.rdm", &[("of", &first(&features))], std::slice::from_ref(&by));
     let ceiling = Case::new("similarity.noise_ceiling", &[("responses", &responses)], &[by.clone(), ("splits", Value::Int(20))]);
     let rsa = Case::new(
         "similarity.rsa",
@@ -114,12 +114,12 @@ fn cases() -> Vec<Case> {
     vec![
         Case::new("ingest.window", &[("responses", &responses)], &[("window", Value::window(0.0, 1.0))]),
         Case::new("ingest.zscore", &[("responses", &responses)], &[]),
-        Case::new("ingest.tuning", &[("responses", &responses)], &[by.clone()]),
+        Case::new("ingest.tuning", &[("responses", &responses)], std::slice::from_ref(&by)),
         classify(Value::word("lda")),
         classify(Value::word("logistic")),
         classify(Value::word("mlp")),
         Case::new("decode.audit", &[("responses", &responses)], &[direction.clone(), ("folds", Value::Int(3))]),
-        gathered("decode.transfer", &[direction.clone()]),
+        gathered("decode.transfer", std::slice::from_ref(&direction)),
         gathered("decode.transfer", &[direction, ("align", Value::word("adaptor"))]),
         Case::new("connectome.ntf", &[("responses", &responses)], &[("rank", Value::Int(2)), ("restarts", Value::Int(2))]),
         simulate,

@@ -133,7 +133,7 @@ mod tests {
     use crate::testing::{Planted, recorded, refusal, run, session};
     use neuroflow_data::random::Stream;
     use neuroflow_data::{Tensor, Typed};
-    use neuroflow_stage::Control;
+    use neuroflow_stage::{Control, GpuPolicy};
 
     fn scores(sessions: &[Responses], params: &[(&str, Value)], seed: u64) -> Scores {
         run(&Classify, sessions, params, &Context::quiet(seed)).unwrap().one("scores").unwrap()
@@ -361,6 +361,23 @@ mod tests {
         ] {
             assert_eq!(accuracy(std::slice::from_ref(&flat), &[direction(), ("model", model)], 1), 0.25);
         }
+    }
+
+    #[test]
+    fn a_network_finds_planted_tuning_and_nothing_in_shuffled_labels() {
+        let planted = Planted { trials_per_class: 16, ..Planted::default() };
+        let params = [("target", Value::from("direction")), ("model", Value::word("mlp")), ("folds", Value::Int(4))];
+        let score = |session: &Responses, gpu| {
+            let context = Context { gpu, ..Context::quiet(3) };
+            let outputs = run(&Classify, std::slice::from_ref(session), &params, &context).unwrap();
+            outputs.one::<Scores>("scores").unwrap().get("accuracy").unwrap().value
+        };
+        assert!(score(&planted.responses(), GpuPolicy::Never) > 0.8);
+        // Where no adapter is, this is the CPU again.
+        assert!(score(&planted.responses(), GpuPolicy::Prefer) > 0.8);
+        let nothing = Planted { signal: 0.0, ..planted };
+        let found = score(&nothing.responses(), GpuPolicy::Never);
+        assert!((found - 0.25).abs() < 0.16, "{found}");
     }
 
     #[test]
