@@ -151,3 +151,27 @@ fn a_strange_file_is_refused_and_not_a_panic() {
     place.write("empty.nf", "");
     place.run(&["check", "empty.nf"]).exits(2).says("error[no-pipeline]");
 }
+
+#[test]
+#[cfg(unix)]
+fn a_reader_that_has_seen_enough_is_no_mistake() {
+    let place = Place::new();
+    for command in [&["stages"][..], &["explain", "unit-mismatch"][..], &["doc", "decode.classify"][..]] {
+        let mut child =
+            place.command().args(command).stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped()).spawn().unwrap();
+        drop(child.stdout.take());
+        let said = crate::support::said(child.wait_with_output().unwrap());
+        assert!(!said.err.contains("mistake in neuroflow"), "{}", said.err);
+    }
+}
+
+#[test]
+fn a_family_is_told_as_such_where_one_result_is_wanted() {
+    let place = Place::new();
+    place.write("small.nf", SMALL);
+    place.run(&["run", "small.nf"]).exits(0);
+    place.run(&["get", "tuning", "-o", "t.csv"]).exits(4).says("is a family of steps").says("tuning[\"sim1\"]");
+    // All draws of a member are one line.
+    let said = place.run(&["explain", "direction"]).exits(0);
+    assert_eq!(said.out.lines().count(), 9, "{}", said.out);
+}

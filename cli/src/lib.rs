@@ -70,6 +70,11 @@ fn report_bugs() {
         if neuroflow_data::formats::panics_become_errors() {
             return;
         }
+        // A reader that has seen enough, as in `neuroflow doc decode.classify | head`, is no mistake: the program ends as others do at a closed pipe.
+        let message = panic.payload().downcast_ref::<String>();
+        if message.is_some_and(|message| message.starts_with("failed printing to std") && message.contains("Broken pipe")) {
+            std::process::exit(141);
+        }
         eprintln!(
             "This is a mistake in neuroflow {}, not in your pipeline. Please report it with the lines below:\n{}/issues",
             env!("CARGO_PKG_VERSION"),

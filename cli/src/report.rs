@@ -32,8 +32,8 @@ pub(crate) fn write(
             let page = render(&gather(session, prepared, outcome, record, &report.steps, report.title.as_deref())?)
                 .map_err(|error| failed(&error))?;
             std::fs::create_dir_all(out).map_err(|error| failed(&error))?;
-            // Beside the file and renamed: a reader never sees half a page.
-            let beside = path.with_extension("html.new");
+            // Beside the file and renamed: a reader never sees half a page, and two runs that write one report do not meet.
+            let beside = path.with_extension(format!("{}.new", record.id));
             std::fs::write(&beside, mark + &page).and_then(|()| std::fs::rename(&beside, &path)).map_err(|error| {
                 let _ = std::fs::remove_file(&beside);
                 failed(&error)

@@ -83,6 +83,15 @@ fn reasons(task: &Task, contents: &[Digest], key: &Digest, cache: &Cache, before
     let Some(record) = before.and_then(|key| cache.recorded(key)) else { return vec!["it has never run".into()] };
     let mut differences = Vec::new();
     compare("", &record.summary["key"], &task.key_fields(contents), &mut differences);
+    // Batches of null draws that came, went or changed are one reason.
+    let (batches, mut differences): (Vec<String>, Vec<String>) = differences.into_iter().partition(|one| one.starts_with("inputs.nulls["));
+    if !batches.is_empty() {
+        let gone = batches.iter().filter(|one| one.ends_with("→ nothing")).count();
+        let new = batches.iter().filter(|one| one.contains(": nothing →")).count();
+        let parts = [(new, "more"), (gone, "fewer"), (batches.len() - new - gone, "other")];
+        let parts: Vec<String> = parts.iter().filter(|(count, _)| *count > 0).map(|(count, word)| format!("{count} {word}")).collect();
+        differences.push(format!("batches of null draws: {}", parts.join(", ")));
+    }
     if differences.is_empty() { vec!["its key was made differently before".into()] } else { differences }
 }
 

@@ -42,15 +42,10 @@ pub(crate) fn explain(place: &Place, explain: &Explain) -> Result<Exit, Failure>
         .map_err(|error| super::run::failure(&file, &text, error))?;
     let last = last.filter(|run| run.pipeline == prepared.pipeline.name);
     let verdicts = preview(&prepared.plan, &session.cache, last.as_ref()).map_err(Failure::could_not_start)?;
-    let mut found = false;
-    for (task, verdict) in prepared.plan.tasks.iter().zip(&verdicts) {
-        if task.step != explain.what && task.label != explain.what && !task.step.starts_with(&format!("{}[", explain.what)) {
-            continue;
-        }
-        found = true;
-        println!("{}: {}", task.label, describe(verdict));
-    }
-    if !found {
+    let family = format!("{}[", explain.what);
+    let asked = |step: &str, label: &str| step == explain.what || label == explain.what || step.starts_with(&family);
+    let found = prepared.plan.tasks.iter().zip(&verdicts).filter(|(task, _)| asked(&task.step, &task.label));
+    if tell(found.map(|(task, verdict)| (task.label.as_str(), verdict))) == 0 {
         let near = neuroflow_stage::nearest(&explain.what, prepared.instances.iter().map(|instance| instance.name.as_str()));
         let failure = Failure::could_not_start(format!("{} has no step `{}`", file.display(), explain.what));
         return Err(match near {
@@ -61,8 +56,26 @@ pub(crate) fn explain(place: &Place, explain: &Explain) -> Result<Exit, Failure>
     Ok(Exit::Done)
 }
 
+/// Prints a line for each label; batches of null draws with one reason are one line. Gives the number of lines.
+pub(crate) fn tell<'a>(verdicts: impl Iterator<Item = (&'a str, &'a Verdict)>) -> usize {
+    let mut lines: Vec<(String, String, usize)> = Vec::new();
+    for (label, verdict) in verdicts {
+        let name = label.rsplit_once(' ').filter(|(_, span)| span.contains('–')).map_or(label, |(name, _)| name).to_owned();
+        let why = describe(verdict);
+        match lines.iter_mut().find(|(known, because, _)| *known == name && *because == why) {
+            Some(line) => line.2 += 1,
+            None => lines.push((name, why, 1)),
+        }
+    }
+    for (name, why, count) in &lines {
+        let times = if *count > 1 { format!(" (×{count})") } else { String::new() };
+        println!("{name}{times}: {why}");
+    }
+    lines.len()
+}
+
 /// A verdict in words.
-pub(crate) fn describe(verdict: &Verdict) -> String {
+fn describe(verdict: &Verdict) -> String {
     match verdict {
         Verdict::Cached { run } if run.is_empty() => "its result is in the cache".into(),
         Verdict::Cached { run } => format!("its result is in the cache, made by run {run}"),

@@ -18,6 +18,11 @@ pub(crate) fn get(place: &Place, get: &Get) -> Result<Exit, Failure> {
     let Some((step, output, outputs)) = whole.or_else(split) else {
         let near =
             neuroflow_stage::nearest(&get.what, record.results.keys().map(String::as_str)).map(|near| format!("did you mean `{near}`?"));
+        let family = format!("{}[", get.what);
+        if let Some(member) = record.results.keys().find(|name| name.starts_with(&family)) {
+            let failure = Failure::could_not_start(format!("`{}` is a family of steps; one member is one file", get.what));
+            return Err(failure.with_help(format!("take a member, for example `{member}`")));
+        }
         let list = record.results.keys().take(12).map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
         let failure = Failure::could_not_start(format!("run {} has no step `{}`", record.id, get.what));
         return Err(failure.with_help(near.unwrap_or_else(|| format!("it has {list}"))));

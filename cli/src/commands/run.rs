@@ -99,29 +99,12 @@ fn introduce(prepared: &Prepared) {
 fn dry(session: &Session, prepared: &Prepared) -> Result<Exit, Failure> {
     let last = session.read("latest").ok().filter(|run| run.pipeline == prepared.pipeline.name);
     let verdicts = preview(&prepared.plan, &session.cache, last.as_ref()).map_err(Failure::could_not_start)?;
-    let (mut cached, mut depends, mut runs) = (0, 0, 0);
-    // Null batches that would run for one reason are one line.
-    let mut told: Vec<(String, String, usize)> = Vec::new();
-    for (task, verdict) in prepared.plan.tasks.iter().zip(&verdicts) {
-        match verdict {
-            Verdict::Cached { .. } => cached += 1,
-            Verdict::Depends { .. } => depends += 1,
-            Verdict::WouldRun { .. } => {
-                runs += 1;
-                let name = task.label.split(" · ").take(2).collect::<Vec<_>>().join(" · ");
-                let name = name.rsplit_once(' ').filter(|(_, span)| span.contains('–')).map_or(name.clone(), |(name, _)| name.to_owned());
-                let why = super::explain::describe(verdict);
-                match told.iter_mut().find(|(known, because, _)| *known == name && *because == why) {
-                    Some(line) => line.2 += 1,
-                    None => told.push((name, why, 1)),
-                }
-            }
-        }
-    }
-    for (name, why, count) in told {
-        let times = if count > 1 { format!(" (×{count})") } else { String::new() };
-        println!("{name}{times}: {why}");
-    }
+    let count = |wanted: fn(&Verdict) -> bool| verdicts.iter().filter(|verdict| wanted(verdict)).count();
+    let cached = count(|verdict| matches!(verdict, Verdict::Cached { .. }));
+    let depends = count(|verdict| matches!(verdict, Verdict::Depends { .. }));
+    let runs = count(|verdict| matches!(verdict, Verdict::WouldRun { .. }));
+    let told = prepared.plan.tasks.iter().zip(&verdicts).filter(|(_, verdict)| matches!(verdict, Verdict::WouldRun { .. }));
+    super::explain::tell(told.map(|(task, verdict)| (task.label.as_str(), verdict)));
     println!("{runs} tasks would run, {depends} depend on what they give, {cached} are in the cache");
     Ok(Exit::Done)
 }
