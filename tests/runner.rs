@@ -13,6 +13,7 @@ mod documentation;
 mod downloads;
 mod full_disk;
 mod main_job;
+mod programs;
 mod robustness;
 mod specs;
 

@@ -76,8 +76,12 @@ fn gather(
     let mut shown = Vec::new();
     for &decl in steps {
         for (position, instance) in prepared.instances.iter().enumerate().filter(|(_, instance)| instance.decl == decl) {
-            let Some(stage) = session.registry.get(&instance.stage) else { continue };
-            let signature = stage.signature();
+            let outputs = &prepared.pipeline.steps[decl].outputs;
+            let signature = match (session.registry.get(&instance.stage), outputs.first()) {
+                (Some(stage), _) => stage.signature(),
+                (None, Some((_, kind))) => neuroflow_dsl::check::program_signature(*kind),
+                (None, None) => continue,
+            };
             let mut artifacts = Vec::new();
             for output in &signature.outputs {
                 // Bytes and whole responses are for `get`, not for a page.

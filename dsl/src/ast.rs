@@ -106,8 +106,17 @@ pub enum StatementKind {
     Param(Word, Option<Word>, Option<Expr>),
     /// `input NAME = a or b`.
     Input(Word, Vec<Expr>),
-    /// `NAME = call with …`.
-    Step(Word, Expr, Vec<(Word, Expr)>),
+    /// `NAME = call -> gives with …`; `gives` is for `exec`.
+    Step {
+        /// The step's name.
+        name: Word,
+        /// The call.
+        call: Expr,
+        /// `-> table("file")`.
+        gives: Option<Expr>,
+        /// `with …`.
+        with: Vec<(Word, Expr)>,
+    },
     /// `for NAME in list { … }`.
     For(Word, Expr, Vec<Statement>),
     /// `if cond { … } else { … }`.
@@ -135,15 +144,15 @@ fn statement(node: &SyntaxNode, diagnostics: &mut Vec<Diagnostic>) -> Option<Sta
         }
         InputItem => StatementKind::Input(name(node)?, expressions()),
         StepItem => {
-            let value = expressions().into_iter().next()?;
-            // `exec` with `-> type("file")` is a construct of later versions.
+            let mut values = expressions().into_iter();
+            let (call, gives) = (values.next()?, values.next());
             let mut with = Vec::new();
             for entry in child(node, WithClause).iter().flat_map(|clause| clause.children()).filter(|child| child.kind() == WithEntry) {
                 if let (Some(key), Some(value)) = (name(&entry), entry.children().find_map(|child| expr(&child, diagnostics))) {
                     with.push((key, value));
                 }
             }
-            StatementKind::Step(name(node)?, value, with)
+            StatementKind::Step { name: name(node)?, call, gives, with }
         }
         ForItem => {
             let list = expressions().into_iter().next()?;

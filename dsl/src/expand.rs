@@ -4,7 +4,7 @@ use crate::ast::Expr;
 use crate::check::{controls_in, shared_loops};
 use crate::diagnostics::Diagnostic;
 use crate::evaluate::{Scope, evaluate};
-use crate::pipeline::{LoopList, Pipeline, StepDecl, Target};
+use crate::pipeline::{LoopList, Pipeline, Program, StepDecl, Target};
 use neuroflow_data::Kind;
 use neuroflow_stage::{Control, GpuPolicy, Registry, Value, params};
 use std::collections::{BTreeMap, HashMap};
@@ -50,8 +50,14 @@ pub struct StepInstance {
     pub members: Vec<String>,
     /// The position of its declaration in [`Pipeline::steps`].
     pub decl: usize,
-    /// The stage that it calls.
+    /// The stage that it calls; `exec` for a program.
     pub stage: String,
+    /// The program, for `exec`.
+    pub program: Option<Program>,
+    /// `with time`, in seconds.
+    pub time: Option<f64>,
+    /// `with retries`, or 0.
+    pub retries: u64,
     /// Every parameter, defaults filled in.
     pub params: BTreeMap<String, Value>,
     /// Its inputs.
@@ -161,8 +167,12 @@ fn instance(
     for (key, expr) in &step.params {
         given.insert(key.text.clone(), evaluate(expr, scope)?);
     }
-    let specs = stages.get(&step.stage).map(|stage| stage.signature().params).unwrap_or_default();
-    let params = params::fill(&specs, &given).map_err(|message| Diagnostic::error("wrong-value", step.span.clone(), message))?;
+    let params = match stages.get(&step.stage) {
+        Some(stage) => params::fill(&stage.signature().params, &given)
+            .map_err(|message| Diagnostic::error("wrong-value", step.span.clone(), message))?,
+        // A program takes any value.
+        None => given,
+    };
     let mut inputs = Vec::new();
     for binding in &step.bindings {
         let reference = &binding.reference;
@@ -244,6 +254,12 @@ fn instance(
         members: labels,
         decl,
         stage: step.stage.clone(),
+        program: step.program.clone(),
+        time: match value(&policy.time)? {
+            Some(Value::Quantity(quantity)) => Some(quantity.value),
+            _ => None,
+        },
+        retries: whole(value(&policy.retries)?, 0),
         params,
         inputs,
         seed: whole(value(&policy.seed)?, 0),

@@ -2,6 +2,7 @@
 
 /// Code and page.
 pub const PAGES: &[(&str, &str)] = &[
+    ("bad-exec", include_str!("../../docs/errors/bad-exec.md")),
     ("bad-loop", include_str!("../../docs/errors/bad-loop.md")),
     ("bad-set", include_str!("../../docs/errors/bad-set.md")),
     ("control-unsupported", include_str!("../../docs/errors/control-unsupported.md")),
@@ -46,6 +47,7 @@ mod tests {
             include_str!("check/bindings.rs"),
             include_str!("check/arguments.rs"),
             include_str!("check/policies.rs"),
+            include_str!("check/programs.rs"),
             include_str!("check/results.rs"),
             include_str!("parser.rs"),
             include_str!("evaluate.rs"),

@@ -9,6 +9,7 @@
 
 pub mod ast;
 pub mod check;
+pub mod command;
 pub mod condition;
 pub mod diagnostics;
 pub mod evaluate;

@@ -121,6 +121,21 @@ pub struct Policy {
     pub gpu: Option<Expr>,
     /// `cache`.
     pub cache: Option<Expr>,
+    /// `time`: the longest that a program may run.
+    pub time: Option<Expr>,
+    /// `retries`: how often a program that failed is started again.
+    pub retries: Option<Expr>,
+}
+
+/// A program that a step runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Program {
+    /// The command, with `{{ name }}` where paths and values go.
+    pub template: String,
+    /// How its output is read: the name of a reader.
+    pub reader: String,
+    /// The file that it writes, in its working folder.
+    pub file: String,
 }
 
 /// A step.
@@ -128,8 +143,10 @@ pub struct Policy {
 pub struct StepDecl {
     /// Its name.
     pub name: Word,
-    /// The stage that it calls.
+    /// The stage that it calls; `exec` for a program.
     pub stage: String,
+    /// The program, for `exec`.
+    pub program: Option<Program>,
     /// Loops around it, outermost first.
     pub loops: Vec<Loop>,
     /// What fills the stage's inputs.

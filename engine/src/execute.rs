@@ -17,6 +17,7 @@ pub fn execute(
     context: &Context,
 ) -> Result<BTreeMap<String, Artifact>, StageError> {
     match &task.work {
+        Work::Exec(_) => Err(StageError::Bug("a program was called like a stage".into())),
         Work::Call(call) => {
             let stage = registry.get(&call.stage).ok_or_else(|| StageError::Bug(format!("stage `{}` is gone", call.stage)))?;
             let mut inputs = Inputs::new();

@@ -9,6 +9,7 @@ pub mod explain;
 pub mod fetch;
 pub mod git;
 pub mod plan;
+mod program;
 pub mod readers;
 pub mod record;
 pub mod schedule;

@@ -1,7 +1,8 @@
 //! From steps to tasks: controls become batches of null draws and a join, and every task knows how long the way to the end is.
 
-use crate::task::{Argument, Link, LinkInput, NullBatch, Source, StageCall, Task, TaskId, Work};
+use crate::task::{Argument, ExecCall, Link, LinkInput, NullBatch, Source, StageCall, Task, TaskId, Work};
 use neuroflow_data::Kind;
+use neuroflow_dsl::check::program_signature;
 use neuroflow_stage::{Control, GpuPolicy, Registry, Signature, SiteAt, Value};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,8 +14,10 @@ pub const DRAWS_PER_BATCH: u64 = 10;
 pub struct Step {
     /// Its name with the family index: `direction["mrcuts28"]`.
     pub label: String,
-    /// The stage that it calls.
+    /// The stage that it calls; `exec` for a program.
     pub stage: String,
+    /// The program, for `exec`: its call, and the kind of its output.
+    pub program: Option<(ExecCall, Kind)>,
     /// Every parameter, defaults filled in.
     pub params: BTreeMap<String, Value>,
     /// Its inputs.
@@ -110,6 +113,9 @@ impl Plan {
         let signatures = steps
             .iter()
             .map(|step| {
+                if let Some((_, kind)) = &step.program {
+                    return Ok(program_signature(*kind));
+                }
                 let stage = registry.get(&step.stage);
                 stage
                     .map(|stage| stage.signature())
@@ -155,7 +161,10 @@ impl Plan {
         self.tasks.push(Task {
             label: step.label.clone(),
             step: step.label.clone(),
-            work: Work::Call(call_of(step, signature)),
+            work: match &step.program {
+                Some((call, _)) => Work::Exec(Box::new(call.clone())),
+                None => Work::Call(call_of(step, signature)),
+            },
             arguments: step.inputs.iter().map(|input| self.argument(input)).collect(),
             outputs,
             cores: step.cores,
@@ -284,7 +293,8 @@ fn find_site(steps: &[Step], signatures: &[Signature], end: usize, control: &Con
                 return Some((step, site));
             }
         }
-        level = level.iter().flat_map(|&step| parents(&steps[step])).collect();
+        // A control is not carried through a program: it would run once a draw.
+        level = level.iter().filter(|&&step| steps[step].program.is_none()).flat_map(|&step| parents(&steps[step])).collect();
     }
     None
 }

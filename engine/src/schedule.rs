@@ -5,7 +5,8 @@
 
 use crate::execute::execute;
 use crate::plan::Plan;
-use crate::task::{Source, Task, TaskId};
+use crate::program;
+use crate::task::{Source, Task, TaskId, Work};
 use neuroflow_cache::{ActionOutput, ActionRecord, Cache, CacheError, Digest};
 use neuroflow_data::{Artifact, DataError, Kind, Scores, Typed};
 use neuroflow_stage::{CancelToken, Context, Progress, Registry, StageError};
@@ -142,6 +143,9 @@ impl Progress for Told {
 
 type Done = (TaskId, Result<Outcome, Problem>);
 
+/// The folder of the cache in which programs work.
+const SCRATCH: &str = "scratch";
+
 /// Runs a plan to its end, to the first failure (unless `keep_going`), or until it is cancelled.
 ///
 /// Everything that was finished is published in the cache, whatever happens to the rest.
@@ -152,6 +156,9 @@ pub async fn run(
     options: &RunOptions,
     observer: &Arc<dyn Observer>,
 ) -> RunOutcome {
+    if plan.tasks.iter().any(|task| matches!(task.work, Work::Exec(_))) {
+        program::sweep(&cache.root().join(SCRATCH));
+    }
     let skipped = || Outcome { state: State::Skipped, key: None, outputs: BTreeMap::new(), wall_ms: 0.0, scores: None };
     let mut outcomes: Vec<Outcome> = plan.tasks.iter().map(|_| skipped()).collect();
     let mut missing: Vec<usize> = plan.tasks.iter().map(|task| task.needs().count()).collect();
@@ -336,7 +343,18 @@ impl Job {
         for (argument, digest) in self.task.arguments.iter().zip(&self.contents) {
             values.push(load(&self.cache, digest, argument.kind)?);
         }
-        let artifacts = execute(&self.task, values, &self.registry, &self.context).map_err(Problem::Stage)?;
+        let mut log = None;
+        let artifacts = match &self.task.work {
+            Work::Exec(call) => {
+                let scratch = self.cache.root().join(SCRATCH);
+                let ended = program::run(call, &self.task.arguments, &values, &self.context, &scratch).map_err(Problem::Stage)?;
+                if !ended.log.is_empty() {
+                    log = Some(self.cache.put(&ended.log)?);
+                }
+                BTreeMap::from([(neuroflow_dsl::command::OUT.to_owned(), ended.output)])
+            }
+            _ => execute(&self.task, values, &self.registry, &self.context).map_err(Problem::Stage)?,
+        };
         let mut outputs = BTreeMap::new();
         let mut scores = None;
         for (name, kind) in &self.task.outputs {
@@ -355,6 +373,9 @@ impl Job {
         if let Some(scores) = &scores {
             summary["scores"] = serde_json::to_value(&scores.scores).unwrap_or_default();
         }
+        if matches!(self.task.work, Work::Exec(_)) {
+            summary["sandbox"] = "none".into();
+        }
         if self.task.cached {
             let record = ActionRecord {
                 stage: self.task.cost_name(),
@@ -367,7 +388,7 @@ impl Job {
                 started_unix_ms,
                 wall_ms,
                 cpu_ms: None,
-                log: None,
+                log,
                 summary,
             };
             self.cache.record(&self.key, &record)?;

@@ -7,7 +7,7 @@ use crate::plan::{From, Plan, PlanError, Step, StepInput};
 use crate::readers::{self, READERS_VERSION};
 use crate::record::{ExpectRecord, InputRecord, RunRecord, Status, TaskRecord};
 use crate::schedule::{self, Observer, Output, RunOptions, RunOutcome};
-use crate::task::{StageCall, Task, Work};
+use crate::task::{ExecCall, StageCall, Task, Work};
 use neuroflow_cache::{ActionOutput, ActionRecord, Cache, Digest, KeyEncoder};
 use neuroflow_data::{Artifact, Kind, Payload};
 use neuroflow_dsl::pipeline::{Alternative, InputDecl};
@@ -438,6 +438,7 @@ fn step_of(instance: &StepInstance, pipeline: &Pipeline, found: &[Found]) -> Res
     Ok(Step {
         label: instance.label(),
         stage: instance.stage.clone(),
+        program: program_of(instance, pipeline),
         params: instance.params.clone(),
         inputs,
         seed: instance.seed,
@@ -446,6 +447,21 @@ fn step_of(instance: &StepInstance, pipeline: &Pipeline, found: &[Found]) -> Res
         gpu: instance.gpu,
         cached: instance.cached,
     })
+}
+
+fn program_of(instance: &StepInstance, pipeline: &Pipeline) -> Option<(ExecCall, Kind)> {
+    let program = instance.program.as_ref()?;
+    let kind = pipeline.steps.get(instance.decl)?.outputs.first()?.1;
+    let call = ExecCall {
+        template: program.template.clone(),
+        file: program.file.clone(),
+        reader: program.reader.clone(),
+        params: instance.params.clone(),
+        seed: instance.seed,
+        time: instance.time,
+        retries: instance.retries,
+    };
+    Some((call, kind))
 }
 
 /// Where a step's output is after a run; none when it was not computed.

@@ -1,6 +1,6 @@
 //! Tasks: what is to be computed, from what, and under which key.
 //!
-//! A task is one call of a stage, one batch of null draws of a control, or the joining of null draws to their scores. All three are pure
+//! A task is one call of a stage, one batch of null draws of a control, or the joining of null draws to their scores. All are pure
 //! functions of parameters, seed and the *contents* of their inputs, so the key is made of exactly those (see `docs/adr/20261124-null-batches.md`).
 
 use neuroflow_cache::{Digest, KeyEncoder};
@@ -96,9 +96,30 @@ pub struct NullBatch {
     pub draws: std::ops::Range<u64>,
 }
 
+/// A program with its values, without its inputs.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ExecCall {
+    /// The command's template.
+    pub template: String,
+    /// The file that it writes.
+    pub file: String,
+    /// The reader of that file.
+    pub reader: String,
+    /// Values that the template is given.
+    pub params: BTreeMap<String, Value>,
+    /// The seed that the program is given.
+    pub seed: u64,
+    /// Seconds that it may run; no part of the key.
+    pub time: Option<f64>,
+    /// How often it is started again when it fails; no part of the key.
+    pub retries: u64,
+}
+
 /// What a task does.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Work {
+    /// Runs a program.
+    Exec(Box<ExecCall>),
     /// Calls a stage.
     Call(StageCall),
     /// Runs null draws.
@@ -148,6 +169,7 @@ impl Task {
     /// The stage that the cost of this task is remembered under.
     pub fn cost_name(&self) -> String {
         match &self.work {
+            Work::Exec(_) => "exec".into(),
             Work::Call(call) => call.stage.clone(),
             Work::Nulls(batch) => {
                 format!("{} of {}", batch.control.name(), batch.chain.last().map_or("", |link| link.call.stage.as_str()))
@@ -160,6 +182,17 @@ impl Task {
     pub fn key(&self, contents: &[Digest]) -> Digest {
         let mut key = KeyEncoder::new();
         match &self.work {
+            Work::Exec(call) => {
+                key.text("exec");
+                key.uint(ENGINE_WORK_VERSION);
+                [&call.template, &call.file, &call.reader].into_iter().for_each(|text| key.text(text));
+                key.uint(call.seed);
+                key.map(call.params.len());
+                for (name, value) in &call.params {
+                    key.text(name);
+                    encode_value(&mut key, value);
+                }
+            }
             Work::Call(call) => {
                 key.text("call");
                 encode_call(&mut key, call);
@@ -228,6 +261,13 @@ impl Task {
             serde_json::json!({ "stage": call.stage, "version": call.version, "seed": call.seed, "params": params })
         };
         match &self.work {
+            Work::Exec(call) => {
+                let params: serde_json::Map<String, serde_json::Value> =
+                    call.params.iter().map(|(name, value)| (name.clone(), serde_json::Value::String(value.to_string()))).collect();
+                serde_json::json!({
+                    "command": call.template, "file": call.file, "reader": call.reader, "seed": call.seed, "params": params, "inputs": inputs,
+                })
+            }
             Work::Call(call) => {
                 let mut fields = call_fields(call);
                 fields["inputs"] = inputs.into();

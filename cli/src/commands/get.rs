@@ -32,7 +32,8 @@ pub(crate) fn get(place: &Place, get: &Get) -> Result<Exit, Failure> {
         let signature = stage.and_then(|stage| session.registry.get(&stage)).map(|stage| stage.signature());
         signature.and_then(|signature| signature.outputs.first().map(|output| output.name.to_owned()))
     };
-    let name = output.map(str::to_owned).or_else(default).unwrap_or_default();
+    let only = || if outputs.len() == 1 { outputs.keys().next().cloned() } else { None };
+    let name = output.map(str::to_owned).or_else(default).or_else(only).unwrap_or_default();
     let Some((kind, digest)) = outputs.get(&name) else {
         let list = outputs.keys().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
         let message = format!("`{step}` of run {} has no output `{name}`", record.id);

@@ -39,7 +39,7 @@ impl Checker<'_> {
     }
 
     /// What a positional argument refers to.
-    fn reference(&mut self, expr: &Expr) -> Option<DataRef> {
+    pub(super) fn reference(&mut self, expr: &Expr) -> Option<DataRef> {
         if let ExprKind::Call(callee, arguments) = &expr.kind
             && dotted(callee).as_deref() == Some("gather")
         {
@@ -107,7 +107,7 @@ impl Checker<'_> {
         Some(DataRef { target, indices, output, gather: false, span: expr.span.clone() })
     }
 
-    fn kind_of(&mut self, reference: &DataRef) -> Option<Kind> {
+    pub(super) fn kind_of(&mut self, reference: &DataRef) -> Option<Kind> {
         match reference.target {
             Target::Input(input) => {
                 let kind = self.pipeline.inputs[input].kind;

@@ -4,11 +4,13 @@ mod arguments;
 mod bindings;
 mod inputs;
 mod policies;
+mod programs;
 mod results;
 mod settings;
 mod steps;
 
 pub(crate) use policies::controls_in;
+pub use programs::program_signature;
 pub(crate) use steps::shared_loops;
 
 use crate::ast::{Expr, ExprKind, Statement, StatementKind, Word, statements};

@@ -5,7 +5,7 @@ use crate::ast::{Expr, Word};
 use crate::diagnostics::Diagnostic;
 use crate::evaluate::evaluate;
 use crate::pipeline::Policy;
-use neuroflow_stage::{Control, Signature, Value, nearest};
+use neuroflow_stage::{Control, Dimension, Signature, Value, nearest};
 use std::collections::BTreeSet;
 
 impl Checker<'_> {
@@ -55,6 +55,18 @@ impl Checker<'_> {
                     }
                     &mut policy.control
                 }
+                "time" if self.pipeline.steps[position].program.is_some() => {
+                    if !matches!(&value, Value::Quantity(time) if time.dimension == Dimension::Time && time.value > 0.0) {
+                        self.tell(wrong("a duration such as `10 min`"));
+                    }
+                    &mut policy.time
+                }
+                "retries" if self.pipeline.steps[position].program.is_some() => {
+                    if !matches!(value, Value::Int(retries) if (0..=100).contains(&retries)) {
+                        self.tell(wrong("a number from 0 to 100"));
+                    }
+                    &mut policy.retries
+                }
                 "memory" | "time" | "retries" | "executor" | "isolate" | "env" => {
                     self.not_yet(key);
                     continue;
@@ -97,6 +109,8 @@ impl Checker<'_> {
                 }
                 possible.extend(signature.sites.iter().map(|site| site.control));
             }
+            // A control is not carried through a program: it would run once a draw.
+            level.retain(|&step| self.pipeline.steps[step].program.is_none());
             visited.extend(level.iter().copied());
             level = level.iter().flat_map(|&step| self.pipeline.needs(step)).filter(|step| !visited.contains(step)).collect();
         }

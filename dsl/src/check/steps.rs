@@ -1,5 +1,6 @@
 //! Steps: which stage each calls, and the loops around it.
 
+use super::programs::{is_program, program_signature};
 use super::{Checker, dotted};
 use crate::ast::{Argument, Expr, ExprKind, Statement, StatementKind, Word};
 use crate::diagnostics::Diagnostic;
@@ -12,19 +13,27 @@ use std::ops::Range;
 
 /// A step found in the file, before what it refers to is known.
 pub(super) struct Found<'s> {
-    name: &'s Word,
-    call: &'s Expr,
+    pub(super) name: &'s Word,
+    pub(super) call: &'s Expr,
+    pub(super) gives: Option<&'s Expr>,
     with: &'s [(Word, Expr)],
     loops: Vec<(&'s Word, &'s Expr, usize)>,
-    span: Range<usize>,
+    pub(super) span: Range<usize>,
 }
 
 /// A step whose stage is known.
-struct Called<'s> {
+pub(super) struct Called<'s> {
     call: &'s Expr,
     arguments: &'s [Argument],
     with: &'s [(Word, Expr)],
     signature: Signature,
+}
+
+impl<'s> Called<'s> {
+    /// A program, whose signature has one output.
+    pub(super) fn program(found: &Found<'s>, arguments: &'s [Argument], kind: Kind) -> Called<'s> {
+        Called { call: found.call, arguments, with: found.with, signature: program_signature(kind) }
+    }
 }
 
 impl Checker<'_> {
@@ -35,8 +44,8 @@ impl Checker<'_> {
         found: &mut Vec<Found<'s>>,
     ) {
         match &statement.kind {
-            StatementKind::Step(name, call, with) if self.define(name) => {
-                found.push(Found { name, call, with, loops: loops.clone(), span: statement.span.clone() });
+            StatementKind::Step { name, call, gives, with } if self.define(name) => {
+                found.push(Found { name, call, gives: gives.as_ref(), with, loops: loops.clone(), span: statement.span.clone() });
             }
             StatementKind::For(variable, list, body) => {
                 if loops.iter().any(|(outer, _, _)| outer.text == variable.text) || self.seen.contains_key(&variable.text) {
@@ -52,7 +61,7 @@ impl Checker<'_> {
                 }
                 for inner in chosen {
                     match &inner.kind {
-                        StatementKind::Step(..) | StatementKind::For(..) => self.find_steps(inner, loops, found),
+                        StatementKind::Step { .. } | StatementKind::For(..) => self.find_steps(inner, loops, found),
                         _ => {
                             let message = "only steps and loops stand inside a loop";
                             self.tell(Diagnostic::error("syntax", inner.span.clone(), message).help("move this line out of the braces"));
@@ -128,9 +137,23 @@ impl Checker<'_> {
                 loops.extend(list.map(|list| Loop { variable: (*variable).clone(), list, id: *id }));
             }
             let complete = loops.len() == step.loops.len();
+            if is_program(step.call) {
+                if complete {
+                    self.declare_program(step, loops, &mut called);
+                }
+                continue;
+            }
+            if let Some(gives) = step.gives {
+                let message = "`->` names the file that an `exec` step writes; a stage declares its outputs itself";
+                self.tell(Diagnostic::error("bad-exec", gives.span.clone(), message).help("remove `->` and what follows it"));
+            }
             self.declare(step.name.clone(), step.span.clone(), step.call, step.with, complete.then_some(&loops), &mut called);
         }
         for (position, step) in called.iter().enumerate() {
+            if self.pipeline.steps[position].program.is_some() {
+                self.program_arguments(position, step.call, step.arguments);
+                continue;
+            }
             self.bindings(position, &step.call.span, step.arguments, &step.signature);
             self.parameters(position, step.arguments, &step.signature);
         }
@@ -156,6 +179,7 @@ impl Checker<'_> {
         self.pipeline.steps.push(StepDecl {
             name,
             stage: signature.name.to_owned(),
+            program: None,
             loops: loops.clone(),
             bindings: Vec::new(),
             params: Vec::new(),
