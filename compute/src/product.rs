@@ -110,7 +110,7 @@ pub fn dot(x: &[f64], y: &[f64]) -> Result<f64, ComputeError> {
     Ok(inner(x, y))
 }
 
-/// [`dot`] of two slices that are known to be of one length.
+/// [`dot()`] of two slices that are known to be of one length.
 pub(crate) fn inner(x: &[f64], y: &[f64]) -> f64 {
     debug_assert_eq!(x.len(), y.len());
     dot::inner_prod(ColRef::from_slice(x).transpose(), Conj::No, ColRef::from_slice(y), Conj::No)

@@ -92,6 +92,8 @@ fn one_line(error: &dyn std::error::Error) -> String {
         source = cause.source();
     }
     let text = lines.join(": ");
+    // Tera draws the place below its message; the place in a pipeline is drawn by ours.
+    let text = text.split(" --> ").next().unwrap_or_default().trim().trim_start_matches("error: ");
     text.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" ")
 }
 
