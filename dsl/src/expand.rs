@@ -214,10 +214,16 @@ fn instance(
                 };
                 let output = reference.output.as_ref().map(|word| word.text.clone());
                 let output = output.or_else(|| wanted.outputs.first().map(|(name, _)| name.clone())).unwrap_or_default();
-                let found: Vec<usize> = (0..instances.len())
-                    .filter(|&at| instances[at].decl == target && fits(&instances[at].members))
-                    .filter(|&at| places.get(&(target, instances[at].members.clone())) == Some(&at))
-                    .collect();
+                // In the same loops there is one, and its place is known; otherwise all are looked at.
+                let found: Vec<usize> = if fixed.is_empty() && shared == wanted.loops.len() && !reference.gather {
+                    let own = labels.get(..shared).unwrap_or_default().to_vec();
+                    places.get(&(target, own)).copied().into_iter().collect()
+                } else {
+                    (0..instances.len())
+                        .filter(|&at| instances[at].decl == target && fits(&instances[at].members))
+                        .filter(|&at| places.get(&(target, instances[at].members.clone())) == Some(&at))
+                        .collect()
+                };
                 if found.is_empty() {
                     let known = instances.iter().filter(|instance| instance.decl == target).map(|i| format!("`{}`", i.members.join(", ")));
                     let list = known.collect::<Vec<_>>().join(", ");
