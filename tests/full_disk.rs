@@ -60,7 +60,11 @@ fn a_full_disk_fails_the_step_and_what_was_published_stays() {
              \"$NEUROFLOW\" cache verify >verify.txt 2>&1 || exit 98\n\
              cp -a cache copy; exit $code"
         );
-        let told = said(through(&place, "unshare", &script).output().unwrap());
+        let Ok(output) = through(&place, "unshare", &script).output() else {
+            println!("skipped: there is no `unshare` here");
+            return;
+        };
+        let told = said(output);
         if told.code == 99 || told.err.contains("unshare") {
             println!("skipped: no file system can be mounted here: {}", told.err);
             return;
