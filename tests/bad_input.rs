@@ -1,22 +1,6 @@
 //! Wrong input: one clear message with place and remedy, the right exit code, and nothing lost that was published.
 
-use crate::support::{Place, SMALL};
-use neuroflow_data::{Axis, Responses, Table, Tensor, Typed, columns};
-
-fn responses(trials: usize, broken: bool) -> Vec<u8> {
-    let axes = vec![
-        Axis::count("trial", trials),
-        Axis::labels("unit", vec!["u1".into(), "u2".into(), "u3".into()]),
-        Axis::numbers("bin", Some("s"), vec![0.0, 0.5, 1.0]),
-    ];
-    let mut values: Vec<f64> = (0..trials * 9).map(|at| ((at * 7919) % 101) as f64 / 50.0).collect();
-    if broken {
-        values[13] = f64::NAN;
-    }
-    let directions = (0..trials).map(|trial| 45.0 * (trial % 2) as f64).collect();
-    let table = Table::from_columns(vec![columns::from_numbers("direction", directions)]).unwrap();
-    Responses::new("s1", Tensor::new(axes, None, values).unwrap(), table, None).unwrap().into_artifact().unwrap().encode().unwrap()
-}
+use crate::support::{Place, SMALL, session_file};
 
 fn on_file(reader: &str, file: &str, folds: usize) -> String {
     format!(
@@ -43,10 +27,10 @@ fn a_missing_data_file_is_named_with_its_input() {
 #[test]
 fn a_truncated_session_is_told_with_its_place_and_what_was_published_stays() {
     let place = Place::new();
-    place.write("s.arrow", responses(12, false));
+    place.write("s.arrow", session_file(12, false));
     place.write("p.nf", on_file("file", "s.arrow", 2));
     place.run(&["run", "p.nf"]).exits(0);
-    let whole = responses(12, false);
+    let whole = session_file(12, false);
     place.write("s.arrow", &whole[..whole.len() / 2]);
     place.run(&["run", "p.nf"]).exits(3).says("step `responses` failed");
     place.run(&["get", "tuning", "--run", &first_run(&place), "-o", "t.csv"]).exits(0);
@@ -64,7 +48,7 @@ fn first_run(place: &Place) -> String {
 #[test]
 fn a_gap_in_a_trace_is_told_with_its_place() {
     let place = Place::new();
-    place.write("s.arrow", responses(12, true));
+    place.write("s.arrow", session_file(12, true));
     place.write("p.nf", on_file("file", "s.arrow", 2));
     place.run(&["run", "p.nf"]).exits(3).says("failed").says("not finite");
 }
@@ -72,7 +56,7 @@ fn a_gap_in_a_trace_is_told_with_its_place() {
 #[test]
 fn fewer_trials_than_folds_are_told_in_numbers() {
     let place = Place::new();
-    place.write("s.arrow", responses(6, false));
+    place.write("s.arrow", session_file(6, false));
     place.write("p.nf", on_file("file", "s.arrow", 5));
     let said = place.run(&["run", "p.nf", "--keep-going"]).exits(3);
     assert!(said.err.contains("step `direction` failed") && said.err.contains('3') && said.err.contains('5'), "{}", said.err);

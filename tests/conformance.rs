@@ -3,7 +3,8 @@
 
 use neuroflow_cli::stages::registry;
 use neuroflow_data::random::Stream;
-use neuroflow_data::{Artifact, Axis, Kind, Payload, Responses, Scores, Tensor, Typed};
+use neuroflow_data::{Artifact, Kind, Payload, Responses, Scores, Tensor, Typed};
+use neuroflow_ingest::subset;
 use neuroflow_stage::{AnyStage, CancelToken, Context, Control, Inputs, Outputs, Progress, SiteAt, StageError, Value};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -255,31 +256,13 @@ fn answer(case: &Case, what: &str, inputs: &[(&'static str, String, Artifact)]) 
     }
 }
 
-/// The responses of the trials, units and bins at some positions.
-fn part(responses: &Responses, trials: &[usize], units: &[usize], bins: &[usize]) -> Responses {
-    let axes = responses.values().axes();
-    let axes = vec![axes[0].select(trials), axes[1].select(units), axes[2].select(bins)];
-    let values: Vec<f64> = trials
-        .iter()
-        .flat_map(|&trial| units.iter().map(move |&unit| (trial, unit)))
-        .flat_map(|(trial, unit)| bins.iter().map(move |&bin| responses.trace(trial, unit)[bin]))
-        .collect();
-    let covariates = responses.covariates().map(|signals| {
-        let (n_signals, n_bins) = (signals.shape()[1], signals.shape()[2]);
-        let axes = vec![signals.axes()[0].select(trials), signals.axes()[1].clone(), signals.axes()[2].select(bins)];
-        let values: Vec<f64> = trials
-            .iter()
-            .flat_map(|&trial| (0..n_signals).map(move |signal| (trial, signal)))
-            .flat_map(|(trial, signal)| bins.iter().map(move |&bin| signals.row(trial)[signal * n_bins + bin]))
-            .collect();
-        Tensor::new(axes, signals.unit(), values).unwrap()
-    });
-    let values = Tensor::new(axes, responses.values().unit(), values).unwrap();
-    Responses::new(responses.session.clone(), values, responses.trials().select(trials).unwrap(), covariates).unwrap()
-}
-
-fn all(axis: &Axis) -> Vec<usize> {
-    (0..axis.len()).collect()
+/// The first trials, units and bins of a session.
+fn part(responses: &Responses, trials: usize, units: usize, bins: usize) -> Responses {
+    let first = |length: usize, most: usize| (0..length.min(most)).collect::<Vec<_>>();
+    let signals = first(responses.covariates().map_or(0, |signals| signals.shape()[1]), usize::MAX);
+    let fewer = subset::of_trials(responses, &first(responses.n_trials(), trials)).unwrap();
+    let fewer = subset::of_units(&fewer, &first(responses.n_units(), units), &signals).unwrap();
+    subset::of_bins(&fewer, &first(responses.n_bins(), bins)).unwrap()
 }
 
 #[test]
@@ -296,11 +279,7 @@ fn strange_sizes_get_an_answer_or_a_refusal() {
             ("one bin", usize::MAX, usize::MAX, 1),
             ("one of each", 1, 1, 1),
         ] {
-            let inputs = case.with_responses(|responses| {
-                let axes = responses.values().axes();
-                let keep = |axis: &Axis, most: usize| all(axis).into_iter().take(most).collect::<Vec<_>>();
-                part(responses, &keep(&axes[0], trials), &keep(&axes[1], units), &keep(&axes[2], bins))
-            });
+            let inputs = case.with_responses(|responses| part(responses, trials, units, bins));
             let _ = answer(&case, what, &inputs);
         }
     }

@@ -1,7 +1,6 @@
 //! Data sets over HTTP, from a server on this machine that behaves as real ones do: it resumes or not, breaks off, sends a wrong byte, or has nothing.
 
-use crate::support::{Place, Said, said};
-use neuroflow_data::{Axis, Responses, Table, Tensor, Typed, columns};
+use crate::support::{Place, Said, said, session_file};
 use sha2::{Digest, Sha256};
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
@@ -97,10 +96,7 @@ fn place(content: &[u8], server: &Server) -> Place {
 
 #[track_caller]
 fn online(place: &Place, arguments: &[&str]) -> Said {
-    let mut command = place.command();
-    // The loopback address is asked directly, whatever proxy this machine uses.
-    command.env("NEUROFLOW_OFFLINE", "0").env("NO_PROXY", "127.0.0.1").env("no_proxy", "127.0.0.1");
-    said(command.args(arguments).output().unwrap())
+    said(place.online(arguments).output().unwrap())
 }
 
 fn content() -> Vec<u8> {
@@ -164,10 +160,8 @@ fn a_file_that_is_nowhere_names_every_place_tried() {
     let server = Server::start(content(), Manner::Nothing);
     let place = place(&content(), &server);
     place.write("mirror/far/session one.arrow", "too short");
-    let mut command = place.command();
-    command.env("NEUROFLOW_OFFLINE", "0").env("NO_PROXY", "127.0.0.1").env("no_proxy", "127.0.0.1");
-    command.env("NEUROFLOW_MIRRORS", place.path().join("mirror"));
-    let told = said(command.args(["data", "get", "far"]).output().unwrap()).exits(4);
+    let mut command = place.online(&["data", "get", "far"]);
+    let told = said(command.env("NEUROFLOW_MIRRORS", place.path().join("mirror")).output().unwrap()).exits(4);
     told.says("9 bytes, the registry says 1200000").says("404").says("session%20one.arrow");
 }
 
@@ -176,10 +170,8 @@ fn two_at_once_download_one_copy() {
     let server = Server::start(content(), Manner::Resumes);
     let place = place(&content(), &server);
     let start = || {
-        let mut command = place.command();
-        command.env("NEUROFLOW_OFFLINE", "0").env("NO_PROXY", "127.0.0.1").env("no_proxy", "127.0.0.1");
-        command.args(["data", "get", "far"]).stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
-        command.spawn().unwrap()
+        let mut command = place.online(&["data", "get", "far"]);
+        command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped()).spawn().unwrap()
     };
     let children: Vec<_> = (0..4).map(|_| start()).collect();
     for child in children {
@@ -190,16 +182,7 @@ fn two_at_once_download_one_copy() {
 
 #[test]
 fn a_run_downloads_what_it_needs() {
-    let axes = vec![
-        Axis::count("trial", 12),
-        Axis::labels("unit", vec!["u1".into(), "u2".into()]),
-        Axis::numbers("bin", Some("s"), vec![0.0, 0.5]),
-    ];
-    let values: Vec<f64> = (0..48).map(|at| ((at * 7919) % 101) as f64).collect();
-    let directions = (0..12).map(|trial| 45.0 * f64::from(trial % 2)).collect();
-    let trials = Table::from_columns(vec![columns::from_numbers("direction", directions)]).unwrap();
-    let session = Responses::new("s1", Tensor::new(axes, None, values).unwrap(), trials, None).unwrap();
-    let content = session.into_artifact().unwrap().encode().unwrap();
+    let content = session_file(12, false);
     let server = Server::start(content.clone(), Manner::Resumes);
     let place = place(&content, &server);
     place.write(

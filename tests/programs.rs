@@ -158,3 +158,28 @@ fn a_program_sees_no_secret_of_the_environment() {
     let said = place.run(&["get", "made", "--as", "arrow", "-o", "-"]);
     assert!(said.out.contains("NEUROFLOW_SEED=0") && !said.out.contains("sesame"), "{}", said.out);
 }
+
+#[test]
+fn a_text_never_becomes_a_command_in_whatever_quotes() {
+    let place = Place::new();
+    let hostile = "a b'; touch PWNED; echo '$(touch PWNED)`touch PWNED`";
+    let exec = r#"exec("""
+      printf '%s' {{ word }} > {{ out }}
+      echo "{{ word }}" '{{ word }}' '" {{ word }} "'
+      ls >> {{ out }}
+      true {{ tuning }}
+    """, tuning = tuning, word = param.word) -> file("x")"#;
+    place.write("p.nf", pipeline(exec));
+    place.run(&["run", "p.nf", "--set", &format!("word={hostile}")]).exits(0);
+    let said = place.run(&["get", "made", "--as", "arrow", "-o", "-"]).exits(0);
+    assert!(said.out.starts_with(hostile), "{}", said.out);
+    assert!(!said.out.lines().any(|line| line == "PWNED") && !place.path().join("PWNED").exists(), "{}", said.out);
+}
+
+#[test]
+fn a_step_that_gave_nothing_is_told_as_such() {
+    let place = Place::new();
+    place.write("p.nf", pipeline("exec(\"exit 1; true {{ out }} {{ tuning }}\", tuning = tuning) -> file(\"x\")"));
+    place.run(&["run", "p.nf"]).exits(3);
+    place.run(&["get", "made", "-o", "x"]).exits(4).says("`made` gave nothing in run");
+}

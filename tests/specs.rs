@@ -2,13 +2,12 @@
 //! sees it. `NEUROFLOW_BLESS=1` writes the `told` blocks anew; read the difference before you keep it.
 
 use neuroflow_cli::stages::registry;
-use neuroflow_data::Kind;
 use neuroflow_dsl::{Catalogue, check, diagnostics};
-use neuroflow_engine::readers::READERS;
+use neuroflow_engine::readers;
 
 fn told(text: &str) -> String {
     let stages = registry();
-    let readers: Vec<(&str, Kind)> = READERS.iter().map(|reader| (reader.name, reader.kind)).chain([("dataset", Kind::Dir)]).collect();
+    let readers = readers::catalogue();
     let checked = check(text, &[], &Catalogue { stages: &stages, readers: &readers });
     let rendered = diagnostics::render("p.nf", text, &checked.diagnostics, false);
     let lines: Vec<&str> = rendered.lines().map(str::trim_end).collect();

@@ -1,5 +1,6 @@
 //! A folder, a cache of its own, and the binary.
 
+use neuroflow_data::{Axis, Responses, Table, Tensor, Typed, columns};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use tempfile::TempDir;
@@ -57,6 +58,13 @@ impl Place {
         command
     }
 
+    /// A command that may use the network, and asks the loopback address directly, whatever proxy this machine uses.
+    pub fn online(&self, arguments: &[&str]) -> Command {
+        let mut command = self.command();
+        command.env("NEUROFLOW_OFFLINE", "0").env("NO_PROXY", "127.0.0.1").env("no_proxy", "127.0.0.1").args(arguments);
+        command
+    }
+
     #[track_caller]
     pub fn run(&self, arguments: &[&str]) -> Said {
         said(self.command().args(arguments).output().unwrap())
@@ -77,6 +85,22 @@ pub fn said(output: Output) -> Said {
         out: String::from_utf8_lossy(&output.stdout).into_owned(),
         err: String::from_utf8_lossy(&output.stderr).into_owned(),
     }
+}
+
+/// The bytes of a small session of three units: as many trials as asked, two directions in turn.
+pub fn session_file(trials: usize, broken: bool) -> Vec<u8> {
+    let axes = vec![
+        Axis::count("trial", trials),
+        Axis::labels("unit", vec!["u1".into(), "u2".into(), "u3".into()]),
+        Axis::numbers("bin", Some("s"), vec![0.0, 0.5, 1.0]),
+    ];
+    let mut values: Vec<f64> = (0..trials * 9).map(|at| ((at * 7919) % 101) as f64 / 50.0).collect();
+    if broken {
+        values[13] = f64::NAN;
+    }
+    let directions = (0..trials).map(|trial| 45.0 * (trial % 2) as f64).collect();
+    let table = Table::from_columns(vec![columns::from_numbers("direction", directions)]).unwrap();
+    Responses::new("s1", Tensor::new(axes, None, values).unwrap(), table, None).unwrap().into_artifact().unwrap().encode().unwrap()
 }
 
 /// The text of a pipeline of the repository.

@@ -1,7 +1,10 @@
 //! Templates of `exec` steps: a command with `{{ name }}` where paths and values go.
 //!
-//! Tera's language, with one difference: whatever is filled in is quoted for the shell, so that a path with spaces, or a text with `;`, stays one word.
+//! Tera's language, with one difference: a text that is no plain word (a path with spaces, a label with `;` or `$(…)`) is not written into the command.
+//! It travels in a variable of the environment, and the command holds `"${NEUROFLOW_VALUE_0}"`. A shell never reads the value of a variable as code, in
+//! whatever quotes the template's author wrote around the place; quoting would hold only outside of quotes.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::sync::{Arc, Mutex};
@@ -21,6 +24,8 @@ const TEMPLATE: &str = "command.sh";
 pub struct Rendered {
     /// The command, for a shell.
     pub command: String,
+    /// Variables of the environment that the command needs: name and value.
+    pub variables: Vec<(String, String)>,
     /// Inputs asked in a format: path as it was given, format, path that the command was given.
     pub asked: Vec<(String, &'static str, String)>,
 }
@@ -41,7 +46,7 @@ pub fn names(template: &str) -> Result<Vec<String>, String> {
 /// The command of a template and values.
 ///
 /// # Errors
-/// What is wrong, in one line: a name without a value, a filter that does not fit.
+/// What is wrong, in one line: a name without a value, a filter that does not fit, a text that no variable can hold.
 pub fn render(template: &str, values: &BTreeMap<String, serde_json::Value>) -> Result<Rendered, String> {
     let asked = Arc::new(Mutex::new(Vec::new()));
     let mut tera = prepared(&asked);
@@ -50,11 +55,18 @@ pub fn render(template: &str, values: &BTreeMap<String, serde_json::Value>) -> R
     for (name, value) in values {
         context.insert(name.clone(), value);
     }
-    let command = tera.render(TEMPLATE, &context).map_err(|error| one_line(&error))?;
+    VALUES.take();
+    let rendered = tera.render(TEMPLATE, &context).map_err(|error| one_line(&error));
+    let texts = VALUES.take();
+    let command = rendered?;
+    if texts.iter().any(|text| text.contains('\0')) {
+        return Err("a text with a zero byte can't be given to a program".into());
+    }
+    let variables = texts.into_iter().enumerate().map(|(number, text)| (variable(number), text)).collect();
     let mut asked = asked.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
     asked.sort();
     asked.dedup();
-    Ok(Rendered { command, asked })
+    Ok(Rendered { command, variables, asked })
 }
 
 type Asked = Arc<Mutex<Vec<(String, &'static str, String)>>>;
@@ -62,7 +74,7 @@ type Asked = Arc<Mutex<Vec<(String, &'static str, String)>>>;
 fn prepared(asked: &Asked) -> Tera {
     let mut tera = Tera::new();
     tera.autoescape_on([".sh"]);
-    tera.set_escape_fn(quote);
+    tera.set_escape_fn(escape);
     for format in FORMATS {
         let asked = Arc::clone(asked);
         tera.register_filter(format, move |path: String, _: Kwargs, _: &State| {
@@ -75,13 +87,26 @@ fn prepared(asked: &Asked) -> Tera {
     tera
 }
 
-/// One word of a POSIX shell.
-fn quote(text: &str, out: &mut dyn Write) -> std::io::Result<()> {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "_-./=:,+@%".contains(c);
+thread_local! {
+    /// The texts of the rendering under way: Tera's escape function is a plain function, so they have no other way out. Rendering stays on one thread.
+    static VALUES: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
+}
+
+fn variable(number: usize) -> String {
+    format!("NEUROFLOW_VALUE_{number}")
+}
+
+/// A plain word as it is, anything else as a variable.
+fn escape(text: &str, out: &mut dyn Write) -> std::io::Result<()> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "_-./:,+@%".contains(c);
     if !text.is_empty() && text.chars().all(plain) {
         return out.write_all(text.as_bytes());
     }
-    write!(out, "'{}'", text.replace('\'', "'\\''"))
+    let number = VALUES.with_borrow_mut(|values| {
+        values.push(text.to_owned());
+        values.len() - 1
+    });
+    write!(out, "\"${{{}}}\"", variable(number))
 }
 
 fn one_line(error: &dyn std::error::Error) -> String {
@@ -102,14 +127,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn values_are_words_of_the_shell() {
+    fn texts_travel_beside_the_command() {
         let values = BTreeMap::from([
             ("name".to_owned(), serde_json::json!("it's; rm -rf /")),
             ("n".to_owned(), serde_json::json!(3)),
             ("x".to_owned(), serde_json::json!("in/x.arrow")),
         ]);
         let rendered = render("echo {{ name }} {{ n }} {{ x }} {{ x | csv }}", &values).unwrap();
-        assert_eq!(rendered.command, "echo 'it'\\''s; rm -rf /' 3 in/x.arrow in/x.csv");
+        assert_eq!(rendered.command, "echo \"${NEUROFLOW_VALUE_0}\" 3 in/x.arrow in/x.csv");
+        assert_eq!(rendered.variables, [("NEUROFLOW_VALUE_0".to_owned(), "it's; rm -rf /".to_owned())]);
         assert_eq!(rendered.asked, [("in/x.arrow".to_owned(), "csv", "in/x.csv".to_owned())]);
         assert!(render("echo {{ nothing }}", &values).is_err());
     }

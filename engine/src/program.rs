@@ -6,7 +6,7 @@
 use crate::task::{Argument, ExecCall};
 use neuroflow_data::export::{ExportFormat, export};
 use neuroflow_data::{Artifact, Kind, Payload};
-use neuroflow_dsl::command;
+use neuroflow_dsl::command::{self, Rendered};
 use neuroflow_stage::{Context, StageError, Value};
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -62,16 +62,13 @@ fn attempt(call: &ExecCall, arguments: &[Argument], values: &[Artifact], context
     for (path, format, wanted) in &rendered.asked {
         inputs.convert(path, format, &folder.join(wanted))?;
     }
-    let (status, log) = execute(&rendered.command, call, context, folder)?;
+    let (status, log) = execute(&rendered, call, context, folder)?;
     if !status.success() {
         let printed = String::from_utf8_lossy(&log);
         let lines: Vec<&str> = printed.lines().collect();
         let tail = lines[lines.len().saturating_sub(SHOWN_LINES)..].join("\n    ");
         let printed = if tail.is_empty() { "it printed nothing".to_owned() } else { format!("it printed at last:\n    {tail}") };
-        return Err(StageError::refused_with_help(
-            format!("the program ended with {status}; {printed}"),
-            format!("the command was: {}", rendered.command.trim()),
-        ));
+        return Err(StageError::refused_with_help(format!("the program ended with {status}; {printed}"), described(&rendered)));
     }
     let path = folder.join(&call.file);
     let is_file = std::fs::symlink_metadata(&path).is_ok_and(|found| found.is_file());
@@ -94,6 +91,13 @@ fn attempt(call: &ExecCall, arguments: &[Argument], values: &[Artifact], context
     let output = crate::readers::read(reader, &bytes.into())
         .map_err(|reason| StageError::refused(format!("`{}`, which the program wrote, is not what it declared: {reason}", call.file)))?;
     Ok(Ended { output, log })
+}
+
+/// The command and the variables in it, for a person.
+fn described(rendered: &Rendered) -> String {
+    let variables: Vec<String> = rendered.variables.iter().map(|(name, value)| format!("{name} = {value:?}")).collect();
+    let with = if variables.is_empty() { String::new() } else { format!("\n    with {}", variables.join(", ")) };
+    format!("the command was: {}{with}", rendered.command.trim())
 }
 
 /// Inputs as files.
@@ -200,17 +204,18 @@ fn json(value: &Value) -> serde_json::Value {
 }
 
 /// Starts the shell and waits: for its end, for the time to run out, or for the run to be cancelled. Whatever it left running in its process group is ended.
-fn execute(text: &str, call: &ExecCall, context: &Context, folder: &Path) -> Result<(ExitStatus, Vec<u8>), StageError> {
+fn execute(rendered: &Rendered, call: &ExecCall, context: &Context, folder: &Path) -> Result<(ExitStatus, Vec<u8>), StageError> {
     let cannot = |error: std::io::Error| StageError::refused(format!("the program can't be started: {error}"));
     let (mut reader, writer) = std::io::pipe().map_err(cannot)?;
     let mut shell = Command::new("sh");
-    shell.args(["-e", "-c", text]).current_dir(folder).stdin(Stdio::null());
+    shell.args(["-e", "-c", &rendered.command]).current_dir(folder).stdin(Stdio::null());
     shell.stdout(writer.try_clone().map_err(cannot)?).stderr(writer);
     // Nothing of this machine's settings but where programs are; no secret of the environment reaches the program or its log.
     shell.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_else(|| "/usr/bin:/bin".into()));
     shell.env("HOME", folder).env("TMPDIR", folder.join("tmp")).env("LC_ALL", "C.UTF-8").env("TZ", "UTC");
     shell.env("NEUROFLOW_SEED", call.seed.to_string()).env("NEUROFLOW_CORES", context.threads.to_string());
     shell.env("OMP_NUM_THREADS", context.threads.to_string());
+    shell.envs(rendered.variables.iter().map(|(name, value)| (name, value)));
     #[cfg(unix)]
     std::os::unix::process::CommandExt::process_group(&mut shell, 0);
     let mut child = shell.spawn().map_err(cannot)?;
@@ -326,8 +331,9 @@ pub(crate) fn sweep(scratch: &Path) {
         if lock.extension().is_none_or(|ending| ending != "lock") {
             continue;
         }
-        let free = File::open(&lock).is_ok_and(|file| file.try_lock().is_ok());
-        if free {
+        // Held until the folder is gone, so that nobody begins in it meanwhile.
+        let Ok(held) = File::open(&lock) else { continue };
+        if held.try_lock().is_ok() {
             let _ = std::fs::remove_dir_all(lock.with_extension(""));
             let _ = std::fs::remove_file(&lock);
         }

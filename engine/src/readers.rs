@@ -30,6 +30,11 @@ pub const READERS: &[Reader] = &[
     Reader { name: "arrow", kind: Kind::Table, doc: "An Arrow IPC table." },
 ];
 
+/// Name and kind of everything that reads an input, for the checker: the readers of files, and `dataset`.
+pub fn catalogue() -> Vec<(&'static str, Kind)> {
+    READERS.iter().map(|reader| (reader.name, reader.kind)).chain([("dataset", Kind::Dir)]).collect()
+}
+
 /// The version of what readers make; raised when it changes.
 pub const READERS_VERSION: u64 = 1;
 

@@ -7,6 +7,8 @@ use crate::exit::{Exit, Failure};
 use neuroflow_dsl::diagnostics::has_errors;
 use neuroflow_dsl::explanations;
 use neuroflow_engine::explain::{Verdict, preview};
+use neuroflow_engine::task::{Task, Work};
+use std::collections::HashMap;
 use std::path::PathBuf;
 
 pub(crate) fn explain(place: &Place, explain: &Explain) -> Result<Exit, Failure> {
@@ -45,7 +47,7 @@ pub(crate) fn explain(place: &Place, explain: &Explain) -> Result<Exit, Failure>
     let family = format!("{}[", explain.what);
     let asked = |step: &str, label: &str| step == explain.what || label == explain.what || step.starts_with(&family);
     let found = prepared.plan.tasks.iter().zip(&verdicts).filter(|(task, _)| asked(&task.step, &task.label));
-    if tell(found.map(|(task, verdict)| (task.label.as_str(), verdict))) == 0 {
+    if tell(found) == 0 {
         let near = neuroflow_stage::nearest(&explain.what, prepared.instances.iter().map(|instance| instance.name.as_str()));
         let failure = Failure::could_not_start(format!("{} has no step `{}`", file.display(), explain.what));
         return Err(match near {
@@ -56,13 +58,18 @@ pub(crate) fn explain(place: &Place, explain: &Explain) -> Result<Exit, Failure>
     Ok(Exit::Done)
 }
 
-/// Prints a line for each label; batches of null draws with one reason are one line. Gives the number of lines.
-pub(crate) fn tell<'a>(verdicts: impl Iterator<Item = (&'a str, &'a Verdict)>) -> usize {
+/// Prints a line for each task; batches of null draws of one control with one reason are one line. Gives the number of lines.
+pub(crate) fn tell<'a>(verdicts: impl Iterator<Item = (&'a Task, &'a Verdict)>) -> usize {
     let mut lines: Vec<(String, String, usize)> = Vec::new();
-    for (label, verdict) in verdicts {
-        let name = label.rsplit_once(' ').filter(|(_, span)| span.contains('–')).map_or(label, |(name, _)| name).to_owned();
+    let mut places: HashMap<(String, String), usize> = HashMap::new();
+    for (task, verdict) in verdicts {
+        let name = match &task.work {
+            Work::Nulls(batch) => format!("{} · {}", task.step, batch.control.name()),
+            _ => task.label.clone(),
+        };
         let why = describe(verdict);
-        match lines.iter_mut().find(|(known, because, _)| *known == name && *because == why) {
+        let place = *places.entry((name.clone(), why.clone())).or_insert(lines.len());
+        match lines.get_mut(place) {
             Some(line) => line.2 += 1,
             None => lines.push((name, why, 1)),
         }

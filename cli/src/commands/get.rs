@@ -34,6 +34,10 @@ pub(crate) fn get(place: &Place, get: &Get) -> Result<Exit, Failure> {
     };
     let only = || if outputs.len() == 1 { outputs.keys().next().cloned() } else { None };
     let name = output.map(str::to_owned).or_else(default).or_else(only).unwrap_or_default();
+    if outputs.is_empty() {
+        let failure = Failure::could_not_start(format!("`{step}` gave nothing in run {}: it failed, or did not run", record.id));
+        return Err(failure.with_help(format!("`neuroflow show {}` says why; `--run` takes another run", record.id)));
+    }
     let Some((kind, digest)) = outputs.get(&name) else {
         let list = outputs.keys().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
         let message = format!("`{step}` of run {} has no output `{name}`", record.id);

@@ -15,11 +15,10 @@ pub(crate) mod runs;
 use crate::exit::Failure;
 use crate::settings::Settings;
 use neuroflow_cache::{Cache, OsDisk};
-use neuroflow_data::Kind;
 use neuroflow_dsl::{Catalogue, Checked, diagnostics};
 use neuroflow_engine::dataset::DataRegistry;
 use neuroflow_engine::fetch::Sources;
-use neuroflow_engine::readers::READERS;
+use neuroflow_engine::readers;
 use neuroflow_engine::session::Session;
 use neuroflow_stage::Registry;
 use std::io::IsTerminal;
@@ -104,7 +103,7 @@ pub(crate) fn settings_of(set: &[String]) -> Result<Vec<(String, String)>, Failu
 
 /// Checks a pipeline against all stages and readers.
 pub(crate) fn check_text(text: &str, set: &[(String, String)], registry: &Registry) -> Checked {
-    let readers: Vec<(&str, Kind)> = READERS.iter().map(|reader| (reader.name, reader.kind)).chain([("dataset", Kind::Dir)]).collect();
+    let readers = readers::catalogue();
     neuroflow_dsl::check(text, set, &Catalogue { stages: registry, readers: &readers })
 }
 

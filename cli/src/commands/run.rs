@@ -104,7 +104,7 @@ fn dry(session: &Session, prepared: &Prepared) -> Result<Exit, Failure> {
     let depends = count(|verdict| matches!(verdict, Verdict::Depends { .. }));
     let runs = count(|verdict| matches!(verdict, Verdict::WouldRun { .. }));
     let told = prepared.plan.tasks.iter().zip(&verdicts).filter(|(_, verdict)| matches!(verdict, Verdict::WouldRun { .. }));
-    super::explain::tell(told.map(|(task, verdict)| (task.label.as_str(), verdict)));
+    super::explain::tell(told);
     println!("{runs} tasks would run, {depends} depend on what they give, {cached} are in the cache");
     Ok(Exit::Done)
 }

@@ -57,16 +57,9 @@ impl Checker<'_> {
             match &at.kind {
                 ExprKind::Name(name) => break name,
                 ExprKind::Call(..) if indices.is_empty() && self.nested.contains_key(&(at.span.start, at.span.end)) => {
-                    let step = self.nested[&(at.span.start, at.span.end)];
                     // One whose stage is not known was told of already.
-                    let target = Target::Step(step);
-                    return (step < self.pipeline.steps.len()).then(|| DataRef {
-                        target,
-                        indices,
-                        output,
-                        gather: false,
-                        span: expr.span.clone(),
-                    });
+                    let target = Target::Step(self.nested[&(at.span.start, at.span.end)]?);
+                    return Some(DataRef { target, indices, output, gather: false, span: expr.span.clone() });
                 }
                 ExprKind::Field(of, field) if output.is_none() && indices.is_empty() => {
                     output = Some(field.clone());

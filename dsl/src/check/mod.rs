@@ -66,8 +66,8 @@ struct Checker<'a> {
     seen: BTreeMap<String, std::ops::Range<usize>>,
     /// Steps that something needs.
     used: BTreeSet<usize>,
-    /// Steps written inside the call of another, by the place of their own call.
-    nested: BTreeMap<(usize, usize), usize>,
+    /// Steps written inside the call of another, by the place of their own call; none when it names no stage.
+    nested: BTreeMap<(usize, usize), Option<usize>>,
 }
 
 impl Checker<'_> {

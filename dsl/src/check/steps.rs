@@ -197,14 +197,18 @@ impl Checker<'_> {
             let ExprKind::Call(callee, _) = &inner.kind else { continue };
             let Some(stage) = dotted(callee).filter(|stage| stage.contains('.')) else { continue };
             let short = stage.rsplit('.').next().unwrap_or(&stage);
-            let taken = self.pipeline.steps.iter().filter(|step| step.name.text.starts_with(&format!("{parent}/{short}"))).count();
-            let text = if taken == 0 { format!("{parent}/{short}") } else { format!("{parent}/{short}{}", taken + 1) };
-            self.nested.insert((inner.span.start, inner.span.end), self.pipeline.steps.len());
-            let before = called.len();
-            self.declare(Word { text, span: callee.span.clone() }, inner.span.clone(), inner, &[], Some(loops), called);
-            if called.len() == before {
-                self.nested.insert((inner.span.start, inner.span.end), usize::MAX);
+            let base = format!("{parent}/{short}");
+            let mut text = base.clone();
+            for number in 2.. {
+                if self.pipeline.step(&text).is_none() {
+                    break;
+                }
+                text = format!("{base}{number}");
             }
+            let position = self.pipeline.steps.len();
+            self.declare(Word { text, span: callee.span.clone() }, inner.span.clone(), inner, &[], Some(loops), called);
+            let found = (self.pipeline.steps.len() > position).then_some(position);
+            self.nested.insert((inner.span.start, inner.span.end), found);
         }
     }
 

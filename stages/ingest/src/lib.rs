@@ -18,7 +18,7 @@ mod selectivity;
 mod session_columns;
 pub mod simulate;
 mod simulated_session;
-mod subset;
+pub mod subset;
 #[cfg(test)]
 mod testing;
 pub mod trials;

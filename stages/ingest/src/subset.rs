@@ -22,7 +22,10 @@ fn along(tensor: &Tensor, axis: usize, positions: &[usize]) -> Result<Tensor, Da
 }
 
 /// Chosen trials, with their rows of the trial table and the animal's signals.
-pub(crate) fn of_trials(responses: &Responses, trials: &[usize]) -> Result<Responses, DataError> {
+///
+/// # Errors
+/// When a position is beyond its axis.
+pub fn of_trials(responses: &Responses, trials: &[usize]) -> Result<Responses, DataError> {
     let covariates = responses.covariates().map(|covariates| along(covariates, 0, trials)).transpose()?;
     let table = responses.trials().select(trials)?;
     let mut subset = Responses::new(responses.session.clone(), along(responses.values(), 0, trials)?, table, covariates)?;
@@ -31,7 +34,10 @@ pub(crate) fn of_trials(responses: &Responses, trials: &[usize]) -> Result<Respo
 }
 
 /// Chosen units, with their properties, and chosen signals of the animal; no signals at all when none is chosen.
-pub(crate) fn of_units(responses: &Responses, units: &[usize], signals: &[usize]) -> Result<Responses, DataError> {
+///
+/// # Errors
+/// When a position is beyond its axis.
+pub fn of_units(responses: &Responses, units: &[usize], signals: &[usize]) -> Result<Responses, DataError> {
     let covariates = match responses.covariates() {
         Some(covariates) if !signals.is_empty() => Some(along(covariates, 1, signals)?),
         _ => None,
@@ -40,7 +46,10 @@ pub(crate) fn of_units(responses: &Responses, units: &[usize], signals: &[usize]
 }
 
 /// Chosen bins, of the activity and of the animal's signals.
-pub(crate) fn of_bins(responses: &Responses, bins: &[usize]) -> Result<Responses, DataError> {
+///
+/// # Errors
+/// When a position is beyond its axis.
+pub fn of_bins(responses: &Responses, bins: &[usize]) -> Result<Responses, DataError> {
     let covariates = responses.covariates().map(|covariates| along(covariates, 2, bins)).transpose()?;
     responses.with_values(along(responses.values(), 2, bins)?, covariates)
 }
