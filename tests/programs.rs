@@ -56,7 +56,7 @@ fn a_family_is_a_folder_of_files() {
     );
     place.run(&["run", "p.nf"]).exits(0);
     // A File is exported as it is.
-    let said = place.run(&["get", "all", "--as", "arrow", "-o", "-"]);
+    let said = place.run(&["get", "all", "-o", "-"]);
     assert!(said.out.contains("sim1.arrow") && said.out.contains("sim3.csv"), "{} {}", said.out, said.err);
 }
 
@@ -127,6 +127,11 @@ fn a_program_that_takes_too_long_or_leaves_something_behind_is_ended_with_all_it
     );
     place.run(&["run", "p.nf"]).exits(0);
     assert!(!cfg!(target_os = "linux") || !alive());
+    // The file is taken out as it is, under any name, as the report says.
+    place.run(&["get", "made.out", "-o", "made.txt"]).exits(0).says("a File, as it is");
+    assert_eq!(std::fs::read_to_string(place.path().join("made.txt")).unwrap(), "done\n");
+    let page = std::fs::read_to_string(place.path().join("reports/r.html")).unwrap();
+    assert!(page.contains("neuroflow get") && page.contains("No step of this report gives a score."));
 }
 
 #[test]
@@ -155,7 +160,7 @@ fn a_program_sees_no_secret_of_the_environment() {
     place.write("p.nf", pipeline("exec(\"env > {{ out }}; true {{ tuning }}\", tuning = tuning) -> file(\"x\")"));
     let mut command = place.command();
     crate::support::said(command.env("SECRET_KEY", "sesame").args(["run", "p.nf"]).output().unwrap()).exits(0);
-    let said = place.run(&["get", "made", "--as", "arrow", "-o", "-"]);
+    let said = place.run(&["get", "made", "-o", "-"]);
     assert!(said.out.contains("NEUROFLOW_SEED=0") && !said.out.contains("sesame"), "{}", said.out);
 }
 
@@ -171,7 +176,7 @@ fn a_text_never_becomes_a_command_in_whatever_quotes() {
     """, tuning = tuning, word = param.word) -> file("x")"#;
     place.write("p.nf", pipeline(exec));
     place.run(&["run", "p.nf", "--set", &format!("word={hostile}")]).exits(0);
-    let said = place.run(&["get", "made", "--as", "arrow", "-o", "-"]).exits(0);
+    let said = place.run(&["get", "made", "-o", "-"]).exits(0);
     assert!(said.out.starts_with(hostile), "{}", said.out);
     assert!(!said.out.lines().any(|line| line == "PWNED") && !place.path().join("PWNED").exists(), "{}", said.out);
 }

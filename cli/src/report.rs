@@ -82,10 +82,12 @@ fn gather(
                 (None, Some((_, kind))) => neuroflow_dsl::check::program_signature(*kind),
                 (None, None) => continue,
             };
-            let mut artifacts = Vec::new();
+            let (mut artifacts, mut elsewhere) = (Vec::new(), Vec::new());
             for output in &signature.outputs {
                 // Bytes and whole responses are for `get`, not for a page.
                 if matches!(output.kind, Kind::Responses | Kind::Features | Kind::File | Kind::Dir) {
+                    let (label, name, kind) = (instance.label(), output.name, output.kind);
+                    elsewhere.push(format!("{name}: a {kind}; `neuroflow get '{label}.{name}' -o FILE` takes it out"));
                     continue;
                 }
                 if let Some(found) = output_of(prepared, outcome, position, output.name) {
@@ -100,6 +102,7 @@ fn gather(
                 stage: instance.stage.clone(),
                 summary: signature.summary.to_owned(),
                 artifacts,
+                elsewhere,
             });
         }
     }
@@ -151,7 +154,7 @@ fn facts(prepared: &Prepared, record: &RunRecord) -> Vec<Fact> {
         let files = input.members.iter().map(|(label, digest)| format!("{label} {}", digest.short())).collect::<Vec<_>>().join(", ");
         facts.push(fact("data", format!("{}: {}; {files}", input.name, input.taken)));
         for reason in &input.passed_over {
-            facts.push(fact("passed over", reason.lines().next().unwrap_or_default().to_owned()));
+            facts.push(fact("passed over", reason.lines().map(str::trim).collect::<Vec<_>>().join(" ")));
         }
     }
     let params = prepared.pipeline.params.iter().map(|(name, value)| format!("{name} = {value}")).collect::<Vec<_>>().join(", ");

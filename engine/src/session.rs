@@ -198,7 +198,7 @@ impl Session {
             };
             (digest, self.members_of(&digest, reader.kind)?)
         };
-        let mut record = found_record(input, format!("file {}", path.display()), false);
+        let mut record = found_record(input, format!("file {argument}"), false);
         record.members = if members.is_empty() { vec![(String::new(), digest)] } else { members };
         Ok(Ok(Found { record, whole: Some(digest) }))
     }

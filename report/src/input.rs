@@ -78,6 +78,8 @@ pub struct ShownStep {
     pub summary: String,
     /// Its outputs, the default first.
     pub artifacts: Vec<ShownArtifact>,
+    /// Outputs that are not on the page, each with how it is taken out.
+    pub elsewhere: Vec<String>,
 }
 
 /// Everything on the page.

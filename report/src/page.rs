@@ -28,6 +28,7 @@ struct Step {
     figures: Vec<Drawing>,
     tables: Vec<Rows>,
     sources: Vec<String>,
+    elsewhere: Vec<String>,
 }
 
 #[derive(Serialize)]
@@ -138,7 +139,7 @@ fn shown(step: &ShownStep, beside: &[&Artifact]) -> Result<Step, ReportError> {
     let mut scores_csv = None;
     let (mut drawings, mut tables) = (Vec::new(), Vec::new());
     let mut sources = BTreeSet::new();
-    for ShownArtifact { output, artifact } in &step.artifacts {
+    for (position, ShownArtifact { output, artifact }) in step.artifacts.iter().enumerate() {
         sources.extend(artifact.meta().sources.iter().cloned());
         let member = step.member.as_deref().map_or_else(String::new, |member| format!("-{}", slug(member)));
         let file = format!("{}{member}-{output}.csv", step.name);
@@ -160,7 +161,8 @@ fn shown(step: &ShownStep, beside: &[&Artifact]) -> Result<Step, ReportError> {
                 });
             }
             _ => {
-                let drawn = figures(artifact, beside)?;
+                let further = (position > 0).then_some(output.as_str());
+                let drawn = figures(artifact, further, beside)?;
                 let csv = if drawn.is_empty() { String::new() } else { csv_link(artifact)? };
                 drawings.extend(drawn.into_iter().map(|figure| Drawing {
                     caption: figure.caption,
@@ -180,6 +182,7 @@ fn shown(step: &ShownStep, beside: &[&Artifact]) -> Result<Step, ReportError> {
         figures: drawings,
         tables,
         sources: sources.into_iter().collect(),
+        elsewhere: step.elsewhere.clone(),
     })
 }
 
@@ -263,6 +266,7 @@ mod tests {
             stage: format!("topic.{name}"),
             summary: "What it does.".into(),
             artifacts: artifacts.into_iter().map(|(output, artifact)| ShownArtifact { output: output.into(), artifact }).collect(),
+            elsewhere: Vec::new(),
         }
     }
 

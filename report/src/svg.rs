@@ -159,10 +159,13 @@ pub(crate) fn ticks(low: f64, high: f64, about: usize) -> Vec<f64> {
     (first..=last).map(|count| count as f64 * step).collect()
 }
 
-/// A number for an axis or a label: three significant digits.
+/// A number for an axis, a label or a cell: three significant digits; as a power of ten where six decimals would not show them.
 pub(crate) fn number(value: f64) -> String {
     if value == 0.0 {
         return "0".into();
+    }
+    if value.abs() < 1e-4 {
+        return format!("{value:.2e}");
     }
     let digits = (2 - value.abs().log10().floor() as i32).clamp(0, 6) as usize;
     let text = format!("{value:.digits$}");
@@ -185,6 +188,7 @@ mod tests {
         assert_eq!(ticks(0.0, 1.0, 4), [0.0, 0.25, 0.5, 0.75, 1.0]);
         assert_eq!(ticks(-1.0, 2.0, 3), [-1.0, 0.0, 1.0, 2.0]);
         assert_eq!(ticks(3.0, 3.0, 5), [3.0]);
+        assert_eq!((number(-0.000_012_34), number(0.000_123_4)), ("-1.23e-5".into(), "0.000123".into()));
         assert_eq!((number(0.125), number(1234.0), number(0.0), number(45.0)), ("0.125".into(), "1234".into(), "0".into(), "45".into()));
     }
 }

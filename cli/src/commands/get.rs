@@ -3,6 +3,7 @@
 use super::Place;
 use crate::arguments::Get;
 use crate::exit::{Exit, Failure};
+use neuroflow_data::Payload;
 use neuroflow_data::export::{ExportFormat, export};
 use std::io::Write;
 
@@ -43,18 +44,21 @@ pub(crate) fn get(place: &Place, get: &Get) -> Result<Exit, Failure> {
         let message = format!("`{step}` of run {} has no output `{name}`", record.id);
         return Err(Failure::could_not_start(message).with_help(format!("it has {list}")));
     };
-    let format = match get.format {
-        Some(format) => format,
-        None => get.out.extension().and_then(|ending| ending.to_str()).and_then(|ending| ending.parse::<ExportFormat>().ok()).ok_or_else(
-            || Failure::could_not_start("the file format is not known").with_help("add `--as npy`, csv, parquet, arrow or json"),
-        )?,
-    };
     let artifact = session.artifact(*kind, digest).map_err(Failure::could_not_start)?;
-    let bytes = export(&artifact, format).map_err(Failure::could_not_start)?;
+    let by_name = || get.out.extension().and_then(|ending| ending.to_str()).and_then(|ending| ending.parse::<ExportFormat>().ok());
+    // A File is its bytes, whatever it is called.
+    let (bytes, form) = match (artifact.payload(), get.format.or_else(by_name)) {
+        (Payload::Bytes(bytes), _) => (bytes.to_vec(), "as it is".to_owned()),
+        (_, Some(format)) => (export(&artifact, format).map_err(Failure::could_not_start)?, format!("as {format}")),
+        (_, None) => {
+            let failure = Failure::could_not_start("the file format is not known");
+            return Err(failure.with_help("add `--as npy`, csv, parquet, arrow or json"));
+        }
+    };
     let written = if get.out.as_os_str() == "-" { std::io::stdout().write_all(&bytes) } else { std::fs::write(&get.out, &bytes) };
     written.map_err(|error| Failure::could_not_start(format!("{}: {error}", get.out.display())))?;
     if get.out.as_os_str() != "-" {
-        eprintln!("{step}.{name} of run {}: a {kind}, as {format} in {}", record.id, get.out.display());
+        eprintln!("{step}.{name} of run {}: a {kind}, {form} in {}", record.id, get.out.display());
     }
     Ok(Exit::Done)
 }

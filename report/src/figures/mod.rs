@@ -22,24 +22,26 @@ pub struct Figure {
 
 /// The figures of an artifact; none for kinds that are shown as text or not at all.
 ///
+/// `output` is the name of a step's further output; none for its first one, which is what the step is about: only that one is drawn as tuning curves, not
+/// their standard errors.
 /// `beside` are the other artifacts of the same member: a matrix between units is ordered by a partition of the same units when there is one.
 ///
 /// # Errors
 /// When the artifact is not what its kind promises.
-pub fn figures(artifact: &Artifact, beside: &[&Artifact]) -> Result<Vec<Figure>, ReportError> {
+pub fn figures(artifact: &Artifact, output: Option<&str>, beside: &[&Artifact]) -> Result<Vec<Figure>, ReportError> {
     match artifact.kind() {
-        Kind::Tensor => of_tensor(&Tensor::from_artifact(artifact)?, beside),
+        Kind::Tensor => of_tensor(&Tensor::from_artifact(artifact)?, output, beside),
         Kind::Rdm => of_rdm(&Rdm::from_artifact(artifact)?),
         Kind::Graph => of_graph(&Graph::from_artifact(artifact)?, beside),
         _ => Ok(Vec::new()),
     }
 }
 
-fn of_tensor(tensor: &Tensor, beside: &[&Artifact]) -> Result<Vec<Figure>, ReportError> {
+fn of_tensor(tensor: &Tensor, output: Option<&str>, beside: &[&Artifact]) -> Result<Vec<Figure>, ReportError> {
     let names: Vec<&str> = tensor.axes().iter().map(|axis| axis.name.as_str()).collect();
     Ok(match names.as_slice() {
         ["true", "predicted"] => vec![heatmap::confusion(tensor)],
-        ["unit", "condition"] => tuning::curves(tensor),
+        ["unit", "condition"] if output.is_none() => tuning::curves(tensor),
         ["component", "bin"] => vec![lines::time_courses(tensor)],
         ["component", other] => vec![Figure {
             caption: format!("loading of each component on each {other}"),
@@ -47,7 +49,9 @@ fn of_tensor(tensor: &Tensor, beside: &[&Artifact]) -> Result<Vec<Figure>, Repor
         }],
         [rows, columns] if rows == columns => vec![ordered_matrix(tensor, beside)?],
         [rows, columns] => {
-            vec![Figure { caption: format!("{rows} by {columns}"), svg: Heatmap::of_tensor(tensor).draw(&format!("{rows} by {columns}")) }]
+            let name = output.map_or_else(String::new, |output| format!("{output}: "));
+            let caption = format!("{name}{rows} by {columns}");
+            vec![Figure { svg: Heatmap::of_tensor(tensor).draw(&caption), caption }]
         }
         _ => Vec::new(),
     })
