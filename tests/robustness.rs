@@ -63,6 +63,58 @@ fn an_interrupted_run_keeps_what_is_done_and_says_so() {
     place.run(&["run", "small.nf", "--set", "draws=20"]).exits(0);
 }
 
+/// A pipeline of one slow program that notes each start in a file outside.
+fn slow(place: &Place, seconds: &str) -> std::path::PathBuf {
+    let starts = place.path().join("starts");
+    let text = format!(
+        "pipeline p\ninput sessions = ingest.simulate(trials_per_direction = 4, units = [6, 6, 6], communities = 2)\n\
+         r = ingest.trials(sessions[\"sim1\"])\n\
+         made = exec(\"echo x >> '{}'; sleep {seconds}; wc -c < {{{{ r }}}} > {{{{ out }}}}\", r = r) -> file(\"n\")\nreport rep {{ made }}\n",
+        starts.display()
+    );
+    place.write("p.nf", text);
+    starts
+}
+
+fn count_starts(path: &std::path::Path) -> usize {
+    std::fs::read_to_string(path).map_or(0, |text| text.lines().count())
+}
+
+#[test]
+fn what_several_processes_want_runs_once() {
+    let place = Place::new();
+    let starts = slow(&place, "0.4");
+    let start = || place.command().args(["run", "p.nf"]).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    for child in [start(), start(), start(), start()] {
+        crate::support::said(child.wait_with_output().unwrap()).exits(0);
+    }
+    assert_eq!(count_starts(&starts), 1);
+    assert_eq!(std::fs::read_dir(place.path().join("cache/claims")).unwrap().count(), 0);
+}
+
+#[test]
+fn a_dead_owner_is_taken_over_and_the_wait_is_told() {
+    let place = Place::new();
+    // The second start is fast; a program works in `cache/scratch/NAME`.
+    let starts = slow(&place, "$(( $(wc -l < ../../../starts) > 1 ? 0 : 60 ))");
+    let mut owner = place.command().args(["run", "p.nf"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    while count_starts(&starts) == 0 {
+        std::thread::yield_now();
+    }
+    let mut waiter = place.command().args(["run", "p.nf"]).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    // It says for whom it waits, before anything else happens.
+    let mut said = [0; 11];
+    std::io::Read::read_exact(waiter.stderr.as_mut().unwrap(), &mut said).unwrap();
+    assert_eq!(&said, b"waiting for");
+    assert_eq!(count_starts(&starts), 1);
+    owner.kill().unwrap();
+    owner.wait().unwrap();
+    let killed = std::time::Instant::now();
+    crate::support::said(waiter.wait_with_output().unwrap()).exits(0);
+    assert!(killed.elapsed().as_secs() < 10, "the take-over took {:?}", killed.elapsed());
+    assert_eq!(count_starts(&starts), 2);
+}
+
 #[test]
 fn two_runs_at_once_share_a_cache() {
     let place = Place::new();

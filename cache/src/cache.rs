@@ -62,6 +62,9 @@ pub struct GcReport {
     pub pinned: u64,
 }
 
+/// Where processes say what they work on.
+const CLAIMS: &str = "claims";
+
 const A_DAY_NS: i64 = 86_400_000_000_000;
 
 impl Cache {
@@ -70,7 +73,7 @@ impl Cache {
     /// # Errors
     /// When the folder can't be made, read or written.
     pub fn open(root: &Path, disk: Arc<dyn Disk>) -> Result<Cache, CacheError> {
-        for folder in ["objects", "tmp", "runs"] {
+        for folder in ["objects", "tmp", "runs", CLAIMS] {
             let folder = root.join(folder);
             disk.create_dir_all(&folder).map_err(|error| CacheError::io("making", &folder, error))?;
         }
@@ -100,6 +103,9 @@ impl Cache {
                 let _ = self.disk.remove(&path);
             }
         }
+        let folder = self.root.join(CLAIMS);
+        let claims = self.disk.list(&folder).map_err(|error| CacheError::io("listing", &folder, error))?;
+        claims.iter().for_each(|path| crate::claims::remove_dead(path));
         Ok(())
     }
 
@@ -180,6 +186,14 @@ impl Cache {
     /// When the disk refuses.
     pub fn record(&self, key: &Digest, record: &ActionRecord) -> Result<(), CacheError> {
         self.actions.put(key, record)
+    }
+
+    /// Claims a key, so that no other process works on it meanwhile. A process that dies lets go at once.
+    ///
+    /// # Errors
+    /// When the claim's file can't be made.
+    pub fn claim(&self, key: &Digest) -> Result<crate::claims::Claimed, CacheError> {
+        crate::claims::claim(&self.root.join(CLAIMS), key)
     }
 
     /// Takes in what other processes recorded meanwhile.

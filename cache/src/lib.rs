@@ -8,6 +8,7 @@
 mod actions;
 mod cache;
 pub mod canonical;
+mod claims;
 mod digest;
 pub mod disk;
 mod error;
@@ -18,6 +19,7 @@ mod stat_cache;
 pub use actions::{ActionOutput, ActionRecord};
 pub use cache::{Cache, CacheStats, GcReport, VerifyReport};
 pub use canonical::KeyEncoder;
+pub use claims::{Claim, Claimed};
 pub use digest::Digest;
 pub use disk::{Disk, OsDisk};
 pub use error::CacheError;

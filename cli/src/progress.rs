@@ -95,6 +95,12 @@ impl Observer for Bars {
         self.step(task);
     }
 
+    fn waiting(&self, task: TaskId, owner: &str) {
+        let label = self.tasks.get(task).map_or("a task", |(label, _)| label);
+        // Said beside the bars, and also where no bars are drawn.
+        self.screen.suspend(|| eprintln!("waiting for {owner}, which computes {label} in the same cache"));
+    }
+
     fn started(&self, task: TaskId) {
         let bar = self.screen.add(ProgressBar::new(0));
         if let Ok(style) = ProgressStyle::with_template("  {spinner} {elapsed:>4} {msg} {bar:16}") {

@@ -7,12 +7,12 @@ use crate::execute::execute;
 use crate::plan::Plan;
 use crate::program;
 use crate::task::{Source, Task, TaskId, Work};
-use neuroflow_cache::{ActionOutput, ActionRecord, Cache, CacheError, Digest};
+use neuroflow_cache::{ActionOutput, ActionRecord, Cache, CacheError, Claim, Claimed, Digest};
 use neuroflow_data::{Artifact, DataError, Kind, Scores, Typed};
 use neuroflow_stage::{CancelToken, Context, Progress, Registry, StageError};
-use std::collections::{BTreeMap, BinaryHeap};
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use std::sync::Arc;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tokio::sync::mpsc;
 
 /// How a run may use the machine.
@@ -90,6 +90,8 @@ pub struct Outcome {
 pub trait Observer: Send + Sync {
     /// A task's result was found in the cache.
     fn cached(&self, _task: TaskId) {}
+    /// A task waits for another process that computes the same; told once for each such process, when the wait is worth a word.
+    fn waiting(&self, _task: TaskId, _owner: &str) {}
     /// A task begins.
     fn started(&self, _task: TaskId) {}
     /// A task has done `done` of `total` parts.
@@ -141,6 +143,29 @@ impl Progress for Told {
     }
 }
 
+/// How often it is looked whether a task that another process works on is done.
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
+/// How long a wait for another process is not worth a word.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Tasks that another process works on.
+#[derive(Default)]
+struct Held {
+    since: BTreeMap<TaskId, Instant>,
+    tasks: Vec<TaskId>,
+    told: BTreeSet<String>,
+}
+
+impl Held {
+    fn hold(&mut self, task: TaskId, owner: String, observer: &Arc<dyn Observer>) {
+        let since = *self.since.entry(task).or_insert_with(Instant::now);
+        self.tasks.push(task);
+        if since.elapsed() > PATIENCE && self.told.insert(owner.clone()) {
+            observer.waiting(task, &owner);
+        }
+    }
+}
+
 type Done = (TaskId, Result<Outcome, Problem>);
 
 /// The folder of the cache in which programs work.
@@ -171,7 +196,7 @@ pub async fn run(
     let mut keys: BTreeMap<TaskId, (Digest, Vec<Digest>)> = BTreeMap::new();
     let (sender, mut receiver) = mpsc::unbounded_channel::<Done>();
     let (mut free, mut running, mut stop) = (options.cores.max(1), 0usize, false);
-    let mut damaged = Vec::new();
+    let (mut damaged, mut held, mut looked) = (Vec::new(), Held::default(), Instant::now());
 
     loop {
         // Tasks whose inputs are known: from the cache, or into the queue.
@@ -206,14 +231,36 @@ pub async fn run(
                 break;
             }
             waiting.pop();
+            let Some((key, contents)) = keys.remove(&id) else { continue };
+            // What two processes want is computed by one; the other goes on with other tasks and looks again.
+            let claim = match if plan.tasks[id].cached { claimed(cache, &key, &plan.tasks[id]) } else { Ok(Turn::Ours(None)) } {
+                Ok(Turn::Ours(claim)) => claim,
+                Ok(Turn::Theirs(owner)) => {
+                    keys.insert(id, (key, contents));
+                    held.hold(id, owner, observer);
+                    continue;
+                }
+                Ok(Turn::Done(found)) => {
+                    outcomes[id] = *found;
+                    observer.cached(id);
+                    release(id, &followers, &mut missing, &mut unlocked);
+                    continue;
+                }
+                Err(error) => {
+                    outcomes[id].state = State::Failed(Failure::World(error.to_string()));
+                    observer.finished(id, &outcomes[id]);
+                    stop |= !options.keep_going;
+                    continue;
+                }
+            };
             free -= cores;
             running += 1;
             observer.started(id);
-            let Some((key, contents)) = keys.remove(&id) else { continue };
             let job = Job {
                 task: plan.tasks[id].clone(),
                 key,
                 contents,
+                claim,
                 cache: Arc::clone(cache),
                 registry: Arc::clone(registry),
                 run_id: options.run_id.clone(),
@@ -235,10 +282,28 @@ pub async fn run(
                 let _ = sender.send((id, result));
             });
         }
-        if running == 0 {
+        if !stop && !unlocked.is_empty() {
+            continue;
+        }
+        if running == 0 && (stop || held.tasks.is_empty()) {
             break;
         }
-        let Some((id, result)) = receiver.recv().await else { break };
+        let received = match held.tasks.is_empty() {
+            true => receiver.recv().await,
+            false => match tokio::time::timeout(LOOK_AGAIN, receiver.recv()).await {
+                Ok(received) => received,
+                Err(_) => {
+                    held.tasks.drain(..).for_each(|id| waiting.push((plan.priority(id), std::cmp::Reverse(id))));
+                    looked = Instant::now();
+                    continue;
+                }
+            },
+        };
+        if looked.elapsed() > LOOK_AGAIN {
+            held.tasks.drain(..).for_each(|id| waiting.push((plan.priority(id), std::cmp::Reverse(id))));
+            looked = Instant::now();
+        }
+        let Some((id, result)) = received else { break };
         running -= 1;
         free += plan.tasks[id].cores.clamp(1, options.cores.max(1));
         match result {
@@ -264,6 +329,30 @@ pub async fn run(
         observer.finished(id, &outcomes[id]);
     }
     RunOutcome { tasks: outcomes, cancelled: options.cancel.is_cancelled(), damaged }
+}
+
+/// Whose turn it is to compute a key.
+enum Turn {
+    /// Ours; the claim is kept until the answer is recorded.
+    Ours(Option<Claim>),
+    /// Another process's.
+    Theirs(String),
+    /// Nobody's: another process has just recorded the answer.
+    Done(Box<Outcome>),
+}
+
+fn claimed(cache: &Cache, key: &Digest, task: &Task) -> Result<Turn, CacheError> {
+    Ok(match cache.claim(key)? {
+        Claimed::Other(owner) => Turn::Theirs(owner),
+        Claimed::Mine(claim) => {
+            // Whoever had the claim before recorded its answer before letting go.
+            cache.refresh()?;
+            match lookup(cache, key, task)? {
+                Some(found) => Turn::Done(Box::new(found)),
+                None => Turn::Ours(Some(claim)),
+            }
+        }
+    })
 }
 
 fn release(id: TaskId, followers: &[Vec<TaskId>], missing: &mut [usize], unlocked: &mut Vec<TaskId>) {
@@ -328,6 +417,7 @@ struct Job {
     task: Task,
     key: Digest,
     contents: Vec<Digest>,
+    claim: Option<Claim>,
     cache: Arc<Cache>,
     registry: Arc<Registry>,
     run_id: String,
@@ -393,6 +483,8 @@ impl Job {
             };
             self.cache.record(&self.key, &record)?;
         }
+        // Let go only now, when others can read the answer.
+        drop(self.claim);
         Ok(Outcome { state: State::Ran, key: Some(self.key), outputs, wall_ms, scores })
     }
 }
