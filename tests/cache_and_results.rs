@@ -39,6 +39,29 @@ fn more_draws_compute_only_the_new_ones() {
 }
 
 #[test]
+fn only_what_is_asked_for_runs_and_what_is_asked_for_again_runs_again() {
+    let place = Place::new();
+    place.write("small.nf", SMALL);
+    // Without the results that it needs, a step alone can't run; nothing else runs either.
+    place.run(&["run", "small.nf", "--only", "tuning", "--dry"]).exits(0).says("`--only` does not compute it");
+    place.run(&["run", "small.nf", "--only", "tuning"]).exits(3).says("its result is not in the cache").says("use `--until` instead");
+    // One member and what it needs: its trials and itself.
+    let said = place.run(&["run", "small.nf", "--until", "tuning[\"sim1\"]"]).exits(0).says("(2 tasks ran,").says("not written");
+    assert!(!said.out.contains("expect") && !place.path().join("reports/small_report.html").exists(), "{}", said.out);
+    place.run(&["run", "small.nf", "--until", "responses"]).exits(0).says("(2 tasks ran, 1 cached)");
+    place.run(&["run", "small.nf", "--only", "tuning"]).exits(0).says("(2 tasks ran, 4 cached)");
+    place.run(&["run", "small.nf"]).exits(0).says("6 cached)").says("holds");
+    let whole = place.results();
+    // Again, with the same bytes: what follows does not run; from there on, it does.
+    place.run(&["run", "small.nf", "--force", "responses", "--dry"]).exits(0).says("responses[\"sim2\"]: would run: it is asked for again");
+    place.run(&["run", "small.nf", "--force", "responses"]).exits(0).says("(3 tasks ran,");
+    place.run(&["run", "small.nf", "--from", "tuning"]).exits(0).says("(3 tasks ran,");
+    place.run(&["run", "small.nf", "--from", "responses[\"sim1\"]"]).exits(0).says("(5 tasks ran,");
+    assert_eq!(whole, place.results());
+    place.run(&["run", "small.nf", "--until", "tunning"]).exits(4).says("there is no step `tunning`").says("did you mean `tuning`?");
+}
+
+#[test]
 fn any_result_of_a_run_can_be_taken_out_in_every_format() {
     let place = Place::new();
     place.write("small.nf", SMALL);

@@ -2,6 +2,7 @@
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use neuroflow_data::export::ExportFormat;
+use neuroflow_engine::select::Selection;
 use std::path::PathBuf;
 
 /// Typed, content-addressed pipelines for brain data: every score with its chance level and its control.
@@ -115,6 +116,18 @@ pub struct Run {
     /// Switch controls off, for drafts; recorded as such.
     #[arg(long, value_enum, default_value_t = Switch::On)]
     pub controls: Switch,
+    /// Only this step and what it needs; `direction` or `direction["mouse"]`. May be given several times, as may the next three.
+    #[arg(long, value_name = "STEP")]
+    pub until: Vec<String>,
+    /// Only this step; what it needs must be in the cache.
+    #[arg(long, value_name = "STEP")]
+    pub only: Vec<String>,
+    /// Compute this step and all that follow from it again.
+    #[arg(long, value_name = "STEP")]
+    pub from: Vec<String>,
+    /// Compute this step again; what follows runs again only if its result changes.
+    #[arg(long, value_name = "STEP")]
+    pub force: Vec<String>,
     /// Go on with steps that do not need a failed one.
     #[arg(long)]
     pub keep_going: bool,
@@ -127,6 +140,13 @@ pub struct Run {
     /// How mistakes are printed.
     #[arg(long, value_enum, default_value_t = MessageFormat::Text)]
     pub format: MessageFormat,
+}
+
+impl Run {
+    /// The steps that are asked for.
+    pub(crate) fn selection(&self) -> Selection {
+        Selection { until: self.until.clone(), only: self.only.clone(), from: self.from.clone(), force: self.force.clone() }
+    }
 }
 
 /// `neuroflow explain`.

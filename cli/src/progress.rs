@@ -3,6 +3,7 @@
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use neuroflow_engine::plan::Plan;
 use neuroflow_engine::schedule::{Observer, Outcome, State};
+use neuroflow_engine::select::Wish;
 use neuroflow_engine::task::TaskId;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -30,13 +31,16 @@ impl Bars {
     /// Bars for a plan. `costs` are milliseconds by [`neuroflow_engine::task::Task::cost_name`] from earlier runs.
     pub fn new(plan: &Plan, costs: BTreeMap<String, f64>, cores: usize, quiet: bool) -> Bars {
         let screen = if quiet { MultiProgress::with_draw_target(indicatif::ProgressDrawTarget::hidden()) } else { MultiProgress::new() };
-        let whole = screen.add(ProgressBar::new(plan.tasks.len() as u64));
+        let whole = screen.add(ProgressBar::new((0..plan.tasks.len()).filter(|task| plan.wish(*task) != Wish::Unasked).count() as u64));
         // The templates are constants; should one be refused, the default style is shown.
         if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos} of {len} tasks{msg}") {
             whole.set_style(style);
         }
         let tasks = plan.tasks.iter().map(|task| (task.label.clone(), task.cost_name())).collect();
-        let state = Mutex::new(Progress { done: vec![false; plan.tasks.len()], ..Progress::default() });
+        let state = Mutex::new(Progress {
+            done: (0..plan.tasks.len()).map(|task| plan.wish(task) == Wish::Unasked).collect(),
+            ..Progress::default()
+        });
         Bars { screen, whole, tasks, costs, cores: cores.max(1) as f64, state }
     }
 

@@ -21,6 +21,11 @@ pub(crate) fn write(
 ) -> Result<Vec<(String, String)>, Failure> {
     let mut written = Vec::new();
     for report in &prepared.pipeline.reports {
+        let shown = prepared.instances.iter().enumerate().filter(|(_, instance)| report.steps.contains(&instance.decl));
+        if !shown.into_iter().all(|(step, _)| prepared.is_asked(step)) {
+            println!("report {}: not written, it shows steps that were not asked for", report.name.text);
+            continue;
+        }
         let path = out.join(format!("{}.html", report.name.text));
         let failed = |error: &dyn std::fmt::Display| {
             Failure::could_not_start(format!("the report {}: {error}; the results are in the cache", path.display()))
@@ -205,7 +210,7 @@ fn dag(prepared: &Prepared, outcome: &RunOutcome) -> Vec<DagNode> {
                 }
                 TaskState::Cached { .. } => cached += 1,
                 TaskState::Failed(_) => state = Some(State::Failed),
-                TaskState::Skipped => state = state.or(Some(State::Skipped)),
+                TaskState::Skipped | TaskState::Unasked => state = state.or(Some(State::Skipped)),
             }
         }
         let mut needs: Vec<usize> = step

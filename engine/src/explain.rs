@@ -3,6 +3,7 @@
 use crate::plan::Plan;
 use crate::record::RunRecord;
 use crate::schedule::{Outcome, State, lookup};
+use crate::select::Wish;
 use crate::task::{Source, Task};
 use neuroflow_cache::{Cache, CacheError, Digest};
 use serde_json::Value;
@@ -21,6 +22,10 @@ pub enum Verdict {
         /// Reasons, such as `folds: 8 → 10`.
         because: Vec<String>,
     },
+    /// It is not computed because only other steps were asked for, and its result is needed but not there.
+    Missing,
+    /// Nobody asked for it.
+    Unasked,
     /// It depends on what other tasks give.
     Depends {
         /// The tasks that would run first.
@@ -37,7 +42,12 @@ pub fn preview(plan: &Plan, cache: &Cache, last: Option<&RunRecord>) -> Result<V
     let mut verdicts = Vec::with_capacity(plan.tasks.len());
     let before: BTreeMap<&str, Digest> =
         last.iter().flat_map(|run| run.tasks.iter()).filter_map(|task| Some((task.label.as_str(), task.key?))).collect();
-    for task in &plan.tasks {
+    for (id, task) in plan.tasks.iter().enumerate() {
+        if plan.wish(id) == Wish::Unasked {
+            verdicts.push(Verdict::Unasked);
+            known.push(None);
+            continue;
+        }
         let contents: Option<Vec<Digest>> = task
             .arguments
             .iter()
@@ -55,7 +65,8 @@ pub fn preview(plan: &Plan, cache: &Cache, last: Option<&RunRecord>) -> Result<V
             continue;
         };
         let key = task.key(&contents);
-        match if task.cached { lookup(cache, &key, task)? } else { None } {
+        let again = plan.wish(id) == Wish::Again;
+        match if task.cached && !again { lookup(cache, &key, task)? } else { None } {
             Some(outcome) => {
                 let run = match &outcome.state {
                     State::Cached { run } => run.clone(),
@@ -63,6 +74,14 @@ pub fn preview(plan: &Plan, cache: &Cache, last: Option<&RunRecord>) -> Result<V
                 };
                 verdicts.push(Verdict::Cached { run });
                 known.push(Some(outcome));
+            }
+            None if plan.wish(id) == Wish::FromCache => {
+                verdicts.push(Verdict::Missing);
+                known.push(None);
+            }
+            None if again => {
+                verdicts.push(Verdict::WouldRun { because: vec!["it is asked for again".into()] });
+                known.push(None);
             }
             None => {
                 verdicts.push(Verdict::WouldRun { because: reasons(task, &contents, &key, cache, before.get(task.label.as_str())) });

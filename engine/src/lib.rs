@@ -13,6 +13,7 @@ mod program;
 pub mod readers;
 pub mod record;
 pub mod schedule;
+pub mod select;
 pub mod session;
 pub mod task;
 

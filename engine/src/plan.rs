@@ -1,5 +1,6 @@
 //! From steps to tasks: controls become batches of null draws and a join, and every task knows how long the way to the end is.
 
+use crate::select::{Selection, UnknownStep, Wish};
 use crate::task::{Argument, ExecCall, Link, LinkInput, NullBatch, Source, StageCall, Task, TaskId, Work};
 use neuroflow_data::Kind;
 use neuroflow_dsl::check::program_signature;
@@ -69,6 +70,8 @@ pub struct Plan {
     /// For each step, by output, where its value is: the step's own task, or the join of its controls.
     pub results: Vec<BTreeMap<String, (TaskId, String)>>,
     priorities: Vec<u64>,
+    /// What is to become of each task; empty when everything is wanted.
+    wishes: Vec<Wish>,
 }
 
 /// Why steps can't become tasks.
@@ -136,6 +139,20 @@ impl Plan {
     /// Takes in what tasks cost in earlier runs (milliseconds by [`Task::cost_name`]), for the order of tasks.
     pub fn estimate(&mut self, costs: &BTreeMap<String, f64>) {
         self.priorities = priorities(&self.tasks, costs);
+    }
+
+    /// Takes in which steps a person asked for.
+    ///
+    /// # Errors
+    /// When a step is named that the plan does not have; then nothing is changed.
+    pub fn select(&mut self, selection: &Selection) -> Result<(), UnknownStep> {
+        self.wishes = selection.wishes(self)?;
+        Ok(())
+    }
+
+    /// What is to become of a task.
+    pub fn wish(&self, task: TaskId) -> Wish {
+        self.wishes.get(task).copied().unwrap_or_default()
     }
 
     /// How urgent a task is: the length of the longest way from its beginning to the end of the plan, in estimated microseconds.

@@ -69,7 +69,7 @@ pub struct TaskRecord {
     /// Positions of the tasks that it needed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub needs: Vec<usize>,
-    /// `ran`, `cached`, `failed` or `skipped`.
+    /// `ran`, `cached`, `failed`, `skipped`, or `unasked` when only other steps were asked for.
     pub state: String,
     /// For a cached one, the run that made it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -152,6 +152,7 @@ impl TaskRecord {
             State::Cached { run } => ("cached", Some(run.clone()).filter(|run| !run.is_empty()), None),
             State::Ran => ("ran", None, None),
             State::Skipped => ("skipped", None, None),
+            State::Unasked => ("unasked", None, None),
             State::Failed(Failure::Refused { message, .. } | Failure::World(message) | Failure::Bug(message)) => {
                 ("failed", None, Some(message.clone()))
             }

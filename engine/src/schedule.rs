@@ -6,6 +6,7 @@
 use crate::execute::execute;
 use crate::plan::Plan;
 use crate::program;
+use crate::select::Wish;
 use crate::task::{Source, Task, TaskId, Work};
 use neuroflow_cache::{ActionOutput, ActionRecord, Cache, CacheError, Claim, Claimed, Digest};
 use neuroflow_data::{Artifact, DataError, Kind, Scores, Typed};
@@ -58,6 +59,8 @@ pub enum State {
     Failed(Failure),
     /// It did not run because something that it needs failed, or because the run stopped.
     Skipped,
+    /// Nobody asked for it.
+    Unasked,
 }
 
 /// One output of a task.
@@ -116,7 +119,7 @@ pub struct RunOutcome {
 impl RunOutcome {
     /// Whether every task is done.
     pub fn is_complete(&self) -> bool {
-        self.tasks.iter().all(|outcome| matches!(outcome.state, State::Cached { .. } | State::Ran))
+        self.tasks.iter().all(|outcome| matches!(outcome.state, State::Cached { .. } | State::Ran | State::Unasked))
     }
 }
 
@@ -184,14 +187,18 @@ pub async fn run(
     if plan.tasks.iter().any(|task| matches!(task.work, Work::Exec(_))) {
         program::sweep(&cache.root().join(SCRATCH));
     }
-    let skipped = || Outcome { state: State::Skipped, key: None, outputs: BTreeMap::new(), wall_ms: 0.0, scores: None };
-    let mut outcomes: Vec<Outcome> = plan.tasks.iter().map(|_| skipped()).collect();
+    let not_run = |task| {
+        let state = if plan.wish(task) == Wish::Unasked { State::Unasked } else { State::Skipped };
+        Outcome { state, key: None, outputs: BTreeMap::new(), wall_ms: 0.0, scores: None }
+    };
+    let mut outcomes: Vec<Outcome> = (0..plan.tasks.len()).map(not_run).collect();
     let mut missing: Vec<usize> = plan.tasks.iter().map(|task| task.needs().count()).collect();
     let mut followers: Vec<Vec<TaskId>> = vec![Vec::new(); plan.tasks.len()];
-    for (id, task) in plan.tasks.iter().enumerate() {
+    // What is asked for needs nothing that is not, so tasks that nobody asked for are in nobody's way.
+    for (id, task) in plan.tasks.iter().enumerate().filter(|(id, _)| plan.wish(*id) != Wish::Unasked) {
         task.needs().for_each(|needed| followers[needed].push(id));
     }
-    let mut unlocked: Vec<TaskId> = (0..plan.tasks.len()).filter(|&id| missing[id] == 0).collect();
+    let mut unlocked: Vec<TaskId> = (0..plan.tasks.len()).filter(|&id| missing[id] == 0 && plan.wish(id) != Wish::Unasked).collect();
     let mut waiting: BinaryHeap<(u64, std::cmp::Reverse<TaskId>)> = BinaryHeap::new();
     let mut keys: BTreeMap<TaskId, (Digest, Vec<Digest>)> = BTreeMap::new();
     let (sender, mut receiver) = mpsc::unbounded_channel::<Done>();
@@ -205,11 +212,19 @@ pub async fn run(
             let Some(contents) = contents_of(task, &outcomes) else { continue };
             let key = task.key(&contents);
             outcomes[id].key = Some(key);
-            match if task.cached { lookup(cache, &key, task) } else { Ok(None) } {
+            let from_cache = task.cached && plan.wish(id) != Wish::Again;
+            match if from_cache { lookup(cache, &key, task) } else { Ok(None) } {
                 Ok(Some(found)) => {
                     outcomes[id] = found;
                     observer.cached(id);
                     release(id, &followers, &mut missing, &mut unlocked);
+                }
+                Ok(None) if plan.wish(id) == Wish::FromCache => {
+                    let message = "its result is not in the cache, and `--only` computes nothing but the steps that it names".into();
+                    let help = Some("use `--until` instead, which computes what they need as well".into());
+                    outcomes[id].state = State::Failed(Failure::Refused { message, help });
+                    observer.finished(id, &outcomes[id]);
+                    stop |= !options.keep_going;
                 }
                 Ok(None) => {
                     keys.insert(id, (key, contents));
@@ -233,7 +248,8 @@ pub async fn run(
             waiting.pop();
             let Some((key, contents)) = keys.remove(&id) else { continue };
             // What two processes want is computed by one; the other goes on with other tasks and looks again.
-            let claim = match if plan.tasks[id].cached { claimed(cache, &key, &plan.tasks[id]) } else { Ok(Turn::Ours(None)) } {
+            let again = plan.wish(id) == Wish::Again;
+            let claim = match if plan.tasks[id].cached { claimed(cache, &key, &plan.tasks[id], again) } else { Ok(Turn::Ours(None)) } {
                 Ok(Turn::Ours(claim)) => claim,
                 Ok(Turn::Theirs(owner)) => {
                     keys.insert(id, (key, contents));
@@ -341,9 +357,11 @@ enum Turn {
     Done(Box<Outcome>),
 }
 
-fn claimed(cache: &Cache, key: &Digest, task: &Task) -> Result<Turn, CacheError> {
+/// Claims a task; `again` when its answer is not wanted from the cache.
+fn claimed(cache: &Cache, key: &Digest, task: &Task, again: bool) -> Result<Turn, CacheError> {
     Ok(match cache.claim(key)? {
         Claimed::Other(owner) => Turn::Theirs(owner),
+        Claimed::Mine(claim) if again => Turn::Ours(Some(claim)),
         Claimed::Mine(claim) => {
             // Whoever had the claim before recorded its answer before letting go.
             cache.refresh()?;

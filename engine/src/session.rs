@@ -7,6 +7,7 @@ use crate::plan::{From, Plan, PlanError, Step, StepInput};
 use crate::readers::{self, READERS_VERSION};
 use crate::record::{ExpectRecord, InputRecord, RunRecord, Status, TaskRecord};
 use crate::schedule::{self, Observer, Output, RunOptions, RunOutcome};
+use crate::select::Wish;
 use crate::task::{ExecCall, StageCall, Task, Work};
 use neuroflow_cache::{ActionOutput, ActionRecord, Cache, Digest, KeyEncoder};
 use neuroflow_data::{Artifact, Kind, Payload};
@@ -93,6 +94,14 @@ pub struct RunInfo {
     pub set: Vec<(String, String)>,
     /// neuroflow's version.
     pub version: String,
+}
+
+impl Prepared {
+    /// Whether the results of a step (a position in `instances`) are asked for.
+    pub fn is_asked(&self, step: usize) -> bool {
+        let tasks = self.plan.results.get(step).into_iter().flat_map(BTreeMap::values);
+        tasks.into_iter().all(|(task, _)| self.plan.wish(*task) != Wish::Unasked)
+    }
 }
 
 impl Session {
@@ -491,5 +500,15 @@ fn expectations(prepared: &Prepared, outcome: &RunOutcome) -> Vec<ExpectRecord> 
         };
         ExpectRecord { condition: expect.written.clone(), message: expect.message.clone().unwrap_or_default(), holds, numbers }
     };
-    prepared.pipeline.expects.iter().map(decide).collect()
+    // Of steps that nobody asked for, nothing is expected.
+    let asked = |expect: &&neuroflow_dsl::pipeline::ExpectDecl| {
+        let (_, steps) = condition::check(&expect.condition, &prepared.pipeline, &[]);
+        prepared
+            .instances
+            .iter()
+            .enumerate()
+            .filter(|(_, instance)| steps.contains(&instance.decl))
+            .all(|(step, _)| prepared.is_asked(step))
+    };
+    prepared.pipeline.expects.iter().filter(asked).map(decide).collect()
 }

@@ -7,6 +7,7 @@ use crate::exit::{Exit, Failure};
 use neuroflow_dsl::diagnostics::has_errors;
 use neuroflow_dsl::explanations;
 use neuroflow_engine::explain::{Verdict, preview};
+use neuroflow_engine::select::is_meant;
 use neuroflow_engine::task::{Task, Work};
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -44,9 +45,7 @@ pub(crate) fn explain(place: &Place, explain: &Explain) -> Result<Exit, Failure>
         .map_err(|error| super::run::failure(&file, &text, error))?;
     let last = last.filter(|run| run.pipeline == prepared.pipeline.name);
     let verdicts = preview(&prepared.plan, &session.cache, last.as_ref()).map_err(Failure::could_not_start)?;
-    let family = format!("{}[", explain.what);
-    let asked = |step: &str, label: &str| step == explain.what || label == explain.what || step.starts_with(&family);
-    let found = prepared.plan.tasks.iter().zip(&verdicts).filter(|(task, _)| asked(&task.step, &task.label));
+    let found = prepared.plan.tasks.iter().zip(&verdicts).filter(|(task, _)| is_meant(&explain.what, task));
     if tell(found) == 0 {
         let near = neuroflow_stage::nearest(&explain.what, prepared.instances.iter().map(|instance| instance.name.as_str()));
         let failure = Failure::could_not_start(format!("{} has no step `{}`", file.display(), explain.what));
@@ -87,6 +86,8 @@ fn describe(verdict: &Verdict) -> String {
         Verdict::Cached { run } if run.is_empty() => "its result is in the cache".into(),
         Verdict::Cached { run } => format!("its result is in the cache, made by run {run}"),
         Verdict::WouldRun { because } => format!("would run: {}", because.join("; ")),
+        Verdict::Missing => "its result is not in the cache, and `--only` does not compute it".into(),
+        Verdict::Unasked => "not asked for".into(),
         Verdict::Depends { on } if on.len() > 3 => format!("would run if the result of {} or {} others changes", on[0], on.len() - 1),
         Verdict::Depends { on } => format!("would run if the result of {} changes", on.join(", ")),
     }

@@ -48,7 +48,14 @@ pub(crate) fn run(place: &Place, run: &Run) -> Result<Exit, Failure> {
         let on_progress = |label: &str, done, total| downloads.report(label, done, total);
         let prepared = runtime.block_on(session.prepare(checked.pipeline.clone(), &folder, run.controls == Switch::On, &on_progress));
         downloads.finish();
-        let prepared = prepared.map_err(|error| failure(&run.file, &text, error))?;
+        let mut prepared = prepared.map_err(|error| failure(&run.file, &text, error))?;
+        prepared.plan.select(&run.selection()).map_err(|error| {
+            let failure = Failure::could_not_start(&error);
+            match error.near {
+                Some(near) => failure.with_help(format!("did you mean `{near}`?")),
+                None => failure,
+            }
+        })?;
         if attempt == 1 && !run.quiet {
             introduce(&prepared);
         }
@@ -103,7 +110,8 @@ fn dry(session: &Session, prepared: &Prepared) -> Result<Exit, Failure> {
     let cached = count(|verdict| matches!(verdict, Verdict::Cached { .. }));
     let depends = count(|verdict| matches!(verdict, Verdict::Depends { .. }));
     let runs = count(|verdict| matches!(verdict, Verdict::WouldRun { .. }));
-    let told = prepared.plan.tasks.iter().zip(&verdicts).filter(|(_, verdict)| matches!(verdict, Verdict::WouldRun { .. }));
+    let is_told = |verdict: &Verdict| matches!(verdict, Verdict::WouldRun { .. } | Verdict::Missing);
+    let told = prepared.plan.tasks.iter().zip(&verdicts).filter(|(_, verdict)| is_told(verdict));
     super::explain::tell(told);
     println!("{runs} tasks would run, {depends} depend on what they give, {cached} are in the cache");
     Ok(Exit::Done)
