@@ -26,6 +26,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("ingest", &["stage", "compute", "data"]),
     ("decode", &["stage", "compute", "data"]),
     ("connectome", &["stage", "compute", "data"]),
+    ("query", &["stage", "data"]),
     ("similarity", &["stage", "compute", "data"]),
     ("train", &["stage", "compute", "data"]),
     ("dsl", &["stage", "data"]),

@@ -74,6 +74,8 @@ fn list(numbers: &[i64]) -> Value {
     Value::List(numbers.iter().map(|number| Value::Int(*number)).collect())
 }
 
+const QUERY: &str = "select direction, unit, avg(value) as mean, count(*) as n from trials group by direction, unit";
+
 /// A call of each stage on small simulated sessions, each fed by those before it.
 fn cases() -> Vec<Case> {
     let direction = ("target", Value::from("direction"));
@@ -112,6 +114,16 @@ fn cases() -> Vec<Case> {
     let classify = |model: Value| {
         Case::new("decode.classify", &[("responses", &responses)], &[direction.clone(), ("folds", Value::Int(3)), ("model", model)])
     };
+    let scores = classify(Value::word("lda")).output("scores");
+    let setting = |folds: i64| Value::List(vec![Value::from("direction"), Value::Int(folds)]);
+    let mut sweep = Case::new(
+        "query.sweep",
+        &[],
+        &[("settings", Value::List(vec!["folds".into()])), ("rows", Value::List(vec![setting(3), setting(4)]))],
+    );
+    for folds in ["3", "4"] {
+        sweep.inputs.push(("scores", folds.to_owned(), scores.clone()));
+    }
     vec![
         Case::new("ingest.window", &[("responses", &responses)], &[("window", Value::window(0.0, 1.0))]),
         Case::new("ingest.zscore", &[("responses", &responses)], &[]),
@@ -133,6 +145,8 @@ fn cases() -> Vec<Case> {
         model,
         ceiling,
         rsa,
+        Case::new("query.sql", &[("trials", &responses)], &[("query", QUERY.into())]),
+        sweep,
     ]
 }
 
@@ -178,7 +192,8 @@ fn fingerprint(artifact: &Artifact) -> Vec<(String, serde_json::Value)> {
             .column_names()
             .into_iter()
             .map(|column| {
-                let found = match artifact.numbers(&column) {
+                let tensor = |_| neuroflow_data::columns::tensor_values(batch, &column).map(|values| values.to_vec());
+                let found = match artifact.numbers(&column).or_else(tensor) {
                     Ok(values) => {
                         let mut weights = Stream::new(1);
                         let finite: Vec<f64> = values.iter().copied().filter(|value| value.is_finite()).collect();
@@ -322,10 +337,9 @@ fn an_input_of_another_kind_is_refused() {
             inputs.remove(position);
             let slot = case.inputs[position].0;
             let signature = case.stage().signature();
-            let declared = signature.inputs.iter().find(|input| input.name == slot);
+            let declared = signature.input(slot);
             let needed = declared.is_some_and(|input| !input.optional && !input.many);
-            let signature = case.stage().signature();
-            assert!(signature.inputs.iter().any(|input| input.name == slot), "{} has no input {slot}", case.stage);
+            assert!(declared.is_some(), "{} has no input {slot}", case.stage);
             if needed {
                 // The engine never does this: it is our mistake, and must still not be a panic.
                 assert!(case.run_with(&Context::quiet(7), &inputs).is_err(), "{} works without its input {slot}", case.stage);

@@ -28,6 +28,18 @@ fn the_planted_truth_is_found() {
 }
 
 #[test]
+fn the_main_job_is_done_on_simulated_sessions_with_every_control() {
+    let place = Place::new();
+    place.write("mouse_v1.nf", pipeline("mouse_v1.nf"));
+    let said = place.run(&["run", "mouse_v1.nf", "--set", "source=simulated", "--set", "shuffles=20"]).exits(0);
+    assert_eq!(said.out.matches(": holds").count(), 2, "{}", said.out);
+    let page = std::fs::read_to_string(place.path().join("reports/mouse_v1.html")).unwrap();
+    for control in ["shuffle", "window", "circular_shift", "random_weights"] {
+        assert!(page.contains(control), "{control}");
+    }
+}
+
+#[test]
 fn without_recordings_the_main_job_would_run_on_simulated_sessions_and_says_so_first() {
     let place = Place::new();
     place.write("mouse_v1.nf", pipeline("mouse_v1.nf"));

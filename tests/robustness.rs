@@ -1,6 +1,6 @@
-//! Threads, kills and interruptions.
+//! Threads, interruptions, and several runs at once.
 
-use crate::support::{Place, SMALL};
+use crate::support::{Place, SMALL, published};
 use std::process::Stdio;
 
 #[test]
@@ -13,46 +13,17 @@ fn one_core_and_two_give_the_same_bytes() {
     assert_eq!(one.results(), two.results());
 }
 
-/// How many objects a cache has.
-fn objects(place: &Place) -> usize {
-    let folders = std::fs::read_dir(place.path().join("cache/objects")).into_iter().flatten().flatten();
-    folders.map(|folder| std::fs::read_dir(folder.path()).map_or(0, Iterator::count)).sum()
-}
-
-#[test]
-fn killed_at_any_moment_the_next_run_finishes_with_the_same_results() {
-    let undisturbed = Place::new();
-    undisturbed.write("small.nf", SMALL);
-    undisturbed.run(&["run", "small.nf"]).exits(0);
-    let (expected, total) = (undisturbed.results(), objects(&undisturbed));
-    let kills: usize = std::env::var("NEUROFLOW_KILLS").ok().and_then(|text| text.parse().ok()).unwrap_or(3);
-    for kill in 0..kills {
-        let place = Place::new();
-        place.write("small.nf", SMALL);
-        // Each kill waits for another number of published objects, spread over the whole run.
-        let after = total * (kill + 1) / (kills + 1);
-        let mut child = place.command().args(["run", "small.nf"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-        while objects(&place) < after && child.try_wait().unwrap().is_none() {
-            std::thread::yield_now();
-        }
-        // SIGKILL on Unix: no handler runs.
-        let _ = child.kill();
-        child.wait().unwrap();
-        place.run(&["cache", "verify"]).exits(0);
-        let before = objects(&place);
-        place.run(&["run", "small.nf"]).exits(0);
-        assert_eq!(expected, place.results(), "kill {kill} after {before} objects");
-    }
-}
-
 #[test]
 #[cfg(unix)]
 fn an_interrupted_run_keeps_what_is_done_and_says_so() {
+    let undisturbed = Place::new();
+    undisturbed.write("small.nf", SMALL);
+    undisturbed.run(&["run", "small.nf"]).exits(0);
     let place = Place::new();
     // Enough draws that the run is still going when it is interrupted.
     place.write("small.nf", SMALL.replace("draws = 10", "draws = 100000"));
     let mut child = place.command().args(["run", "small.nf"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    while objects(&place) < 12 && child.try_wait().unwrap().is_none() {
+    while published(&place) < published(&undisturbed) && child.try_wait().unwrap().is_none() {
         std::thread::yield_now();
     }
     std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
@@ -84,7 +55,7 @@ fn count_starts(path: &std::path::Path) -> usize {
 fn what_several_processes_want_runs_once() {
     let place = Place::new();
     let starts = slow(&place, "0.4");
-    let start = || place.command().args(["run", "p.nf"]).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let start = || place.unboxed().args(["run", "p.nf"]).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
     for child in [start(), start(), start(), start()] {
         crate::support::said(child.wait_with_output().unwrap()).exits(0);
     }
@@ -95,13 +66,13 @@ fn what_several_processes_want_runs_once() {
 #[test]
 fn a_dead_owner_is_taken_over_and_the_wait_is_told() {
     let place = Place::new();
-    // The second start is fast; a program works in `cache/scratch/NAME`.
-    let starts = slow(&place, "$(( $(wc -l < ../../../starts) > 1 ? 0 : 60 ))");
-    let mut owner = place.command().args(["run", "p.nf"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    // The second start is fast; a program works in `cache/scratch/PROCESS/NUMBER`.
+    let starts = slow(&place, "$(( $(wc -l < ../../../../starts) > 1 ? 0 : 60 ))");
+    let mut owner = place.unboxed().args(["run", "p.nf"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     while count_starts(&starts) == 0 {
         std::thread::yield_now();
     }
-    let mut waiter = place.command().args(["run", "p.nf"]).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut waiter = place.unboxed().args(["run", "p.nf"]).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
     // It says for whom it waits, before anything else happens.
     let mut said = [0; 11];
     std::io::Read::read_exact(waiter.stderr.as_mut().unwrap(), &mut said).unwrap();

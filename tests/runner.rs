@@ -8,23 +8,36 @@ mod support;
 mod bad_input;
 mod browser;
 mod cache_and_results;
+mod cache_commands;
+mod cache_remote;
 mod conformance;
 mod documentation;
 mod downloads;
-mod full_disk;
+mod faults;
+mod growing;
+mod inputs;
+mod language;
 mod main_job;
 mod programs;
+mod programs_ends;
+mod programs_sandbox;
+mod queries;
+mod resources;
 mod robustness;
+mod slurm;
 mod specs;
 
 #[test]
 fn no_test_file_is_forgotten() {
     let here = concat!(env!("CARGO_MANIFEST_DIR"), "/tests");
-    let text = std::fs::read_to_string(format!("{here}/runner.rs")).unwrap();
-    for entry in std::fs::read_dir(here).unwrap() {
-        let name = entry.unwrap().file_name().into_string().unwrap();
-        if let Some(module) = name.strip_suffix(".rs") {
-            assert!(["runner", "architecture"].contains(&module) || text.contains(&format!("mod {module};")), "tests/{name} is not run");
+    for (folder, root) in [(here.to_owned(), "runner.rs"), (format!("{here}/faults"), "mod.rs")] {
+        let text = std::fs::read_to_string(format!("{folder}/{root}")).unwrap();
+        for entry in std::fs::read_dir(&folder).unwrap() {
+            let name = entry.unwrap().file_name().into_string().unwrap();
+            if let Some(module) = name.strip_suffix(".rs") {
+                let is_root = ["runner", "architecture", "mod"].contains(&module);
+                assert!(is_root || text.contains(&format!("mod {module};")), "{folder}/{name} is not run");
+            }
         }
     }
 }

@@ -1,14 +1,29 @@
 //! `dsl/specs/*.md`: what the language says to a pipeline, as pages to read. Each `nf` block is followed by a `told` block with every mistake as a person
-//! sees it. `NEUROFLOW_BLESS=1` writes the `told` blocks anew; read the difference before you keep it.
+//! sees it. A block that begins with ```` ```nf NAME ```` is a file that the later blocks of its page can use. `NEUROFLOW_BLESS=1` writes the `told` blocks anew; read the difference before you keep it.
 
 use neuroflow_cli::stages::registry;
-use neuroflow_dsl::{Catalogue, check, diagnostics};
+use neuroflow_dsl::{Catalogue, Files, check_with, diagnostics, glob};
 use neuroflow_engine::readers;
+use std::collections::BTreeMap;
 
-fn told(text: &str) -> String {
+/// The files of a page.
+#[derive(Default)]
+struct Page(BTreeMap<String, String>);
+
+impl Files for Page {
+    fn read(&self, path: &str) -> Result<String, String> {
+        self.0.get(path).cloned().ok_or_else(|| format!("there is no file {path}"))
+    }
+
+    fn glob(&self, pattern: &str) -> Result<Vec<String>, String> {
+        Ok(self.0.keys().filter(|path| glob::matches(pattern, path)).cloned().collect())
+    }
+}
+
+fn told(text: &str, files: &Page) -> String {
     let stages = registry();
     let readers = readers::catalogue();
-    let checked = check(text, &[], &Catalogue { stages: &stages, readers: &readers });
+    let checked = check_with(text, &[], &Catalogue { stages: &stages, readers: &readers }, files);
     let rendered = diagnostics::render("p.nf", text, &checked.diagnostics, false);
     let lines: Vec<&str> = rendered.lines().map(str::trim_end).collect();
     let said = lines.join("\n").trim().to_owned();
@@ -17,11 +32,18 @@ fn told(text: &str) -> String {
 
 /// The page with its `told` blocks as they are now, and how many there are.
 fn retold(page: &str) -> (String, usize) {
-    let (mut out, mut count, mut rest) = (String::new(), 0, page);
-    while let Some((before, after)) = rest.split_once("```nf\n") {
+    let (mut out, mut count, mut rest, mut files) = (String::new(), 0, page, Page::default());
+    while let Some((before, after)) = rest.split_once("```nf") {
+        let (name, after) = after.split_once('\n').unwrap_or_else(|| panic!("a block is not closed: {after}"));
         let (block, after) = after.split_once("```\n").unwrap_or_else(|| panic!("a block is not closed: {after}"));
         out.push_str(before);
-        out.push_str(&format!("```nf\n{block}```\n\n```told\n{}\n```\n", told(block)));
+        if !name.is_empty() {
+            out.push_str(&format!("```nf{name}\n{block}```\n"));
+            files.0.insert(name.trim().to_owned(), block.to_owned());
+            rest = after;
+            continue;
+        }
+        out.push_str(&format!("```nf\n{block}```\n\n```told\n{}\n```\n", told(block, &files)));
         count += 1;
         rest = after.trim_start_matches('\n');
         if let Some(old) = rest.strip_prefix("```told\n") {

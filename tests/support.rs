@@ -58,6 +58,13 @@ impl Place {
         command
     }
 
+    /// A command whose programs run without a sandbox: for pipelines that leave marks outside of their folders.
+    pub fn unboxed(&self) -> Command {
+        let mut command = self.command();
+        command.env("NEUROFLOW_SANDBOX", "off");
+        command
+    }
+
     /// A command that may use the network, and asks the loopback address directly, whatever proxy this machine uses.
     pub fn online(&self, arguments: &[&str]) -> Command {
         let mut command = self.command();
@@ -85,6 +92,14 @@ pub fn said(output: Output) -> Said {
         out: String::from_utf8_lossy(&output.stdout).into_owned(),
         err: String::from_utf8_lossy(&output.stderr).into_owned(),
     }
+}
+
+/// How many bytes a cache has published: in files of their own, and in segments.
+pub fn published(place: &Place) -> u64 {
+    let files = |path: PathBuf| std::fs::read_dir(path).into_iter().flatten().flatten();
+    let objects = files(place.path().join("cache/objects")).flat_map(|folder| files(folder.path()));
+    let segments = files(place.path().join("cache/segments"));
+    objects.chain(segments).filter_map(|entry| entry.metadata().ok()).map(|metadata| metadata.len()).sum()
 }
 
 /// The bytes of a small session of three units: as many trials as asked, two directions in turn.

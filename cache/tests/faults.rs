@@ -4,7 +4,7 @@
 
 use arrow::buffer::Buffer;
 use neuroflow_cache::faulty::{Fault, FaultyDisk};
-use neuroflow_cache::{ActionOutput, ActionRecord, Cache, Digest, Disk, KeyEncoder, OsDisk};
+use neuroflow_cache::{ActionOutput, ActionRecord, Cache, Digest, Disk, GcWish, KeyEncoder, OpenOptions, OsDisk};
 use proptest::prelude::*;
 use std::path::Path;
 use std::sync::Arc;
@@ -20,7 +20,8 @@ fn key(number: u64) -> Digest {
 }
 
 fn content(number: u64) -> Vec<u8> {
-    format!("content {number} ").repeat(20 + number as usize).into_bytes()
+    // Even ones are small and stand in a segment, odd ones have files of their own.
+    format!("content {number} ").repeat(20 + number as usize + number as usize % 2 * 600).into_bytes()
 }
 
 fn record(digest: Digest, size: usize) -> ActionRecord {
@@ -32,6 +33,7 @@ fn record(digest: Digest, size: usize) -> ActionRecord {
         started_unix_ms: 5,
         wall_ms: 1.5,
         cpu_ms: None,
+        peak_bytes: None,
         log: None,
         summary: serde_json::json!({ "x": 1 }),
     }
@@ -39,7 +41,7 @@ fn record(digest: Digest, size: usize) -> ActionRecord {
 
 /// Publishes `numbers` until something fails; gives those whose record was written.
 fn publish(root: &Path, disk: Arc<dyn Disk>, numbers: std::ops::Range<u64>) -> Vec<u64> {
-    let Ok(cache) = Cache::open(root, disk) else { return Vec::new() };
+    let Ok(cache) = Cache::open_with(root, disk, OpenOptions { background: false, ..OpenOptions::default() }) else { return Vec::new() };
     let mut published = Vec::new();
     for number in numbers {
         let bytes = content(number);
@@ -95,7 +97,7 @@ fn a_full_disk_says_how_to_free_space() {
     let folder = tempfile::tempdir().unwrap();
     drop(Cache::open(folder.path(), os()).unwrap());
     let mut said = Vec::new();
-    for at in 0..12 {
+    for at in 0..60 {
         let disk: Arc<dyn Disk> = Arc::new(FaultyDisk::new(os(), Fault::DiskFull, at));
         if let Ok(cache) = Cache::open(folder.path(), disk)
             && let Err(error) = cache.put(b"some bytes")
@@ -104,17 +106,25 @@ fn a_full_disk_says_how_to_free_space() {
         }
     }
     assert!(
-        !said.is_empty() && said.iter().all(|text| text.contains("the disk is full") && text.contains("neuroflow cache gc")),
+        !said.is_empty() && said.iter().all(|text| text.contains("the disk is full") && text.contains("neuroflow cache gc --keep SIZE")),
         "{said:?}"
     );
+}
+
+/// The hot file of the only segment.
+fn hot_file(root: &Path) -> std::path::PathBuf {
+    let files = std::fs::read_dir(root.join("segments")).unwrap().map(|entry| entry.unwrap().path());
+    let mut hot = files.filter(|path| path.extension().is_some_and(|ending| ending == "hot"));
+    let only = hot.next().unwrap();
+    assert_eq!(hot.next(), None);
+    only
 }
 
 #[test]
 fn a_segment_cut_at_any_length_gives_the_records_before_the_cut() {
     let folder = tempfile::tempdir().unwrap();
     publish(folder.path(), os(), 0..3);
-    let actions = folder.path().join("actions");
-    let segment = std::fs::read_dir(&actions).unwrap().next().unwrap().unwrap().path();
+    let segment = hot_file(folder.path());
     let whole = std::fs::read(&segment).unwrap();
     let mut most = 0;
     for length in 0..=whole.len() {
@@ -130,27 +140,30 @@ fn a_segment_cut_at_any_length_gives_the_records_before_the_cut() {
 #[test]
 fn a_flipped_bit_in_a_record_or_an_object_is_never_served() {
     let folder = tempfile::tempdir().unwrap();
-    publish(folder.path(), os(), 0..1);
-    let segment = std::fs::read_dir(folder.path().join("actions")).unwrap().next().unwrap().unwrap().path();
+    publish(folder.path(), os(), 1..2);
+    let segment = hot_file(folder.path());
     let whole = std::fs::read(&segment).unwrap();
     for position in (0..whole.len()).step_by(3) {
         let mut flipped = whole.clone();
         flipped[position] ^= 0x10;
         std::fs::write(&segment, &flipped).unwrap();
         let cache = Cache::open(folder.path(), os()).unwrap();
-        if let Some(found) = cache.lookup(&key(0)).unwrap() {
-            assert_eq!(found, record(Digest::of(&content(0)), content(0).len()), "byte {position}");
+        if let Some(found) = cache.recorded(&key(1)) {
+            assert_eq!(found, record(Digest::of(&content(1)), content(1).len()), "byte {position}");
+        }
+        if let Some(found) = cache.lookup(&key(1)).unwrap() {
+            assert_eq!(found, record(Digest::of(&content(1)), content(1).len()), "byte {position}");
         }
     }
     std::fs::write(&segment, &whole).unwrap();
     let cache = Cache::open(folder.path(), os()).unwrap();
-    let digest = Digest::of(&content(0));
+    let digest = Digest::of(&content(1));
     let name = digest.to_string();
     let path = folder.path().join("objects").join(&name[..2]).join(&name[2..]);
     std::fs::remove_file(&path).unwrap();
-    std::fs::write(&path, vec![0; content(0).len()]).unwrap();
+    std::fs::write(&path, vec![0; content(1).len()]).unwrap();
     assert_eq!(cache.verify().unwrap().damaged, [digest]);
-    assert!(cache.lookup(&key(0)).unwrap().is_none() && cache.stats().unwrap().quarantined == 1);
+    assert!(cache.lookup(&key(1)).unwrap().is_none() && cache.stats().unwrap().quarantined == 1);
 }
 
 #[test]
@@ -169,40 +182,79 @@ fn processes_at_the_same_time_lose_nothing() {
 #[test]
 fn many_segments_become_one_and_nothing_is_lost() {
     let folder = tempfile::tempdir().unwrap();
-    for number in 0..70 {
+    for number in 0..40 {
         publish(folder.path(), os(), number..number + 1);
     }
     drop(Cache::open(folder.path(), os()).unwrap());
-    assert!(std::fs::read_dir(folder.path().join("actions")).unwrap().count() < 10);
-    assert_whole(folder.path(), &(0..70).collect::<Vec<_>>(), 0..70);
+    let files = std::fs::read_dir(folder.path().join("segments")).unwrap().count();
+    assert!(files < 60, "{files} files are left of 80");
+    assert_whole(folder.path(), &(0..40).collect::<Vec<_>>(), 0..40);
 }
 
 #[test]
 fn collecting_keeps_what_pinned_and_newest_runs_name() {
-    let folder = tempfile::tempdir().unwrap();
-    let cache = Cache::open(folder.path(), os()).unwrap();
-    let put = |number: u64| cache.put(&content(number)).unwrap();
-    let digests: Vec<Digest> = (0..4).map(put).collect();
-    cache.append_run("20260101-a", &serde_json::json!({ "outputs": [digests[1]] })).unwrap();
-    cache.append_run("20260102-b", &serde_json::json!({ "outputs": [digests[2]] })).unwrap();
-    cache.append_run("20260103-c", &serde_json::json!({ "outputs": [digests[3]] })).unwrap();
-    let dry = cache.gc(0, &["20260101-a".into()], true).unwrap();
-    assert_eq!((dry.removed, cache.stats().unwrap().objects), (3, 4));
-    let size = |number| content(number).len() as u64;
-    let report = cache.gc(size(1) + size(3), &["20260101-a".into()], false).unwrap();
-    assert_eq!(report.removed, 2);
-    assert!(cache.contains(&digests[1]) && cache.contains(&digests[3]) && !cache.contains(&digests[0]) && !cache.contains(&digests[2]));
+    for from in [0, 1000] {
+        let folder = tempfile::tempdir().unwrap();
+        // Small objects, or large ones.
+        let content = |number: u64| vec![b'a' + number as u8; 50 + number as usize + from * 10];
+        let digests: Vec<Digest> = {
+            let cache = Cache::open(folder.path(), os()).unwrap();
+            let digests: Vec<Digest> = (0..4).map(|number| cache.put(&content(number)).unwrap()).collect();
+            for (number, id) in [(1, "20260101-a"), (2, "20260102-b"), (3, "20260103-c")] {
+                cache.append_run(id, &serde_json::json!({ "outputs": [digests[number]] })).unwrap();
+            }
+            digests
+        };
+        let cache = Cache::open(folder.path(), os()).unwrap();
+        assert!(cache.pin("20260101").unwrap() && !cache.pin("20260101-a").unwrap());
+        let dry = cache.gc(0, &[], true).unwrap();
+        assert_eq!((dry.removed, cache.stats().unwrap().objects), (3, 4));
+        let size = |number| content(number).len() as u64;
+        let report = cache.gc(size(1) + size(3), &[], false).unwrap();
+        assert_eq!((report.removed, report.freed), (2, size(0) + size(2)));
+        let here = |digests: &[Digest]| digests.iter().map(|digest| cache.contains(digest)).collect::<Vec<_>>();
+        assert_eq!(here(&digests), [false, true, false, true]);
+        assert_eq!(cache.pins().unwrap(), ["20260101-a"]);
+        assert!(cache.unpin("20260101-a").unwrap() && !cache.unpin("20260101-a").unwrap());
+        assert_eq!(cache.gc(0, &[], false).unwrap().kept, 0);
+        assert_eq!(here(&digests), [false; 4]);
+        assert!(cache.pin("20310101").unwrap_err().to_string().contains("there is no run"));
+    }
 }
 
 #[test]
-fn nothing_is_collected_while_another_process_uses_the_cache() {
+fn what_another_process_uses_is_not_collected() {
     let folder = tempfile::tempdir().unwrap();
+    publish(folder.path(), os(), 0..4);
     let one = Cache::open(folder.path(), os()).unwrap();
     let other = Cache::open(folder.path(), os()).unwrap();
-    one.put(b"x").unwrap();
-    assert!(one.gc(0, &[], false).unwrap_err().to_string().contains("another neuroflow process"));
+    // A small one and a large one are in use; what is only there is not.
+    assert!(other.lookup(&key(0)).unwrap().is_some() && other.lookup_brief(&key(1)).unwrap().is_some());
+    let report = one.gc(0, &[], false).unwrap();
+    assert_eq!((report.removed, report.in_use), (2, (content(0).len() + content(1).len()) as u64));
+    for cache in [&one, &other] {
+        cache.refresh().unwrap();
+        let found: Vec<bool> = (0..4).map(|number| cache.lookup(&key(number)).unwrap().is_some()).collect();
+        assert_eq!(found, [true, true, false, false]);
+        assert!(cache.get(&Digest::of(&content(0))).unwrap().is_some());
+    }
     drop(other);
-    assert_eq!(one.gc(0, &[], false).unwrap().removed, 1);
+    drop(one);
+    let one = Cache::open(folder.path(), os()).unwrap();
+    assert_eq!(one.gc(0, &[], false).unwrap().removed, 2);
+    assert!(one.collect(&GcWish::default()).unwrap().removed == 0);
+}
+
+#[test]
+fn by_age_only_what_nobody_used_lately_goes() {
+    let folder = tempfile::tempdir().unwrap();
+    publish(folder.path(), os(), 1..4);
+    let cache = Cache::open(folder.path(), os()).unwrap();
+    let age = |seconds| GcWish { older_than: Some(std::time::Duration::from_secs(seconds)), ..GcWish::default() };
+    // Their records say 1970; the files of 1 and 3 were written just now.
+    let report = cache.collect(&age(3600)).unwrap();
+    assert_eq!(report.removed, 1);
+    assert!(cache.lookup(&key(1)).unwrap().is_some() && cache.lookup(&key(2)).unwrap().is_none());
 }
 
 #[test]
@@ -222,7 +274,7 @@ fn a_file_is_read_again_when_it_changed_and_when_it_was_hashed_too_soon_after_a_
 #[test]
 fn a_damaged_stat_cache_is_ignored() {
     let folder = tempfile::tempdir().unwrap();
-    std::fs::write(folder.path().join("stat.json"), b"{ not json").unwrap();
+    std::fs::write(folder.path().join("stat.bin"), b"not entries").unwrap();
     let cache = Cache::open(folder.path(), os()).unwrap();
     let file = folder.path().join("input");
     std::fs::write(&file, b"one").unwrap();
@@ -242,7 +294,7 @@ fn runs_are_found_by_their_beginning() {
     assert_eq!(cache.find_run("latest").unwrap(), "20260102-x");
     assert_eq!(cache.find_run("20260101-abc").unwrap(), "20260101-abc");
     assert!(cache.find_run("20260101").unwrap_err().to_string().contains("may be"));
-    assert_eq!(cache.run("20260102-x").unwrap()["id"], "20260102-x");
+    assert_eq!(cache.run::<serde_json::Value>("20260102-x").unwrap()["id"], "20260102-x");
 }
 
 proptest! {

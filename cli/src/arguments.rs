@@ -2,6 +2,7 @@
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use neuroflow_data::export::ExportFormat;
+use neuroflow_engine::program::SandboxWish;
 use neuroflow_engine::select::Selection;
 use std::path::PathBuf;
 
@@ -97,6 +98,31 @@ pub enum Command {
     },
     /// What this machine offers: cores, GPU adapters, cache, mirrors.
     Doctor,
+    /// What the runs in this cache are doing, and what waits for what.
+    Top {
+        /// Say it once; otherwise it is shown anew every second until Ctrl-C.
+        #[arg(long)]
+        once: bool,
+        /// As JSON; implies `--once`.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Perform orders: the other end of `isolate = process` and of a cluster's jobs. Not for people.
+    #[command(hide = true)]
+    Worker {
+        /// The orders of a job array; without it they come from standard input.
+        #[arg(long, requires = "index")]
+        manifest: Option<PathBuf>,
+        /// Which element of the array.
+        #[arg(long, requires = "manifest")]
+        index: Option<usize>,
+        /// The sandbox of programs, as the run has it.
+        #[arg(long)]
+        sandbox: Option<SandboxWish>,
+        /// Processes that a program may have at once, as the run has it.
+        #[arg(long)]
+        processes: Option<u64>,
+    },
 }
 
 /// `neuroflow run`.
@@ -113,6 +139,15 @@ pub struct Run {
     /// The number of cores; default: all.
     #[arg(long, short = 'j', value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub cores: Option<u16>,
+    /// Where steps run: a profile of neuroflow.toml.
+    #[arg(long, value_name = "PROFILE")]
+    pub on: Option<String>,
+    /// The size of a named pool: `--pool licence=2`.
+    #[arg(long, value_name = "NAME=N")]
+    pub pool: Vec<String>,
+    /// Write a timeline of the run, for chrome://tracing or Perfetto.
+    #[arg(long, value_name = "FILE")]
+    pub profile: Option<PathBuf>,
     /// Switch controls off, for drafts; recorded as such.
     #[arg(long, value_enum, default_value_t = Switch::On)]
     pub controls: Switch,
@@ -181,19 +216,48 @@ pub struct Get {
 /// `neuroflow cache …`.
 #[derive(Debug, Subcommand)]
 pub enum CacheCommand {
-    /// Remove what was used least recently, until the cache is small enough.
+    /// Remove what was used least recently, by size or by age; what pinned runs and running processes use stays.
+    #[command(group(clap::ArgGroup::new("what").required(true).multiple(true).args(["keep", "older_than"])))]
     Gc {
         /// The size to keep, such as `50GB`.
-        #[arg(long)]
-        keep: String,
+        #[arg(long, value_name = "SIZE")]
+        keep: Option<String>,
+        /// Remove what no run used for so long, such as `30d`.
+        #[arg(long, value_name = "AGE")]
+        older_than: Option<String>,
         /// Say what would be removed; remove nothing.
         #[arg(long)]
         dry_run: bool,
     },
-    /// Read every object again and put damaged ones into quarantine.
+    /// Read everything again and put what is damaged into quarantine.
     Verify,
     /// How large it is, and where.
     Stats,
+    /// Keep all that a run names, whatever `gc` is asked for.
+    Pin {
+        /// Its id, the beginning of it, or `latest`.
+        run: String,
+    },
+    /// Take a pin away.
+    Unpin {
+        /// Its id, the beginning of it, or `latest`.
+        run: String,
+    },
+    /// The pinned runs.
+    Pins,
+    /// Write a run with everything it names to a file, for another cache.
+    Export {
+        /// Its id, the beginning of it, or `latest`.
+        run: String,
+        /// The file to write, a tar archive.
+        #[arg(short, long, value_name = "FILE")]
+        out: PathBuf,
+    },
+    /// Take in a file that `export` wrote.
+    Import {
+        /// The file.
+        file: PathBuf,
+    },
 }
 
 /// `neuroflow data …`.

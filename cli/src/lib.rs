@@ -2,10 +2,12 @@
 //!
 //! Nothing is decided here. Commands ask the language, the engine and the cache, print what they say, and end with an [`exit::Exit`].
 
+mod amounts;
 pub mod arguments;
 mod commands;
 pub mod exit;
 mod progress;
+pub mod project;
 mod report;
 pub mod settings;
 pub mod stages;
@@ -22,6 +24,10 @@ use std::process::ExitCode;
 
 /// Runs the program.
 pub fn main() -> ExitCode {
+    // A process that only watches over a program of a pipeline.
+    if let Some(code) = neuroflow_engine::program::host_if_asked() {
+        return code;
+    }
     report_bugs();
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
@@ -60,6 +66,13 @@ fn run(arguments: Arguments) -> Result<Exit, Failure> {
         Command::Cache { command } => commands::cache::cache(&place, &command),
         Command::Data { command } => commands::data::data(&place, &command),
         Command::Doctor => commands::doctor::doctor(&place),
+        Command::Top { once, json } => commands::top::top(&place, once, json),
+        Command::Worker { manifest, index, sandbox, processes } => {
+            let mut programs = place.settings()?.programs;
+            programs.sandbox = sandbox.unwrap_or(programs.sandbox);
+            programs.processes = processes.unwrap_or(programs.processes);
+            commands::worker::worker(&place, manifest.as_deref().zip(index), programs)
+        }
     }
 }
 

@@ -3,11 +3,17 @@
 use crate::exit::Failure;
 use neuroflow_data::Kind;
 use neuroflow_dsl::pipeline::Target;
-use neuroflow_engine::record::RunRecord;
-use neuroflow_engine::schedule::{RunOutcome, State as TaskState};
+use neuroflow_engine::outcome::State as TaskState;
+use neuroflow_engine::record::{Counts, RunRecord};
+use neuroflow_engine::schedule::RunOutcome;
 use neuroflow_engine::session::{Prepared, Session, output_of};
 use neuroflow_report::{DagNode, Expectation, Fact, Report, ShownArtifact, ShownStep, State, render};
 use std::path::Path;
+
+/// So many members of a step are on a page: more, nobody reads.
+const MOST_MEMBERS: usize = 200;
+/// So many files of an input are named on a page.
+const MOST_FILES: usize = 40;
 
 /// Writes every report of a run; gives names and paths.
 ///
@@ -21,7 +27,7 @@ pub(crate) fn write(
 ) -> Result<Vec<(String, String)>, Failure> {
     let mut written = Vec::new();
     for report in &prepared.pipeline.reports {
-        let shown = prepared.instances.iter().enumerate().filter(|(_, instance)| report.steps.contains(&instance.decl));
+        let shown = prepared.instances().iter().enumerate().filter(|(_, instance)| report.steps.contains(&instance.decl));
         if !shown.into_iter().all(|(step, _)| prepared.is_asked(step)) {
             println!("report {}: not written, it shows steps that were not asked for", report.name.text);
             continue;
@@ -32,7 +38,7 @@ pub(crate) fn write(
         };
         let contents = contents(prepared, outcome, &report.steps, record);
         let mark = format!("<!-- neuroflow {contents} -->\n");
-        let unchanged = record.counts().0 == 0 && starts_with(&path, &mark);
+        let unchanged = record.counts.ran == 0 && starts_with(&path, &mark);
         if !unchanged {
             let page = render(&gather(session, prepared, outcome, record, &report.steps, report.title.as_deref())?)
                 .map_err(|error| failed(&error))?;
@@ -52,9 +58,9 @@ pub(crate) fn write(
 /// A digest of everything that a report shows, but for times.
 fn contents(prepared: &Prepared, outcome: &RunOutcome, steps: &[usize], record: &RunRecord) -> String {
     let mut text = format!("{} {:?} {:?}", record.neuroflow, record.revision, prepared.pipeline.title);
-    for (position, instance) in prepared.instances.iter().enumerate().filter(|(_, instance)| steps.contains(&instance.decl)) {
+    for (position, instance) in prepared.instances().iter().enumerate().filter(|(_, instance)| steps.contains(&instance.decl)) {
         text.push_str(&instance.label());
-        for name in prepared.plan.results[position].keys() {
+        for (name, _) in &prepared.pipeline.steps[instance.decl].outputs {
             if let Some(output) = output_of(prepared, outcome, position, name) {
                 text.push_str(&output.digest.to_string());
             }
@@ -80,7 +86,9 @@ fn gather(
 ) -> Result<Report, Failure> {
     let mut shown = Vec::new();
     for &decl in steps {
-        for (position, instance) in prepared.instances.iter().enumerate().filter(|(_, instance)| instance.decl == decl) {
+        let members: Vec<usize> = (0..prepared.instances().len()).filter(|&position| prepared.instances()[position].decl == decl).collect();
+        for &position in members.iter().take(MOST_MEMBERS) {
+            let instance = &prepared.instances()[position];
             let outputs = &prepared.pipeline.steps[decl].outputs;
             let signature = match (session.registry.get(&instance.stage), outputs.first()) {
                 (Some(stage), _) => stage.signature(),
@@ -102,13 +110,18 @@ fn gather(
             }
             let member = (!instance.members.is_empty()).then(|| instance.members.join(", "));
             shown.push(ShownStep {
-                name: instance.name.clone(),
+                name: instance.name.to_string(),
                 member,
-                stage: instance.stage.clone(),
+                stage: instance.stage.to_string(),
                 summary: signature.summary.to_owned(),
                 artifacts,
                 elsewhere,
             });
+        }
+        if let (Some(more @ 1..), Some(last)) = (members.len().checked_sub(MOST_MEMBERS), shown.last_mut()) {
+            let name = &prepared.pipeline.steps[decl].name.text;
+            last.elsewhere
+                .push(format!("{more} more members of {name} are not on this page; `neuroflow get '{name}[\"…\"]'` takes any of them out"));
         }
     }
     let title = title.map(str::to_owned).or_else(|| prepared.pipeline.title.clone()).unwrap_or_else(|| prepared.pipeline.name.clone());
@@ -156,7 +169,11 @@ fn facts(prepared: &Prepared, record: &RunRecord) -> Vec<Fact> {
     let arguments: Vec<&str> = record.command.iter().skip(1).map(String::as_str).collect();
     facts.push(fact("command", format!("neuroflow {}", arguments.join(" "))));
     for input in &prepared.inputs {
-        let files = input.members.iter().map(|(label, digest)| format!("{label} {}", digest.short())).collect::<Vec<_>>().join(", ");
+        let files = input.members.iter().take(MOST_FILES).map(|(label, digest)| format!("{label} {}", digest.short()));
+        let mut files = files.collect::<Vec<_>>().join(", ");
+        if let Some(more @ 1..) = input.members.len().checked_sub(MOST_FILES) {
+            files.push_str(&format!(" and {more} more, in the run's record"));
+        }
         facts.push(fact("data", format!("{}: {}; {files}", input.name, input.taken)));
         for reason in &input.passed_over {
             facts.push(fact("passed over", reason.lines().map(str::trim).collect::<Vec<_>>().join(" ")));
@@ -166,7 +183,7 @@ fn facts(prepared: &Prepared, record: &RunRecord) -> Vec<Fact> {
     if !params.is_empty() {
         facts.push(fact("parameters", params));
     }
-    let (ran, cached, ..) = record.counts();
+    let Counts { ran, cached, .. } = record.counts;
     facts.push(fact("work", format!("{ran} tasks ran, {cached} were cached; {:.1} s on {}", record.wall_ms / 1e3, record.machine)));
     facts.push(fact("neuroflow", record.neuroflow.clone()));
     facts
@@ -191,28 +208,30 @@ fn dag(prepared: &Prepared, outcome: &RunOutcome) -> Vec<DagNode> {
     let inputs = nodes.len();
     // Declarations in the order of instances, so that each node comes after those that it needs.
     let mut order: Vec<usize> = Vec::new();
-    for instance in &prepared.instances {
-        if !order.contains(&instance.decl) {
+    let mut members = vec![0usize; pipeline.steps.len()];
+    for instance in prepared.instances() {
+        members[instance.decl] += 1;
+        if members[instance.decl] == 1 {
             order.push(instance.decl);
+        }
+    }
+    // What became of each declaration: tasks that ran, that were cached, milliseconds, and the worst.
+    let mut became: Vec<(usize, usize, f64, Option<State>)> = vec![(0, 0, 0.0, None); pipeline.steps.len()];
+    for (task, done) in outcome.tasks.iter().enumerate() {
+        let (ran, cached, wall_ms, state) = &mut became[prepared.instances()[prepared.plan.step_of(task)].decl];
+        match &done.state {
+            TaskState::Ran => {
+                *ran += 1;
+                *wall_ms += f64::from(done.wall_ms);
+            }
+            TaskState::Cached { .. } => *cached += 1,
+            TaskState::Failed(_) => *state = Some(State::Failed),
+            TaskState::Skipped | TaskState::Unasked => *state = state.or(Some(State::Skipped)),
         }
     }
     for &decl in &order {
         let step = &pipeline.steps[decl];
-        let labels: Vec<String> =
-            prepared.instances.iter().filter(|instance| instance.decl == decl).map(|instance| instance.label()).collect();
-        let (mut ran, mut cached, mut wall_ms, mut state) = (0, 0, 0.0, None);
-        for (task, done) in prepared.plan.tasks.iter().zip(&outcome.tasks).filter(|(task, _)| labels.contains(&task.step)) {
-            let _ = task;
-            match &done.state {
-                TaskState::Ran => {
-                    ran += 1;
-                    wall_ms += done.wall_ms;
-                }
-                TaskState::Cached { .. } => cached += 1,
-                TaskState::Failed(_) => state = Some(State::Failed),
-                TaskState::Skipped | TaskState::Unasked => state = state.or(Some(State::Skipped)),
-            }
-        }
+        let (ran, cached, wall_ms, state) = became[decl];
         let mut needs: Vec<usize> = step
             .bindings
             .iter()
@@ -226,7 +245,7 @@ fn dag(prepared: &Prepared, outcome: &RunOutcome) -> Vec<DagNode> {
         nodes.push(DagNode {
             name: step.name.text.clone(),
             stage: step.stage.clone(),
-            count: labels.len(),
+            count: members[decl],
             needs,
             wall_ms,
             ran_cached: (ran, cached),

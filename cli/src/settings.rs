@@ -1,6 +1,7 @@
 //! Settings of the user and the machine: command line before environment before configuration file before default.
 
 use crate::exit::Failure;
+use neuroflow_engine::program::ProgramOptions;
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
 
@@ -13,6 +14,8 @@ pub struct Settings {
     pub mirrors: Vec<PathBuf>,
     /// Never use the network.
     pub offline: bool,
+    /// How programs of pipelines are run.
+    pub programs: ProgramOptions,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -51,7 +54,16 @@ impl Settings {
             None => config.mirrors,
         };
         let offline = offline || config.offline || variable("NEUROFLOW_OFFLINE").is_some_and(|value| value != "0");
-        Ok(Settings { cache, mirrors, offline })
+        let mut programs = ProgramOptions { offline, ..ProgramOptions::default() };
+        if let Some(word) = variable("NEUROFLOW_SANDBOX") {
+            let wish = word.to_string_lossy().parse();
+            programs.sandbox = wish.map_err(|reason: String| Failure::could_not_start(format!("NEUROFLOW_SANDBOX: {reason}")))?;
+        }
+        if let Some(number) = variable("NEUROFLOW_PROCESSES") {
+            let number = number.to_string_lossy().parse().ok().filter(|number| *number > 0);
+            programs.processes = number.ok_or_else(|| Failure::could_not_start("NEUROFLOW_PROCESSES must be a number of processes"))?;
+        }
+        Ok(Settings { cache, mirrors, offline, programs })
     }
 }
 

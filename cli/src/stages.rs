@@ -8,6 +8,7 @@ pub fn registry() -> Registry {
         neuroflow_ingest::STAGES,
         neuroflow_decode::STAGES,
         neuroflow_connectome::STAGES,
+        neuroflow_query::STAGES,
         neuroflow_similarity::STAGES,
         neuroflow_train::STAGES,
     ])

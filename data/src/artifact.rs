@@ -13,6 +13,7 @@ use arrow::array::RecordBatch;
 use arrow::buffer::Buffer;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::io::{self, Write};
 use std::sync::Arc;
 
 /// The schema metadata key under which the description stands.
@@ -257,16 +258,26 @@ impl Artifact {
     /// # Errors
     /// When Arrow can't write the columns.
     pub fn encode(&self) -> Result<Vec<u8>, DataError> {
+        let mut bytes = Vec::new();
+        self.encode_to(&mut bytes).map_err(|error| DataError::Invalid(error.to_string()))?;
+        Ok(bytes)
+    }
+
+    /// Writes what [`Artifact::encode`] gives, piece by piece: columns go out as they stand in memory, and no second copy is made.
+    ///
+    /// # Errors
+    /// When Arrow can't write the columns, or the writer fails.
+    pub fn encode_to(&self, into: &mut dyn Write) -> io::Result<()> {
         match &self.payload {
-            Payload::Bytes(bytes) => Ok(bytes.as_slice().to_vec()),
-            Payload::Tree(tree) => Ok(tree.encode()),
+            Payload::Bytes(bytes) => into.write_all(bytes.as_slice()),
+            Payload::Tree(tree) => into.write_all(&tree.encode()),
             Payload::Batch(batch) => {
                 let description = Description { format: FORMAT, kind: self.kind, meta: self.meta.clone() };
-                let text = serde_json::to_string(&description).map_err(|error| DataError::Invalid(error.to_string()))?;
+                let text = serde_json::to_string(&description)?;
                 let schema = batch.schema().as_ref().clone().with_metadata(HashMap::from([(METADATA_KEY.to_owned(), text)]));
-                let described = RecordBatch::try_new_with_options(Arc::new(schema), batch.columns().to_vec(), &rows_of(batch))?;
-                arrow_ipc::write_arrow_ipc(&described.schema(), std::slice::from_ref(&described))
-                    .map_err(|error| DataError::Invalid(error.to_string()))
+                let described = RecordBatch::try_new_with_options(Arc::new(schema), batch.columns().to_vec(), &rows_of(batch));
+                let described = described.map_err(io::Error::other)?;
+                arrow_ipc::write_arrow_ipc_to(into, &described.schema(), std::slice::from_ref(&described)).map_err(io::Error::other)
             }
         }
     }

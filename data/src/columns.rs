@@ -2,6 +2,7 @@
 
 use crate::axis::Axis;
 use crate::error::DataError;
+use crate::json::json_value;
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, FixedSizeListArray, Float64Array, Int64Array, RecordBatch, StringArray};
 use arrow::buffer::ScalarBuffer;
 use arrow::compute::cast;
@@ -74,13 +75,13 @@ pub fn column<'a>(batch: &'a RecordBatch, name: &str) -> Result<&'a ArrayRef, Da
     })
 }
 
-/// A column of numbers as `f64` (integers and booleans are converted); gaps become NaN.
+/// A column of numbers as `f64` (integers and booleans are converted); gaps become NaN, and a column without any value is all gaps.
 ///
 /// # Errors
 /// When the column is missing or is not numeric.
 pub fn numbers(batch: &RecordBatch, name: &str) -> Result<Vec<f64>, DataError> {
     let array = column(batch, name)?;
-    if !(array.data_type().is_numeric() || array.data_type() == &DataType::Boolean) {
+    if !(array.data_type().is_numeric() || matches!(array.data_type(), DataType::Boolean | DataType::Null)) {
         return Err(DataError::ColumnType { column: name.to_owned(), expected: "numbers", found: array.data_type().to_string() });
     }
     let array = cast(array, &DataType::Float64)?;
@@ -100,7 +101,7 @@ pub fn integers(batch: &RecordBatch, name: &str) -> Result<Vec<i64>, DataError> 
     Ok(array.as_primitive::<Int64Type>().values().to_vec())
 }
 
-/// A column as text: text as it is, numbers as printed; gaps become empty.
+/// A column as text: text as it is, numbers as printed, lists as JSON; gaps become empty.
 ///
 /// # Errors
 /// When the column is missing or can't be shown as text.
@@ -109,7 +110,12 @@ pub fn texts(batch: &RecordBatch, name: &str) -> Result<Vec<String>, DataError> 
     if array.data_type() == &DataType::Utf8 {
         return Ok(array.as_string::<i32>().iter().map(|value| value.unwrap_or("").to_owned()).collect());
     }
-    (0..array.len()).map(|row| if array.is_null(row) { Ok(String::new()) } else { Ok(array_value_to_string(array, row)?) }).collect()
+    let shown = |row| match array.data_type() {
+        _ if array.is_null(row) => Ok(String::new()),
+        nested if nested.is_nested() => Ok(json_value(array, row)?.to_string()),
+        _ => Ok(array_value_to_string(array, row)?),
+    };
+    (0..array.len()).map(shown).collect()
 }
 
 /// A column of numbers without gaps.

@@ -5,6 +5,7 @@ use crate::axis::{Axis, Coordinates};
 use crate::columns;
 use crate::error::DataError;
 use crate::formats::{csv, npy, parquet};
+use crate::json::json_value;
 use crate::kind::Kind;
 use crate::table::Table;
 use crate::tensor::{Tensor, VALUES};
@@ -17,13 +18,13 @@ use std::str::FromStr;
 pub enum ExportFormat {
     /// NumPy: the main tensor, or a table's numeric columns `[row × column]`.
     Npy,
-    /// Comma-separated text: a table as it is; a tensor as one row a value, with a column for each axis.
+    /// Comma-separated text: a table as it is, its lists as JSON; a tensor as one row a value, with a column for each axis.
     Csv,
     /// Parquet: columns as they are stored.
     Parquet,
     /// Arrow IPC: the stored file itself.
     Arrow,
-    /// JSON: description and columns.
+    /// JSON: description and columns; a gap is null.
     Json,
 }
 
@@ -78,7 +79,8 @@ pub fn export(artifact: &Artifact, format: ExportFormat) -> Result<Vec<u8>, Data
             let table = tidy(artifact)?;
             let mut columns = serde_json::Map::new();
             for (field, array) in table.batch().schema().fields().iter().zip(table.batch().columns()) {
-                columns.insert(field.name().clone(), json_column(&table, field.name(), array.data_type())?);
+                let values = (0..array.len()).map(|row| json_value(array, row)).collect::<Result<Vec<_>, _>>()?;
+                columns.insert(field.name().clone(), values.into());
             }
             let value = serde_json::json!({ "kind": artifact.kind(), "about": artifact.meta(), "columns": columns });
             serde_json::to_vec_pretty(&value).map_err(|error| failed(&error))
@@ -148,7 +150,7 @@ fn numbers(artifact: &Artifact) -> Result<(Vec<usize>, Vec<f64>), DataError> {
     let names: Vec<&String> = schema
         .fields()
         .iter()
-        .filter(|field| field.data_type().is_numeric() || field.data_type() == &DataType::Boolean)
+        .filter(|field| field.data_type().is_numeric() || matches!(field.data_type(), DataType::Boolean | DataType::Null))
         .map(|field| field.name())
         .collect();
     if names.is_empty() {
@@ -160,22 +162,13 @@ fn numbers(artifact: &Artifact) -> Result<(Vec<usize>, Vec<f64>), DataError> {
     Ok((vec![rows, names.len()], values))
 }
 
-fn json_column(table: &Table, name: &str, ty: &DataType) -> Result<serde_json::Value, DataError> {
-    Ok(match ty {
-        DataType::Boolean => serde_json::json!(table.numbers(name)?.into_iter().map(|value| value != 0.0).collect::<Vec<_>>()),
-        ty if ty.is_integer() => serde_json::json!(table.integers(name)?),
-        ty if ty.is_numeric() => {
-            // JSON has no NaN: a gap is null.
-            serde_json::json!(table.numbers(name)?.into_iter().map(|value| value.is_finite().then_some(value)).collect::<Vec<_>>())
-        }
-        _ => serde_json::json!(table.texts(name)?),
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::Typed;
+    use arrow::array::{ArrayRef, BooleanArray, Int64Array, ListArray, NullArray, RecordBatch, StringArray};
+    use arrow::datatypes::Int64Type;
+    use std::sync::Arc;
 
     fn matrix() -> Artifact {
         let axes = vec![Axis::labels("unit", vec!["a".into(), "b".into()]), Axis::numbers("bin", Some("s"), vec![0.0, 0.5, 1.0])];
@@ -195,6 +188,28 @@ mod tests {
         let array = npy::read_npy(&bytes, &crate::formats::Limits::default()).unwrap();
         assert_eq!(array.shape, [2, 3]);
         assert_eq!(array.to_f64().unwrap().as_ref(), [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]);
+    }
+
+    #[test]
+    fn lists_are_json_in_csv_and_gaps_are_null_in_json() {
+        let lists = ListArray::from_iter_primitive::<Int64Type, _, _>([Some(vec![Some(1), None]), None]);
+        let columns: Vec<(&str, ArrayRef, bool)> = vec![
+            ("area", Arc::new(Int64Array::from(vec![Some(3), None])), true),
+            ("ok", Arc::new(BooleanArray::from(vec![None, Some(false)])), true),
+            ("word", Arc::new(StringArray::from(vec![Some("a"), None])), true),
+            ("ids", Arc::new(lists), true),
+            ("none", Arc::new(NullArray::new(2)), true),
+        ];
+        let table = Table::from_batch(RecordBatch::try_from_iter_with_nullable(columns).unwrap());
+        assert_eq!(table.texts("ids").unwrap(), ["[1,null]", ""]);
+        let table = table.into_artifact().unwrap();
+        let text = String::from_utf8(export(&table, ExportFormat::Csv).unwrap()).unwrap();
+        assert_eq!(text, "area,ok,word,ids,none\n3,,a,\"[1,null]\",\n,false,,,\n");
+        let json: serde_json::Value = serde_json::from_slice(&export(&table, ExportFormat::Json).unwrap()).unwrap();
+        let expected = serde_json::json!({
+            "area": [3, null], "ok": [null, false], "word": ["a", null], "ids": [[1, null], null], "none": [null, null],
+        });
+        assert_eq!(json["columns"], expected);
     }
 
     #[test]

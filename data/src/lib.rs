@@ -18,6 +18,7 @@ pub mod export;
 pub mod features;
 pub mod formats;
 pub mod graph;
+mod json;
 pub mod kind;
 pub mod random;
 pub mod rdm;

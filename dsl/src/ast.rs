@@ -2,7 +2,8 @@
 
 use crate::diagnostics::Diagnostic;
 use crate::syntax::SyntaxKind::{self, *};
-use crate::syntax::{SyntaxNode, SyntaxToken};
+use crate::syntax::SyntaxNode;
+use crate::tree::{Leaf, Node, below};
 use neuroflow_stage::Quantity as UnitQuantity;
 
 /// A place in the file, in bytes.
@@ -80,6 +81,8 @@ pub enum ExprKind {
     List(Vec<Expr>),
     /// `a .. b`.
     Range(Box<Expr>, Box<Expr>),
+    /// `a .. b step c`.
+    Steps(Box<Expr>, Box<Expr>, Box<Expr>),
     /// `-a`.
     Negative(Box<Expr>),
     /// `not a`.
@@ -116,6 +119,8 @@ pub enum StatementKind {
         gives: Option<Expr>,
         /// `with …`.
         with: Vec<(Word, Expr)>,
+        /// The output that the bare name means; none for the stage's first. Only the value of a function has one.
+        value: Option<Word>,
     },
     /// `for NAME in list { … }`.
     For(Word, Expr, Vec<Statement>),
@@ -125,107 +130,165 @@ pub enum StatementKind {
     Expect(Expr, Option<String>, String),
     /// `report NAME "title" { a, b }`.
     Report(Word, Option<String>, Vec<Word>),
-    /// A construct that this version does not run.
-    Later(Word),
+    /// `use "path" as NAME with …`; the path comes as text and place.
+    Use(Word, Word, Vec<(Word, Expr)>),
+    /// `fn NAME(…) { … value }`.
+    Fn(Function),
+    /// `sweep NAME in { a = list } { … }`.
+    Sweep(Word, Vec<(Word, Expr)>, Vec<Statement>),
+}
+
+/// A function of steps.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Function {
+    /// Its name.
+    pub name: Word,
+    /// Its arguments.
+    pub params: Vec<FunctionParam>,
+    /// Its steps.
+    pub body: Vec<Statement>,
+    /// Its value.
+    pub value: Option<FunctionValue>,
+}
+
+/// The value of a function, its last line.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FunctionValue {
+    /// A call, a step of the body, or one of that step's outputs.
+    pub call: Expr,
+    /// `-> table("file")`.
+    pub gives: Option<Expr>,
+    /// `with …`.
+    pub with: Vec<(Word, Expr)>,
+}
+
+/// An argument of a function.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FunctionParam {
+    /// Its name.
+    pub name: Word,
+    /// Its type, when one is written.
+    pub ty: Option<Word>,
+    /// Its default.
+    pub default: Option<Expr>,
 }
 
 /// The statements of a tree. Numbers that are too large are told in `diagnostics`.
 pub fn statements(root: &SyntaxNode, diagnostics: &mut Vec<Diagnostic>) -> Vec<Statement> {
-    root.children().filter_map(|node| statement(&node, diagnostics)).collect()
+    let (green, start) = below(root);
+    read(Node::new(&green, start), diagnostics)
 }
 
-fn statement(node: &SyntaxNode, diagnostics: &mut Vec<Diagnostic>) -> Option<Statement> {
-    let mut expressions = || node.children().filter_map(|child| expr(&child, diagnostics)).collect::<Vec<_>>();
+fn read(block: Node<'_>, diagnostics: &mut Vec<Diagnostic>) -> Vec<Statement> {
+    block.children().filter_map(|node| statement(node, diagnostics)).collect()
+}
+
+fn statement(node: Node<'_>, diagnostics: &mut Vec<Diagnostic>) -> Option<Statement> {
+    let mut expressions = || node.children().filter_map(|child| expr(child, diagnostics)).collect::<Vec<_>>();
     let kind = match node.kind() {
         PipelineItem => StatementKind::Pipeline(name(node)?, text_of(node)),
         ParamItem => {
-            let ty = child(node, TypeName).map(|ty| Word { text: one_line(&ty.text().to_string()).replace(' ', ""), span: span(&ty) });
+            let ty = type_name(node);
             StatementKind::Param(name(node)?, ty, expressions().into_iter().next())
         }
         InputItem => StatementKind::Input(name(node)?, expressions()),
         StepItem => {
             let mut values = expressions().into_iter();
             let (call, gives) = (values.next()?, values.next());
-            let mut with = Vec::new();
-            for entry in child(node, WithClause).iter().flat_map(|clause| clause.children()).filter(|child| child.kind() == WithEntry) {
-                if let (Some(key), Some(value)) = (name(&entry), entry.children().find_map(|child| expr(&child, diagnostics))) {
-                    with.push((key, value));
-                }
-            }
-            StatementKind::Step { name: name(node)?, call, gives, with }
+            let with = entries(node.child(WithClause), diagnostics);
+            StatementKind::Step { name: name(node)?, call, gives, with, value: None }
         }
         ForItem => {
             let list = expressions().into_iter().next()?;
-            StatementKind::For(name(node)?, list, child(node, Block).map(|block| statements(&block, diagnostics)).unwrap_or_default())
+            StatementKind::For(name(node)?, list, node.child(Block).map(|block| read(block, diagnostics)).unwrap_or_default())
         }
         IfItem => {
             let condition = expressions().into_iter().next()?;
             let mut blocks = node.children().filter(|child| child.kind() == Block);
             let (then, otherwise) = (blocks.next(), blocks.next());
-            let mut read = |block: Option<SyntaxNode>| block.map(|block| statements(&block, diagnostics)).unwrap_or_default();
-            let then = read(then);
+            let then = then.map(|block| read(block, diagnostics)).unwrap_or_default();
             let otherwise = match node.children().find(|child| child.kind() == IfItem) {
-                Some(branch) => statement(&branch, diagnostics).into_iter().collect(),
-                None => read(otherwise),
+                Some(branch) => statement(branch, diagnostics).into_iter().collect(),
+                None => otherwise.map(|block| read(block, diagnostics)).unwrap_or_default(),
             };
             StatementKind::If(condition, then, otherwise)
         }
         ExpectItem => {
             let condition = expressions().into_iter().next()?;
-            let written = node.children().next().map(|child| one_line(&child.text().to_string())).unwrap_or_default();
+            let written = node.children().next().map(|child| one_line(&child.text())).unwrap_or_default();
             StatementKind::Expect(condition, text_of(node), written)
         }
         ReportItem => {
-            let names = child(node, NameList)?.children().filter_map(|item| word(&token(&item, Ident)?)).collect();
+            let names = node.child(NameList)?.children().map(|item| {
+                let tokens = item.tokens();
+                let text = tokens.filter(|token| !token.kind().is_trivia()).map(|token| token.text().to_owned()).collect();
+                Word { text, span: item.span() }
+            });
+            let names = names.collect();
             StatementKind::Report(name(node)?, text_of(node), names)
         }
-        LaterItem => {
-            let first = node.children_with_tokens().find_map(|element| element.into_token())?;
-            StatementKind::Later(word(&first)?)
+        UseItem => {
+            let place = node.token(Text)?.span();
+            let path = Word { text: text_of(node)?, span: place };
+            StatementKind::Use(path, name(node)?, entries(node.child(WithClause), diagnostics))
+        }
+        FnItem => {
+            let params = node.child(FnParams).into_iter().flat_map(Node::children);
+            let mut param = |param: Node<'_>| {
+                let default = param.children().filter(|child| child.kind() != Name).find_map(|child| expr(child, diagnostics));
+                Some(FunctionParam { name: name(param)?, ty: type_name(param), default })
+            };
+            let params = params.filter(|child| child.kind() == FnParam).filter_map(&mut param).collect();
+            let block = node.child(Block)?;
+            let value = block.child(ValueItem).and_then(|value| {
+                let mut parts = value.children().filter_map(|child| expr(child, diagnostics)).collect::<Vec<_>>().into_iter();
+                let (call, gives) = (parts.next()?, parts.next());
+                Some(FunctionValue { call, gives, with: entries(value.child(WithClause), diagnostics) })
+            });
+            StatementKind::Fn(Function { name: name(node)?, params, body: read(block, diagnostics), value })
+        }
+        SweepItem => {
+            let settings = entries(node.child(SettingList), diagnostics);
+            StatementKind::Sweep(name(node)?, settings, node.child(Block).map(|block| read(block, diagnostics)).unwrap_or_default())
         }
         _ => return None,
     };
-    Some(Statement { kind, span: span(node) })
+    Some(Statement { kind, span: node.span() })
+}
+
+/// The `key = value` entries of a clause.
+fn entries(clause: Option<Node<'_>>, diagnostics: &mut Vec<Diagnostic>) -> Vec<(Word, Expr)> {
+    let mut found = Vec::new();
+    for entry in clause.iter().flat_map(|clause| clause.children()).filter(|child| child.kind() == WithEntry) {
+        if let (Some(key), Some(value)) = (name(entry), entry.children().find_map(|child| expr(child, diagnostics))) {
+            found.push((key, value));
+        }
+    }
+    found
+}
+
+fn type_name(node: Node<'_>) -> Option<Word> {
+    node.child(TypeName).map(|ty| Word { text: one_line(&ty.text()).replace(' ', ""), span: ty.span() })
 }
 
 fn one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// The node's place without trivia at its ends.
-fn span(node: &SyntaxNode) -> Span {
-    let tokens = || node.descendants_with_tokens().filter_map(|element| element.into_token()).filter(|token| !token.kind().is_trivia());
-    let start = tokens().next().map_or(usize::from(node.text_range().start()), |token| usize::from(token.text_range().start()));
-    let end = tokens().last().map_or(start, |token| usize::from(token.text_range().end()));
-    start..end
+fn word(token: Leaf<'_>) -> Word {
+    Word { text: token.text().to_owned(), span: token.span() }
 }
 
-fn child(node: &SyntaxNode, kind: SyntaxKind) -> Option<SyntaxNode> {
-    node.children().find(|child| child.kind() == kind)
+fn first_word(node: Node<'_>) -> Option<Word> {
+    node.tokens().find(|token| token.kind().is_word()).map(word)
 }
 
-fn token(node: &SyntaxNode, kind: SyntaxKind) -> Option<SyntaxToken> {
-    node.children_with_tokens().filter_map(|element| element.into_token()).find(|token| token.kind() == kind)
+fn name(node: Node<'_>) -> Option<Word> {
+    first_word(node.child(Name)?)
 }
 
-fn word(token: &SyntaxToken) -> Option<Word> {
-    let range = token.text_range();
-    Some(Word { text: token.text().to_owned(), span: usize::from(range.start())..usize::from(range.end()) })
-}
-
-fn first_word(node: &SyntaxNode) -> Option<Word> {
-    node.children_with_tokens()
-        .filter_map(|element| element.into_token())
-        .find(|token| token.kind().is_word())
-        .and_then(|token| word(&token))
-}
-
-fn name(node: &SyntaxNode) -> Option<Word> {
-    first_word(&child(node, Name)?)
-}
-
-fn text_of(node: &SyntaxNode) -> Option<String> {
-    token(node, Text).map(|token| unescape(token.text()))
+fn text_of(node: Node<'_>) -> Option<String> {
+    node.token(Text).map(|token| unescape(token.text()))
 }
 
 /// The text inside quotes.
@@ -261,13 +324,13 @@ fn unescape(quoted: &str) -> String {
     text
 }
 
-fn expr(node: &SyntaxNode, diagnostics: &mut Vec<Diagnostic>) -> Option<Expr> {
-    let mut inner = || node.children().filter_map(|child| expr(&child, diagnostics)).collect::<Vec<_>>().into_iter();
+fn expr(node: Node<'_>, diagnostics: &mut Vec<Diagnostic>) -> Option<Expr> {
+    let mut inner = || node.children().filter_map(|child| expr(child, diagnostics)).collect::<Vec<_>>().into_iter();
     let kind = match node.kind() {
         Literal => literal(node, diagnostics)?,
         Quantity => {
-            let number: f64 = token(node, Number)?.text().replace('_', "").parse().ok()?;
-            let unit = node.children_with_tokens().filter_map(|e| e.into_token()).find(|token| matches!(token.kind(), Ident | Percent))?;
+            let number: f64 = node.token(Number)?.text().replace('_', "").parse().ok()?;
+            let unit = node.tokens().find(|token| matches!(token.kind(), Ident | Percent))?;
             ExprKind::Quantity(UnitQuantity::parse(number, unit.text())?)
         }
         NameRef => ExprKind::Name(first_word(node)?.text),
@@ -277,16 +340,16 @@ fn expr(node: &SyntaxNode, diagnostics: &mut Vec<Diagnostic>) -> Option<Expr> {
             let of = Box::new(parts.next()?);
             match parts.next() {
                 Some(index) => ExprKind::Index(of, Box::new(index)),
-                None if token(node, Star).is_some() => ExprKind::All(of),
+                None if node.token(Star).is_some() => ExprKind::All(of),
                 None => return None,
             }
         }
         CallExpr => {
             let callee = inner().next()?;
             let mut arguments = Vec::new();
-            for argument in child(node, ArgList)?.children().filter(|child| child.kind() == Arg) {
-                if let Some(value) = argument.children().filter(|child| child.kind() != Name).find_map(|child| expr(&child, diagnostics)) {
-                    arguments.push(Argument { name: name(&argument), value });
+            for argument in node.child(ArgList)?.children().filter(|child| child.kind() == Arg) {
+                if let Some(value) = argument.children().filter(|child| child.kind() != Name).find_map(|child| expr(child, diagnostics)) {
+                    arguments.push(Argument { name: name(argument), value });
                 }
             }
             ExprKind::Call(Box::new(callee), arguments)
@@ -295,22 +358,25 @@ fn expr(node: &SyntaxNode, diagnostics: &mut Vec<Diagnostic>) -> Option<Expr> {
         ParenExpr => return inner().next(),
         RangeExpr => {
             let mut parts = inner();
-            ExprKind::Range(Box::new(parts.next()?), Box::new(parts.next()?))
+            let (start, end) = (Box::new(parts.next()?), Box::new(parts.next()?));
+            match parts.next() {
+                Some(step) => ExprKind::Steps(start, end, Box::new(step)),
+                None => ExprKind::Range(start, end),
+            }
         }
         UnaryExpr => {
-            let not = token(node, NotWord).is_some();
+            let not = node.token(NotWord).is_some();
             let of = Box::new(inner().next()?);
             if not { ExprKind::Not(of) } else { ExprKind::Negative(of) }
         }
         BinaryExpr => {
-            let operator =
-                node.children_with_tokens().filter_map(|element| element.into_token()).find_map(|token| operator(token.kind()))?;
+            let operator = node.tokens().find_map(|token| operator(token.kind()))?;
             let mut parts = inner();
             ExprKind::Binary(operator, Box::new(parts.next()?), Box::new(parts.next()?))
         }
         _ => return None,
     };
-    Some(Expr { kind, span: span(node) })
+    Some(Expr { kind, span: node.span() })
 }
 
 fn operator(kind: SyntaxKind) -> Option<Operator> {
@@ -331,8 +397,8 @@ fn operator(kind: SyntaxKind) -> Option<Operator> {
     })
 }
 
-fn literal(node: &SyntaxNode, diagnostics: &mut Vec<Diagnostic>) -> Option<ExprKind> {
-    let token = node.children_with_tokens().filter_map(|element| element.into_token()).find(|token| !token.kind().is_trivia())?;
+fn literal(node: Node<'_>, diagnostics: &mut Vec<Diagnostic>) -> Option<ExprKind> {
+    let token = node.tokens().find(|token| !token.kind().is_trivia())?;
     Some(match token.kind() {
         Text => ExprKind::Text(unescape(token.text())),
         TrueWord => ExprKind::Bool(true),
@@ -342,12 +408,12 @@ fn literal(node: &SyntaxNode, diagnostics: &mut Vec<Diagnostic>) -> Option<ExprK
             if text.contains(['.', 'e', 'E']) {
                 match text.parse::<f64>() {
                     Ok(value) if value.is_finite() => ExprKind::Number(value),
-                    _ => return too_large(&token, diagnostics),
+                    _ => return too_large(token, diagnostics),
                 }
             } else {
                 match text.parse::<i64>() {
                     Ok(value) => ExprKind::Int(value),
-                    Err(_) => return too_large(&token, diagnostics),
+                    Err(_) => return too_large(token, diagnostics),
                 }
             }
         }
@@ -355,8 +421,8 @@ fn literal(node: &SyntaxNode, diagnostics: &mut Vec<Diagnostic>) -> Option<ExprK
     })
 }
 
-fn too_large(token: &SyntaxToken, diagnostics: &mut Vec<Diagnostic>) -> Option<ExprKind> {
-    let place = word(token)?;
+fn too_large(token: Leaf<'_>, diagnostics: &mut Vec<Diagnostic>) -> Option<ExprKind> {
+    let place = word(token);
     diagnostics.push(Diagnostic::error("syntax", place.span, format!("the number {} is too large", place.text)));
     None
 }

@@ -6,20 +6,68 @@ use neuroflow_stage::value::Call;
 use neuroflow_stage::{Quantity, Value, nearest};
 use std::collections::BTreeMap;
 
+static NOTHING: BTreeMap<String, Value> = BTreeMap::new();
+
+/// What stands for the value of a loop variable while it is not known.
+pub(crate) const UNKNOWN: &str = "…";
+
 /// What names mean where an expression stands.
-#[derive(Debug, Clone, Default)]
-pub struct Scope {
-    /// Parameters of the pipeline: `param.name`.
-    pub params: BTreeMap<String, Value>,
-    /// Loop variables.
-    pub variables: BTreeMap<String, Value>,
+#[derive(Debug, Clone)]
+pub struct Scope<'a> {
+    params: &'a BTreeMap<String, Value>,
+    /// Loop variables, outermost first.
+    variables: Vec<(&'a str, Value)>,
+}
+
+impl Default for Scope<'_> {
+    fn default() -> Self {
+        Scope::new(&NOTHING)
+    }
+}
+
+impl<'a> Scope<'a> {
+    /// Parameters of the pipeline, used as `param.name`, and no loop variables.
+    pub fn new(params: &'a BTreeMap<String, Value>) -> Scope<'a> {
+        Scope { params, variables: Vec::new() }
+    }
+
+    /// Adds a loop variable.
+    pub fn add(&mut self, name: &'a str, value: Value) {
+        self.variables.push((name, value));
+    }
+
+    /// The value of a loop variable.
+    pub fn variable(&self, name: &str) -> Option<&Value> {
+        self.variables.iter().rev().find(|(known, _)| *known == name).map(|(_, value)| value)
+    }
+}
+
+/// Whether an expression names one of these loop variables, in a text or outside of it.
+pub(crate) fn names_any(expr: &Expr, names: &[&str]) -> bool {
+    let inner = |expr: &Expr| names_any(expr, names);
+    if names.is_empty() {
+        return false;
+    }
+    match &expr.kind {
+        ExprKind::Int(_) | ExprKind::Number(_) | ExprKind::Quantity(_) | ExprKind::Bool(_) => false,
+        ExprKind::Text(text) => {
+            // A brace that is doubled fills nothing in; taking it for a name costs nothing but time.
+            text.split('{').skip(1).any(|rest| rest.split('}').next().is_some_and(|name| names.contains(&name.trim())))
+        }
+        ExprKind::Name(name) => names.contains(&name.as_str()),
+        ExprKind::Field(of, _) | ExprKind::All(of) | ExprKind::Negative(of) | ExprKind::Not(of) => inner(of),
+        ExprKind::Index(a, b) | ExprKind::Range(a, b) | ExprKind::Binary(_, a, b) => inner(a) || inner(b),
+        ExprKind::Steps(a, b, c) => inner(a) || inner(b) || inner(c),
+        ExprKind::List(items) => items.iter().any(inner),
+        ExprKind::Call(_, arguments) => arguments.iter().any(|argument| inner(&argument.value)),
+    }
 }
 
 /// The value of an expression. A bare name that is no loop variable is a word.
 ///
 /// # Errors
 /// What is wrong, at its place: an unknown parameter, units that don't fit, a step where a value is meant.
-pub fn evaluate(expr: &Expr, scope: &Scope) -> Result<Value, Diagnostic> {
+pub fn evaluate(expr: &Expr, scope: &Scope<'_>) -> Result<Value, Diagnostic> {
     let error = |code, message: String| Diagnostic::error(code, expr.span.clone(), message);
     Ok(match &expr.kind {
         ExprKind::Int(value) => Value::Int(*value),
@@ -27,7 +75,7 @@ pub fn evaluate(expr: &Expr, scope: &Scope) -> Result<Value, Diagnostic> {
         ExprKind::Quantity(quantity) => Value::Quantity(*quantity),
         ExprKind::Bool(value) => Value::Bool(*value),
         ExprKind::Text(text) => Value::Text(interpolate(text, scope).map_err(|message| error("unknown-name", message))?),
-        ExprKind::Name(name) => scope.variables.get(name).cloned().unwrap_or_else(|| Value::Word(name.clone())),
+        ExprKind::Name(name) => scope.variable(name).cloned().unwrap_or_else(|| Value::Word(name.clone())),
         ExprKind::Field(of, field) => {
             let ExprKind::Name(object) = &of.kind else {
                 return Err(error("wrong-value", "a value is expected here, this names a result".into()));
@@ -61,6 +109,10 @@ pub fn evaluate(expr: &Expr, scope: &Scope) -> Result<Value, Diagnostic> {
                 _ => return Err(error("wrong-value", "a range goes from a number to a number".into())),
             }
         }
+        ExprKind::Steps(start, end, step) => {
+            let parts = [evaluate(start, scope)?, evaluate(end, scope)?, evaluate(step, scope)?];
+            steps(&parts).map_err(|(code, message)| error(code, message))?
+        }
         ExprKind::Call(callee, arguments) => {
             let ExprKind::Name(name) = &callee.kind else {
                 return Err(error("wrong-value", "a value is expected here; a stage is called in a statement of its own".into())
@@ -92,6 +144,37 @@ pub fn evaluate(expr: &Expr, scope: &Scope) -> Result<Value, Diagnostic> {
         }
         ExprKind::Index(..) | ExprKind::All(_) => return Err(error("wrong-value", "a value is expected here, this names a result".into())),
     })
+}
+
+/// How many members a list that is written as a range may have.
+const MOST_STEPS: f64 = 1e6;
+
+/// `start .. end step step` as a list, half-open. Fractions are what they would be written as: 0.3, not 0.30000000000000004.
+fn steps(parts: &[Value; 3]) -> Result<Value, (&'static str, String)> {
+    let number = |value: &Value| match value {
+        Value::Quantity(quantity) => Some((quantity.value, Some(quantity.dimension))),
+        other => other.as_number().map(|number| (number, None)),
+    };
+    let [Some((start, of)), Some((end, end_of)), Some((step, step_of))] = parts.each_ref().map(number) else {
+        return Err(("wrong-value", "`a .. b step c` is made of numbers".into()));
+    };
+    if of != end_of || of != step_of {
+        return Err(("unit-mismatch", format!("`{} .. {} step {}` mixes units", parts[0], parts[1], parts[2])));
+    }
+    let count = ((end - start) / step - 1e-9).ceil();
+    if !(step > 0.0 && end > start && count <= MOST_STEPS) {
+        return Err(("wrong-value", format!("`{} .. {} step {}` must go up, in at most a million steps", parts[0], parts[1], parts[2])));
+    }
+    if let [Value::Int(start), Value::Int(_), Value::Int(step)] = parts {
+        return Ok(Value::List((0..count as i64).map(|at| Value::Int(start + at * step)).collect()));
+    }
+    let at = |at: f64| {
+        let value = start + at * step;
+        // Twelve digits are more than anybody writes, and fewer than what addition spoils.
+        let value = format!("{value:.11e}").parse().unwrap_or(value);
+        of.map_or(Value::Number(value), |dimension| Value::Quantity(Quantity { value, dimension }))
+    };
+    Ok(Value::List((0..count as i64).map(|number| at(number as f64)).collect()))
 }
 
 /// The number of the range's end with the unit of its start, when that is likely meant: `50 ms .. 250 Hz` → `250 ms`.
@@ -187,34 +270,69 @@ fn compare(operator: Operator, x: f64, y: f64) -> Option<Value> {
     }))
 }
 
-/// Text with `{name}` and `{param.name}` filled in; `{{` and `}}` are braces.
-fn interpolate(text: &str, scope: &Scope) -> Result<String, String> {
-    let mut out = String::with_capacity(text.len());
+/// A part of a text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Piece<'t> {
+    /// What stands there.
+    Plain(&'t str),
+    /// What is filled in: `name` or `param.name`.
+    Filled(&'t str),
+}
+
+/// The parts of a text; `{{` and `}}` are braces.
+///
+/// # Errors
+/// When a brace stands alone.
+pub(crate) fn pieces(text: &str) -> Result<Vec<Piece<'_>>, String> {
+    let mut pieces = Vec::new();
     let mut rest = text;
     while let Some(at) = rest.find(['{', '}']) {
-        out.push_str(&rest[..at]);
+        pieces.push(Piece::Plain(&rest[..at]));
         let brace = &rest[at..=at];
         rest = &rest[at + 1..];
         if let Some(after) = rest.strip_prefix(brace) {
-            out.push_str(brace);
+            pieces.push(Piece::Plain(brace));
             rest = after;
             continue;
         }
         let Some(end) = rest.find('}').filter(|_| brace == "{") else {
             return Err(format!("`{brace}` stands alone in this text; write `{brace}{brace}` for a brace"));
         };
-        let name = rest[..end].trim();
-        let value = match name.strip_prefix("param.") {
-            Some(param) => scope.params.get(param),
-            None => scope.variables.get(name),
-        };
-        match value {
-            Some(Value::Text(text) | Value::Word(text)) => out.push_str(text),
-            Some(value) => out.push_str(&value.to_string()),
-            None => return Err(format!("there is no `{name}` to fill in here; write `param.name` or a loop variable")),
-        }
+        pieces.push(Piece::Filled(rest[..end].trim()));
         rest = &rest[end + 1..];
     }
-    out.push_str(rest);
+    pieces.push(Piece::Plain(rest));
+    Ok(pieces)
+}
+
+/// The value that is filled in for `name` or `param.name`.
+///
+/// # Errors
+/// When nothing is called that.
+pub(crate) fn filled<'s>(name: &str, scope: &'s Scope<'_>) -> Result<&'s Value, String> {
+    let value = match name.strip_prefix("param.") {
+        Some(param) => scope.params.get(param),
+        None => scope.variable(name),
+    };
+    value.ok_or_else(|| format!("there is no `{name}` to fill in here; write `param.name` or a loop variable"))
+}
+
+/// A value as it stands within a text: text without its quotes.
+pub(crate) fn bare(value: &Value) -> String {
+    match value {
+        Value::Text(text) | Value::Word(text) => text.clone(),
+        value => value.to_string(),
+    }
+}
+
+/// Text with `{name}` and `{param.name}` filled in.
+fn interpolate(text: &str, scope: &Scope<'_>) -> Result<String, String> {
+    let mut out = String::with_capacity(text.len());
+    for piece in pieces(text)? {
+        match piece {
+            Piece::Plain(text) => out.push_str(text),
+            Piece::Filled(name) => out.push_str(&bare(filled(name, scope)?)),
+        }
+    }
     Ok(out)
 }

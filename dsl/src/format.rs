@@ -106,7 +106,7 @@ fn is_continuation(first: &SyntaxToken, line: &[&SyntaxToken]) -> bool {
     let in_brackets = first
         .parent_ancestors()
         .take_while(|node| *node != item)
-        .any(|node| matches!(node.kind(), ArgList | ListExpr | ParenExpr | Block | NameList));
+        .any(|node| matches!(node.kind(), ArgList | ListExpr | ParenExpr | Block | NameList | FnParams | SettingList));
     !begins
         && !in_brackets
         && !matches!(first.kind(), Comment | LeftBrace | RightBrace | RightParen | RightBracket)
@@ -118,7 +118,21 @@ fn is_inside_report(token: &SyntaxToken) -> bool {
 }
 
 fn is_statement(kind: SyntaxKind) -> bool {
-    matches!(kind, PipelineItem | ParamItem | InputItem | StepItem | ForItem | IfItem | ExpectItem | ReportItem | LaterItem)
+    matches!(
+        kind,
+        PipelineItem
+            | ParamItem
+            | InputItem
+            | StepItem
+            | ForItem
+            | IfItem
+            | ExpectItem
+            | ReportItem
+            | UseItem
+            | FnItem
+            | SweepItem
+            | ValueItem
+    )
 }
 
 /// Whether a text is the message of an `expect`.
@@ -139,7 +153,7 @@ fn space_between(before: &SyntaxToken, after: &SyntaxToken) -> bool {
         (LeftParen | LeftBracket, _) => false,
         (Dot, _) | (_, Dot) => false,
         (Minus, _) if parent(before) == UnaryExpr => false,
-        (_, LeftParen) => !matches!(parent(after), ArgList),
+        (_, LeftParen) => !matches!(parent(after), ArgList | FnParams),
         (_, LeftBracket) => parent(after) != IndexExpr,
         _ => true,
     }
@@ -151,7 +165,7 @@ mod tests {
     use crate::ast;
     use proptest::prelude::*;
 
-    const WHOLE: &str = include_str!("../../pipelines/mouse_v1.nf");
+    const WHOLE: &str = concat!(include_str!("../../pipelines/mouse_v1.nf"), include_str!("../specs/everything.nf"));
 
     /// Statements without places.
     fn meaning(text: &str) -> String {
@@ -168,8 +182,10 @@ mod tests {
     }
 
     #[test]
-    fn the_main_pipeline_is_in_the_style() {
-        assert_eq!(format(WHOLE), WHOLE);
+    fn pipelines_in_the_style_stay_as_they_are() {
+        for text in [include_str!("../../pipelines/mouse_v1.nf"), include_str!("../specs/everything.nf")] {
+            assert_eq!(format(text), text);
+        }
     }
 
     #[test]
@@ -187,7 +203,7 @@ mod tests {
         #[test]
         fn formatting_twice_is_formatting_once_and_keeps_the_meaning(
             spaces in prop::collection::vec(" {0,3}", 1..40),
-            cut in 0usize..40,
+            cut in 0usize..150,
         ) {
             // Every blank of the pipeline is replaced by some other number of blanks, at least one.
             let mut numbers = spaces.iter().cycle();

@@ -12,7 +12,7 @@ pub struct Node {
     pub name: String,
     /// The reader or stage.
     pub calls: String,
-    /// Whether it stands in a loop.
+    /// Whether it stands in a loop or a branch.
     pub family: bool,
     /// Whether it is an input.
     pub input: bool,
@@ -32,8 +32,9 @@ pub fn graph(pipeline: &Pipeline) -> DiGraph<Node, ()> {
     let steps: Vec<NodeIndex> = pipeline
         .steps
         .iter()
-        .map(|step| {
-            let family = !step.loops.is_empty();
+        .enumerate()
+        .map(|(position, step)| {
+            let family = pipeline.loops(position) > 0 || pipeline.is_conditional(position);
             graph.add_node(Node { name: step.name.text.clone(), calls: step.stage.clone(), family, input: false })
         })
         .collect();
@@ -44,6 +45,10 @@ pub fn graph(pipeline: &Pipeline) -> DiGraph<Node, ()> {
                 Target::Step(step) => steps[step],
             };
             graph.update_edge(from, steps[position], ());
+        }
+        // What decides about loops and branches comes first as well.
+        for need in pipeline.after(position) {
+            graph.update_edge(steps[need], steps[position], ());
         }
     }
     graph

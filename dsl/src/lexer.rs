@@ -34,8 +34,16 @@ pub(crate) fn lex(text: &str) -> Vec<Token<'_>> {
 }
 
 fn token(input: &str) -> IResult<&str, SyntaxKind> {
-    alt((value(Newline, alt((tag("\r\n"), tag("\n")))), space, comment, string, number, word, punctuation, value(Bad, anychar)))
-        .parse(input)
+    // The first byte tells most tokens apart, without trying one kind after the other.
+    match input.as_bytes().first() {
+        Some(b'\n') => Ok((&input[1..], Newline)),
+        Some(b' ' | b'\t') => space(input),
+        Some(b'#') => comment(input),
+        Some(b'"') => string(input),
+        Some(b'0'..=b'9') => number(input),
+        Some(b'a'..=b'z' | b'A'..=b'Z' | b'_') => word(input),
+        _ => alt((value(Newline, tag("\r\n")), space, word, punctuation, value(Bad, anychar))).parse(input),
+    }
 }
 
 /// Blanks up to the end of the line. A carriage return that no newline follows is a blank like others.
@@ -94,34 +102,37 @@ fn string(input: &str) -> IResult<&str, SyntaxKind> {
 }
 
 fn punctuation(input: &str) -> IResult<&str, SyntaxKind> {
-    alt((
-        value(DotDot, tag("..")),
-        value(Arrow, tag("->")),
-        value(LessEqual, tag("<=")),
-        value(GreaterEqual, tag(">=")),
-        value(EqualEqual, tag("==")),
-        value(NotEqual, tag("!=")),
-        value(Dot, tag(".")),
-        value(Comma, tag(",")),
-        value(Colon, tag(":")),
-        value(Equal, tag("=")),
-        value(Less, tag("<")),
-        value(Greater, tag(">")),
-        alt((
-            value(Plus, tag("+")),
-            value(Minus, tag("-")),
-            value(Star, tag("*")),
-            value(Slash, tag("/")),
-            value(Percent, tag("%")),
-            value(LeftParen, tag("(")),
-            value(RightParen, tag(")")),
-            value(LeftBracket, tag("[")),
-            value(RightBracket, tag("]")),
-            value(LeftBrace, tag("{")),
-            value(RightBrace, tag("}")),
-        )),
-    ))
-    .parse(input)
+    let bytes = input.as_bytes();
+    let (kind, length) = match (bytes.first(), bytes.get(1)) {
+        (Some(b'.'), Some(b'.')) => (DotDot, 2),
+        (Some(b'-'), Some(b'>')) => (Arrow, 2),
+        (Some(b'<'), Some(b'=')) => (LessEqual, 2),
+        (Some(b'>'), Some(b'=')) => (GreaterEqual, 2),
+        (Some(b'='), Some(b'=')) => (EqualEqual, 2),
+        (Some(b'!'), Some(b'=')) => (NotEqual, 2),
+        (Some(first), _) => match first {
+            b'.' => (Dot, 1),
+            b',' => (Comma, 1),
+            b':' => (Colon, 1),
+            b'=' => (Equal, 1),
+            b'<' => (Less, 1),
+            b'>' => (Greater, 1),
+            b'+' => (Plus, 1),
+            b'-' => (Minus, 1),
+            b'*' => (Star, 1),
+            b'/' => (Slash, 1),
+            b'%' => (Percent, 1),
+            b'(' => (LeftParen, 1),
+            b')' => (RightParen, 1),
+            b'[' => (LeftBracket, 1),
+            b']' => (RightBracket, 1),
+            b'{' => (LeftBrace, 1),
+            b'}' => (RightBrace, 1),
+            _ => return Err(nom::Err::Error(nom::error::Error::new(input, nom::error::ErrorKind::Char))),
+        },
+        _ => return Err(nom::Err::Error(nom::error::Error::new(input, nom::error::ErrorKind::Eof))),
+    };
+    Ok((&input[length..], kind))
 }
 
 #[cfg(test)]

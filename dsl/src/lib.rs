@@ -1,7 +1,7 @@
 //! The pipeline language: text to lossless tree to checked pipeline.
 //!
 //! ```text
-//! text ─ lexer ─► tokens ─ parser ─► lossless tree (+ diagnostics) ─ ast ─► statements ─ check ─► Pipeline ─ expand ─► steps
+//! text ─ lexer ─► tokens ─ parser ─► lossless tree ─ ast ─► statements ─ written ─► statements without functions ─ check ─► Pipeline ─ expand ─► steps
 //! ```
 //!
 //! Parsing can't fail: every text has a tree, and printing the tree gives the text back byte for byte. What is wrong is told as [`Diagnostic`]s, all of
@@ -16,14 +16,24 @@ pub mod evaluate;
 pub mod expand;
 pub mod explanations;
 pub mod format;
+pub mod glob;
 pub mod graph;
 mod lexer;
 mod parser;
 pub mod pipeline;
+pub mod policy;
+mod query_text;
 pub mod syntax;
+#[cfg(test)]
+mod testing;
+mod tree;
+pub mod used;
+mod written;
 
-pub use check::{Catalogue, Checked, check};
+pub use check::{Catalogue, Checked, check, check_with};
 pub use diagnostics::{Diagnostic, Severity};
-pub use expand::{StepInstance, expand};
+pub use expand::{Expansion, Known, StepInstance};
 pub use parser::{Parse, parse};
 pub use pipeline::Pipeline;
+pub use policy::Policies;
+pub use used::{Files, NoFiles, UsedFile};

@@ -45,6 +45,7 @@ pub fn parse(text: &str) -> Parse {
         diagnostics: Vec::new(),
         depth: 0,
         links: 0,
+        in_function: false,
         length: text.len(),
     };
     parser.file();
@@ -60,6 +61,8 @@ struct Parser<'a> {
     diagnostics: Vec<Diagnostic>,
     depth: usize,
     links: usize,
+    /// Whether a block may end with a value.
+    in_function: bool,
     length: usize,
 }
 
@@ -227,7 +230,10 @@ impl<'a> Parser<'a> {
             IfWord => IfItem,
             ExpectWord => ExpectItem,
             ReportWord => ReportItem,
-            UseWord | FnWord | SweepWord => LaterItem,
+            UseWord => UseItem,
+            FnWord => FnItem,
+            SweepWord => SweepItem,
+            _ if self.at_value() => ValueItem,
             _ => StepItem,
         };
         self.start(kind);
@@ -239,10 +245,10 @@ impl<'a> Parser<'a> {
             IfItem => self.if_item(indent),
             ExpectItem => self.expect_item(indent),
             ReportItem => self.report_item(),
-            LaterItem => {
-                self.later_item();
-                Ok(())
-            }
+            UseItem => self.use_item(indent),
+            FnItem => self.fn_item(indent),
+            SweepItem => self.sweep_item(indent),
+            ValueItem => self.value_item(indent),
             _ => self.step_item(indent),
         };
         if parsed.is_err() {
@@ -290,18 +296,22 @@ impl<'a> Parser<'a> {
         self.bump();
         self.name("the parameter's name")?;
         if self.eat(Colon) {
-            self.start(TypeName);
-            let list = self.eat(LeftBracket);
-            let found = self.expect(Ident, "a type such as `Text` or `Number`");
-            let closed = if list && found.is_ok() { self.expect(RightBracket, "`]`") } else { Ok(()) };
-            self.finish();
-            found?;
-            closed?;
+            self.type_name("a type such as `Text` or `Number`")?;
         }
         if self.eat(Equal) {
             self.expression(indent)?;
         }
         Ok(())
+    }
+
+    fn type_name(&mut self, what: &str) -> Parsed {
+        self.start(TypeName);
+        let list = self.eat(LeftBracket);
+        let found = self.expect(Ident, what);
+        let closed = if list && found.is_ok() { self.expect(RightBracket, "`]`") } else { Ok(()) };
+        self.finish();
+        found?;
+        closed
     }
 
     fn input_item(&mut self, indent: usize) -> Parsed {
@@ -317,7 +327,7 @@ impl<'a> Parser<'a> {
     }
 
     fn step_item(&mut self, indent: usize) -> Parsed {
-        let known = ["pipeline", "param", "input", "for", "if", "expect", "report"];
+        let known = ["pipeline", "param", "input", "for", "if", "expect", "report", "use", "sweep"];
         if self.peek() == Some(Ident) && self.peek_nth(1) != Some(Equal) {
             let word = self.next_token().map_or("", |token| token.text);
             let help = nearest(word, known).map(|near| format!("did you mean `{near}`?"));
@@ -327,6 +337,17 @@ impl<'a> Parser<'a> {
         }
         self.name("a statement")?;
         self.expect(Equal, "`=`")?;
+        self.call(indent)
+    }
+
+    /// The value of a function, its last line.
+    fn value_item(&mut self, indent: usize) -> Parsed {
+        self.call(indent)?;
+        if self.peek() == Some(RightBrace) { Ok(()) } else { Err(self.broken("`}` after the function's value")) }
+    }
+
+    /// A call with what it gives and its policies.
+    fn call(&mut self, indent: usize) -> Parsed {
         self.expression(indent)?;
         if self.peek() == Some(Arrow) {
             self.bump();
@@ -390,6 +411,18 @@ impl<'a> Parser<'a> {
     }
 
     fn block(&mut self) -> Parsed {
+        self.braces(false)
+    }
+
+    /// Statements in braces; those of a function end with its value.
+    fn braces(&mut self, of_function: bool) -> Parsed {
+        let outside = std::mem::replace(&mut self.in_function, of_function);
+        let parsed = self.statements();
+        self.in_function = outside;
+        parsed
+    }
+
+    fn statements(&mut self) -> Parsed {
         if self.peek() != Some(LeftBrace) {
             return Err(self.broken("`{`"));
         }
@@ -430,7 +463,13 @@ impl<'a> Parser<'a> {
         while self.peek() == Some(Ident) {
             self.start(NameRef);
             self.bump();
+            // A step of a used file.
+            let named = if self.eat(Dot) { self.expect(Ident, "a step of the used file") } else { Ok(()) };
             self.finish();
+            if named.is_err() {
+                self.finish();
+                return named;
+            }
             if !self.eat(Comma) {
                 break;
             }
@@ -439,22 +478,86 @@ impl<'a> Parser<'a> {
         self.expect(RightBrace, "`,` or `}`")
     }
 
-    /// Constructs of the language that this version does not run: taken whole, so that a file that has them keeps its layout.
-    fn later_item(&mut self) {
-        let mut depth = 0usize;
+    fn use_item(&mut self, indent: usize) -> Parsed {
         self.bump();
-        while let Some(at) = self.ahead(0) {
-            if depth == 0 && self.indentation(at).is_some() && self.begins_statement(at) {
-                break;
-            }
-            match self.tokens[at].kind {
-                LeftBrace | LeftParen | LeftBracket => depth += 1,
-                RightBrace | RightParen | RightBracket if depth == 0 => break,
-                RightBrace | RightParen | RightBracket => depth -= 1,
-                _ => {}
-            }
-            self.bump();
+        self.expect(Text, "the path of a pipeline file in quotes")?;
+        if !self.at_word("as") {
+            return Err(self.broken("`as` and a name"));
         }
+        self.bump();
+        self.name("a name for the file")?;
+        if self.peek() == Some(WithWord) {
+            self.start(WithClause);
+            self.bump();
+            let parsed = self.with_entries(indent);
+            self.finish();
+            parsed?;
+        }
+        Ok(())
+    }
+
+    fn fn_item(&mut self, indent: usize) -> Parsed {
+        self.bump();
+        self.name("the function's name")?;
+        if self.peek() != Some(LeftParen) {
+            return Err(self.broken("`(`"));
+        }
+        self.start(FnParams);
+        self.bump();
+        let mut parsed = Ok(());
+        while parsed.is_ok() && self.peek() != Some(RightParen) {
+            self.start(FnParam);
+            parsed = self.fn_param(indent);
+            self.finish();
+            if parsed.is_ok() && self.peek() != Some(RightParen) && !self.eat(Comma) {
+                parsed = Err(self.broken("`,` or `)`"));
+            }
+        }
+        self.eat(RightParen);
+        self.finish();
+        parsed?;
+        self.braces(true)
+    }
+
+    fn fn_param(&mut self, indent: usize) -> Parsed {
+        self.name("the argument's name")?;
+        if self.eat(Colon) {
+            self.type_name("a type such as `Responses` or `Number`")?;
+        }
+        if self.eat(Equal) {
+            self.expression(indent)?;
+        }
+        Ok(())
+    }
+
+    fn sweep_item(&mut self, indent: usize) -> Parsed {
+        self.bump();
+        self.name("the sweep's name")?;
+        self.expect(InWord, "`in`")?;
+        self.start(SettingList);
+        let mut parsed = self.expect(LeftBrace, "`{`");
+        while parsed.is_ok() && self.peek() != Some(RightBrace) {
+            self.start(WithEntry);
+            parsed = self.with_entry(indent);
+            self.finish();
+            if parsed.is_ok() && self.peek() != Some(RightBrace) && !self.eat(Comma) {
+                parsed = Err(self.broken("`,` or `}`"));
+            }
+        }
+        self.eat(RightBrace);
+        self.finish();
+        parsed?;
+        self.block()
+    }
+
+    /// Whether here stands the value of a function: an expression where a statement would be.
+    fn at_value(&self) -> bool {
+        self.in_function && self.peek() == Some(Ident) && matches!(self.peek_nth(1), Some(Dot | LeftParen | LeftBracket | RightBrace))
+    }
+
+    /// Whether here stands a word that has a meaning only in this place.
+    fn at_word(&self, word: &str) -> bool {
+        self.next_token().is_some_and(|token| token.kind == Ident && token.text == word)
     }
 
     // Expressions, weakest binding first.
@@ -469,26 +572,23 @@ impl<'a> Parser<'a> {
         parsed
     }
 
-    fn binary(&mut self, indent: usize, level: usize) -> Parsed {
-        const LEVELS: [&[SyntaxKind]; 6] = [
-            &[OrWord],
-            &[AndWord],
-            &[Less, Greater, LessEqual, GreaterEqual, EqualEqual, NotEqual],
-            &[DotDot],
-            &[Plus, Minus],
-            &[Star, Slash],
-        ];
-        if level == LEVELS.len() {
-            return self.unary(indent);
-        }
+    /// Operators that bind at least as strongly as `least`, with what stands between them.
+    fn binary(&mut self, indent: usize, least: usize) -> Parsed {
         let checkpoint = self.checkpoint();
-        self.binary(indent, level + 1)?;
-        while self.peek().is_some_and(|kind| LEVELS[level].contains(&kind)) {
+        self.unary(indent)?;
+        while let Some((kind, level)) = self.peek().and_then(|kind| Some((kind, strength(kind)?))) {
+            if level < least {
+                break;
+            }
             self.link()?;
-            let range = self.peek() == Some(DotDot);
-            self.wrap(checkpoint, if range { RangeExpr } else { BinaryExpr });
+            self.wrap(checkpoint, if kind == DotDot { RangeExpr } else { BinaryExpr });
             self.bump();
-            let parsed = self.binary(indent, level + 1);
+            let mut parsed = self.binary(indent, level + 1);
+            // `step` is a word of the language only behind a range, and a name everywhere else.
+            if kind == DotDot && parsed.is_ok() && self.at_word("step") && self.peek_nth(1) != Some(Equal) {
+                self.bump();
+                parsed = self.binary(indent, level + 1);
+            }
             self.finish();
             parsed?;
         }
@@ -509,8 +609,10 @@ impl<'a> Parser<'a> {
         }
         self.depth += 1;
         self.start(UnaryExpr);
+        let not = self.peek() == Some(NotWord);
         self.bump();
-        let parsed = self.unary(indent);
+        // `not a > b` is `not (a > b)`, and `-a * b` is `(-a) * b`.
+        let parsed = if not { self.binary(indent, COMPARISON) } else { self.unary(indent) };
         self.finish();
         self.depth -= 1;
         parsed
@@ -686,7 +788,7 @@ impl<'a> Parser<'a> {
             self.finish();
             return;
         }
-        if unit.kind == Ident {
+        if unit.kind == Ident && unit.text != "step" {
             // After a number no name can stand: this was meant as a unit.
             let span = unit.start..unit.start + unit.text.len();
             let near = nearest(unit.text, UnitQuantity::all_units()).map(|near| format!("did you mean `{near}`?"));
@@ -702,12 +804,28 @@ impl<'a> Parser<'a> {
     }
 }
 
+/// How strongly comparisons bind.
+const COMPARISON: usize = 2;
+
+/// How strongly an operator binds.
+fn strength(kind: SyntaxKind) -> Option<usize> {
+    Some(match kind {
+        OrWord => 0,
+        AndWord => 1,
+        Less | Greater | LessEqual | GreaterEqual | EqualEqual | NotEqual => COMPARISON,
+        DotDot => 3,
+        Plus | Minus => 4,
+        Star | Slash => 5,
+        _ => return None,
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const WHOLE: &str = include_str!("../../pipelines/mouse_v1.nf");
+    const WHOLE: &str = concat!(include_str!("../../pipelines/mouse_v1.nf"), include_str!("../specs/everything.nf"));
 
     proptest! {
         #[test]
@@ -726,10 +844,42 @@ mod tests {
 
     #[test]
     fn deep_nesting_is_refused_and_not_a_stack_overflow() {
-        for open in ["(", "[", "- ", "not ", "a(", "for x in y {\n", "a[", "1 + ", "a.", "a()."] {
+        for open in [
+            "(",
+            "[",
+            "- ",
+            "not ",
+            "a(",
+            "for x in y {\n",
+            "a[",
+            "1 + ",
+            "a.",
+            "a().",
+            "fn f(a = ",
+            "sweep s in { a = 1 } {\n",
+            "1 .. 2 step ",
+        ] {
             let text = format!("x = {}", open.repeat(20_000));
             assert_eq!(parse(&text).print(), text);
         }
+    }
+
+    #[test]
+    fn every_construct_is_read() {
+        let parse = parse(include_str!("../specs/everything.nf"));
+        assert_eq!(parse.diagnostics, []);
+        let kinds: Vec<_> = parse.root().descendants().map(|node| node.kind()).collect();
+        for kind in [UseItem, FnItem, FnParam, ValueItem, SweepItem, SettingList, RangeExpr] {
+            assert!(kinds.contains(&kind), "{kind:?}");
+        }
+        assert!(!kinds.contains(&Error));
+    }
+
+    #[test]
+    fn the_words_step_and_as_are_names_elsewhere() {
+        let text = "pipeline p\nstep = a.b(step, as = as)\nx = a.b(step)\n";
+        assert_eq!(parse(text).diagnostics, []);
+        assert_eq!(parse("pipeline p\nparam x = 1 .. 2\nstep = a.b()\n").diagnostics, []);
     }
 
     #[test]

@@ -1,9 +1,9 @@
 //! Doing one task: values in, values out. No cache, no clock, no scheduling.
 
-use crate::task::{LinkInput, NullBatch, Task, Work};
+use crate::task::{LinkInput, NullBatch, Site, Task, Work};
 use neuroflow_data::{Artifact, Scores, Table, Typed, columns};
 use neuroflow_stage::control::{draw_seed, join};
-use neuroflow_stage::{Context, Control, Inputs, Registry, SiteAt, StageError};
+use neuroflow_stage::{Context, Control, Inputs, Registry, StageError, Value};
 use std::collections::BTreeMap;
 
 /// The outputs of a task from the values of its arguments, in their order.
@@ -51,6 +51,7 @@ pub fn execute(
             let mut scores = Scores::from_artifact(&observed)?;
             let tables: Vec<(usize, Artifact)> = batches.iter().copied().zip(values).collect();
             for (position, control) in controls.iter().enumerate() {
+                let control = &control_of(control)?;
                 let mut draws: BTreeMap<i64, Scores> = BTreeMap::new();
                 for (_, table) in tables.iter().filter(|(of, _)| *of == position) {
                     read_draws(&Table::from_artifact(table)?, &mut draws)?;
@@ -67,11 +68,12 @@ pub fn execute(
 
 /// Runs the chain once a draw; the table has a row for each draw and metric.
 fn null_draws(batch: &NullBatch, values: &[Artifact], registry: &Registry, context: &Context) -> Result<Table, StageError> {
+    let control = control_of(&batch.control)?;
     let (mut draws, mut metrics, mut results) = (Vec::new(), Vec::new(), Vec::new());
     let total = batch.draws.end.saturating_sub(batch.draws.start);
     for (done, draw) in batch.draws.clone().enumerate() {
         context.cancel.check()?;
-        let scores = one_draw(batch, draw, values, registry, context)?;
+        let scores = one_draw(batch, &control, draw, values, registry, context)?;
         for score in scores.scores {
             draws.push(i64::try_from(draw).unwrap_or(i64::MAX));
             metrics.push(score.metric);
@@ -86,8 +88,19 @@ fn null_draws(batch: &NullBatch, values: &[Artifact], registry: &Registry, conte
     ])?)
 }
 
-fn one_draw(batch: &NullBatch, draw: u64, values: &[Artifact], registry: &Registry, context: &Context) -> Result<Scores, StageError> {
-    let seed = draw_seed(batch.seed, &batch.control, draw);
+fn control_of(value: &Value) -> Result<Control, StageError> {
+    Control::parse(value).map_err(|reason| StageError::Bug(format!("a control that was understood before is not: {reason}")))
+}
+
+fn one_draw(
+    batch: &NullBatch,
+    control: &Control,
+    draw: u64,
+    values: &[Artifact],
+    registry: &Registry,
+    context: &Context,
+) -> Result<Scores, StageError> {
+    let seed = draw_seed(batch.seed, control, draw);
     let quiet = Context { progress: std::sync::Arc::new(()), ..context.clone() };
     let mut results: Vec<BTreeMap<String, Artifact>> = Vec::with_capacity(batch.chain.len());
     for (position, link) in batch.chain.iter().enumerate() {
@@ -101,25 +114,25 @@ fn one_draw(batch: &NullBatch, draw: u64, values: &[Artifact], registry: &Regist
             let value = value.ok_or_else(|| StageError::Bug("a null chain with a loose end".into()))?;
             inputs.push(slot, label, value.clone());
         }
-        let mut params = link.call.params.clone();
+        let mut params = (*link.call.params).clone();
         let mut link_seed = link.call.seed;
         if position == 0 {
-            match (batch.site, batch.control.replacement()) {
-                (SiteAt::Input(slot), None) => {
+            match (&batch.site, control.replacement()) {
+                (Site::Input(slot), None) => {
                     // Each member of a family is changed by a stream of its own.
                     let mut member = 0;
                     inputs.change(slot, |artifact| {
                         member += 1;
-                        batch.control.change(artifact, seed.wrapping_add(member - 1))
+                        control.change(artifact, seed.wrapping_add(member - 1))
                     })?;
                 }
-                (SiteAt::Parameter(name), Some(value)) => {
-                    params.insert(name.to_owned(), value);
-                    if matches!(batch.control, Control::RandomWeights { .. }) {
+                (Site::Parameter(name), Some(value)) => {
+                    params.insert(name.clone(), value);
+                    if matches!(control, Control::RandomWeights { .. }) {
                         link_seed = seed;
                     }
                 }
-                _ => return Err(StageError::Bug(format!("control `{}` does not fit its site", batch.control.name()))),
+                _ => return Err(StageError::Bug(format!("control `{}` does not fit its site", control.name()))),
             }
         }
         results.push(stage.run(&inputs, &params, &quiet.with_seed(link_seed))?.into_artifacts());

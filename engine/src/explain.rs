@@ -1,13 +1,14 @@
 //! Why a task would run, or where its result comes from.
 
+use crate::cached::lookup;
+use crate::outcome::{Outcome, Output, State};
 use crate::plan::Plan;
-use crate::record::RunRecord;
-use crate::schedule::{Outcome, State, lookup};
 use crate::select::Wish;
-use crate::task::{Source, Task};
+use crate::task::{Task, TaskId};
 use neuroflow_cache::{Cache, CacheError, Digest};
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::HashMap;
+use std::sync::Arc;
 
 /// What a plan would do with a task.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,7 +16,7 @@ pub enum Verdict {
     /// The result is there; this run made it.
     Cached {
         /// The run's id; empty when it is not known.
-        run: String,
+        run: Arc<str>,
     },
     /// It would run, for these reasons.
     WouldRun {
@@ -29,65 +30,49 @@ pub enum Verdict {
     /// It depends on what other tasks give.
     Depends {
         /// The tasks that would run first.
-        on: Vec<String>,
+        on: Vec<TaskId>,
     },
 }
 
-/// What a run would do, task by task, without running anything.
+/// What a run would do, task by task, without running anything. `before` gives the keys that tasks had in the latest run, by label.
 ///
 /// # Errors
 /// When the cache can't be read.
-pub fn preview(plan: &Plan, cache: &Cache, last: Option<&RunRecord>) -> Result<Vec<Verdict>, CacheError> {
-    let mut known: Vec<Option<Outcome>> = Vec::with_capacity(plan.tasks.len());
-    let mut verdicts = Vec::with_capacity(plan.tasks.len());
-    let before: BTreeMap<&str, Digest> =
-        last.iter().flat_map(|run| run.tasks.iter()).filter_map(|task| Some((task.label.as_str(), task.key?))).collect();
-    for (id, task) in plan.tasks.iter().enumerate() {
+pub fn preview(plan: &Plan, cache: &Cache, before: &HashMap<String, Digest>) -> Result<Vec<Verdict>, CacheError> {
+    let mut known: Vec<Box<[Output]>> = Vec::with_capacity(plan.len());
+    let mut verdicts = Vec::with_capacity(plan.len());
+    for id in 0..plan.len() {
         if plan.wish(id) == Wish::Unasked {
             verdicts.push(Verdict::Unasked);
-            known.push(None);
+            known.push(Box::default());
             continue;
         }
-        let contents: Option<Vec<Digest>> = task
-            .arguments
-            .iter()
-            .map(|argument| match &argument.source {
-                Source::Content { digest, .. } => Some(*digest),
-                Source::Task { task, output } => known[*task].as_ref()?.outputs.get(output).map(|output| output.digest),
-            })
-            .collect();
+        let contents = plan.contents(id, |needed, output| known[needed].get(output).map(|output| output.digest));
         let Some(contents) = contents else {
-            let mut on: Vec<String> =
-                task.needs().filter(|&needed| known[needed].is_none()).map(|needed| plan.tasks[needed].label.clone()).collect();
+            let mut on = Vec::new();
+            plan.needs(id, |needed| {
+                if known[needed].is_empty() {
+                    on.push(needed);
+                }
+            });
             on.dedup();
             verdicts.push(Verdict::Depends { on });
-            known.push(None);
+            known.push(Box::default());
             continue;
         };
+        let task = plan.task(id);
         let key = task.key(&contents);
         let again = plan.wish(id) == Wish::Again;
-        match if task.cached && !again { lookup(cache, &key, task)? } else { None } {
-            Some(outcome) => {
-                let run = match &outcome.state {
-                    State::Cached { run } => run.clone(),
-                    _ => String::new(),
-                };
-                verdicts.push(Verdict::Cached { run });
-                known.push(Some(outcome));
-            }
-            None if plan.wish(id) == Wish::FromCache => {
-                verdicts.push(Verdict::Missing);
-                known.push(None);
-            }
-            None if again => {
-                verdicts.push(Verdict::WouldRun { because: vec!["it is asked for again".into()] });
-                known.push(None);
-            }
-            None => {
-                verdicts.push(Verdict::WouldRun { because: reasons(task, &contents, &key, cache, before.get(task.label.as_str())) });
-                known.push(None);
-            }
-        }
+        let found = if task.cached && !again { lookup(cache, &key, &task)? } else { None };
+        let verdict = match &found {
+            Some(Outcome { state: State::Cached { run }, .. }) => Verdict::Cached { run: Arc::clone(run) },
+            Some(_) => Verdict::Cached { run: Arc::from("") },
+            None if plan.wish(id) == Wish::FromCache => Verdict::Missing,
+            None if again => Verdict::WouldRun { because: vec!["it is asked for again".into()] },
+            None => Verdict::WouldRun { because: reasons(&task, &contents, &key, cache, before.get(&task.label)) },
+        };
+        verdicts.push(verdict);
+        known.push(found.map(|found| found.outputs).unwrap_or_default());
     }
     Ok(verdicts)
 }

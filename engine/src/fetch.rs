@@ -197,6 +197,7 @@ fn publish(cache: &Cache, name: &str, file: &DataFile, path: &Path) -> Result<Fe
         started_unix_ms: 0,
         wall_ms: 0.0,
         cpu_ms: None,
+        peak_bytes: None,
         log: None,
         summary: serde_json::json!({ "dataset": name, "file": file.name, "sha256": file.sha256 }),
     };

@@ -1,6 +1,7 @@
 //! What the version control says about the pipeline: commit, branch, and whether the working tree differs.
 
 use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
 use std::path::Path;
 
 /// The state of the repository that a pipeline lies in.
@@ -12,6 +13,19 @@ pub struct Revision {
     pub branch: Option<String>,
     /// Whether tracked files differ from the commit.
     pub dirty: bool,
+}
+
+/// The commits that have a tag in the repository that a folder lies in, with the tag's name; empty where there is no repository.
+pub fn tagged(folder: &Path) -> HashMap<String, String> {
+    let mut tagged = HashMap::new();
+    let Ok(repository) = git2::Repository::discover(folder) else { return tagged };
+    let Ok(references) = repository.references_glob("refs/tags/*") else { return tagged };
+    for reference in references.flatten() {
+        if let (Ok(commit), Ok(name)) = (reference.peel_to_commit(), reference.shorthand()) {
+            tagged.insert(commit.id().to_string(), name.to_owned());
+        }
+    }
+    tagged
 }
 
 /// The revision, and the difference of the working tree from it as a patch (empty when clean).

@@ -3,18 +3,33 @@
 //! A pipeline's inputs become content, its steps become tasks, and each task has a key made of what it computes and of the content of its inputs. A key that
 //! was answered before is not asked again. See `ARCHITECTURE.md`, "The life of a run".
 
+mod cached;
+mod chain;
 pub mod dataset;
 pub mod execute;
+pub mod executor;
 pub mod explain;
 pub mod fetch;
+pub mod folder;
 pub mod git;
+pub mod live;
+mod members;
+pub mod outcome;
+pub mod places;
 pub mod plan;
-mod program;
+mod process;
+pub mod program;
 pub mod readers;
+pub mod ready;
 pub mod record;
 pub mod schedule;
 pub mod select;
 pub mod session;
+mod shared;
 pub mod task;
+pub mod trace;
+mod tries;
+pub mod worker;
 
+pub use cached::read_artifact;
 pub use neuroflow_cache::Digest;

@@ -3,6 +3,8 @@
 //! `file` and `mat` leave the bytes as they are, for stages that read them; the others make tables and tensors. What a reader makes is
 //! cached under the file's content, like any other result.
 
+use neuroflow_data::formats::arrow_ipc::ArrowFile;
+use neuroflow_data::formats::parquet_file::ParquetFile;
 use neuroflow_data::formats::{Limits, arrow_ipc, csv, npy, npz, parquet};
 use neuroflow_data::{Artifact, Axis, FileTree, Kind, Table, Tensor, Typed};
 
@@ -17,17 +19,19 @@ pub struct Reader {
     pub kind: Kind,
     /// What it reads, in a line.
     pub doc: &'static str,
+    /// Whether parts of such a file can be read without the rest; queries are given the file itself.
+    pub in_parts: bool,
 }
 
 /// Every reader of files, in reading order. `dataset` is not among them: it names several files.
 pub const READERS: &[Reader] = &[
-    Reader { name: "file", kind: Kind::File, doc: "A file's bytes, for a stage that reads them." },
-    Reader { name: "mat", kind: Kind::File, doc: "A MATLAB 5 file, for a stage that reads it." },
-    Reader { name: "npy", kind: Kind::Tensor, doc: "A NumPy array of numbers; axes are named axis_0, axis_1, …." },
-    Reader { name: "npz", kind: Kind::Dir, doc: "The arrays of a NumPy archive, by name." },
-    Reader { name: "csv", kind: Kind::Table, doc: "A table in text, with a header; plain or gzip." },
-    Reader { name: "parquet", kind: Kind::Table, doc: "A Parquet table." },
-    Reader { name: "arrow", kind: Kind::Table, doc: "An Arrow IPC table." },
+    Reader { name: "file", kind: Kind::File, doc: "A file's bytes, for a stage that reads them.", in_parts: false },
+    Reader { name: "mat", kind: Kind::File, doc: "A MATLAB 5 file, for a stage that reads it.", in_parts: false },
+    Reader { name: "npy", kind: Kind::Tensor, doc: "A NumPy array of numbers; axes are named axis_0, axis_1, ….", in_parts: false },
+    Reader { name: "npz", kind: Kind::Dir, doc: "The arrays of a NumPy archive, by name.", in_parts: false },
+    Reader { name: "csv", kind: Kind::Table, doc: "A table in text, whose first line names the columns; plain or gzip.", in_parts: false },
+    Reader { name: "parquet", kind: Kind::Table, doc: "A Parquet table.", in_parts: true },
+    Reader { name: "arrow", kind: Kind::Table, doc: "An Arrow IPC table.", in_parts: true },
 ];
 
 /// Name and kind of everything that reads an input, for the checker: the readers of files, and `dataset`.
@@ -36,7 +40,7 @@ pub fn catalogue() -> Vec<(&'static str, Kind)> {
 }
 
 /// The version of what readers make; raised when it changes.
-pub const READERS_VERSION: u64 = 1;
+pub const READERS_VERSION: u64 = 2;
 
 /// A reader by name.
 pub fn reader(name: &str) -> Option<&'static Reader> {
@@ -70,6 +74,19 @@ pub fn read(reader: &Reader, bytes: &Buffer) -> Result<Artifact, String> {
             table(batches.into_one().map_err(|error| said(&error))?)
         }
         _ => Ok(Artifact::from_bytes(bytes.clone())),
+    }
+}
+
+/// Looks whether a file that is read in parts can be opened.
+///
+/// # Errors
+/// What is wrong with its beginning or end, with the place.
+pub fn open(reader: &Reader, bytes: &Buffer) -> Result<(), String> {
+    let limits = Limits::default();
+    match reader.name {
+        "parquet" => ParquetFile::open(bytes, &limits).map(|_| ()).map_err(|error| error.to_string()),
+        "arrow" => ArrowFile::open(bytes, &limits).map(|_| ()).map_err(|error| error.to_string()),
+        _ => Ok(()),
     }
 }
 

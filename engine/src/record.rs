@@ -1,12 +1,15 @@
 //! Run records: what ran, from which commit, with which inputs, for how long, and with which scores. Appended to the cache, never changed.
 
 use crate::git::Revision;
-use crate::schedule::{Failure, Outcome, State};
-use crate::task::{Task, Work};
+use crate::outcome::{Outcome, State, Usage};
+use crate::plan::Plan;
+use crate::schedule::RunOutcome;
+use crate::task::TaskId;
 use neuroflow_cache::Digest;
 use neuroflow_data::{Kind, Score};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::io::{self, Write};
 
 /// How a run ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,53 +41,68 @@ pub struct InputRecord {
     pub members: Vec<(String, Digest)>,
 }
 
-/// An output of a task in the record.
+/// A task of a run: what it was, and what it gave. The rows of a run are one object, a JSON document a line; a run that computed nothing new gives the same
+/// object as the one before.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct OutputRecord {
-    /// Its name.
-    pub name: String,
-    /// Its kind.
-    pub kind: Kind,
-    /// Its content.
-    pub digest: Digest,
-    /// Its size in bytes.
-    pub size: u64,
-}
-
-/// A task in the record.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct TaskRecord {
+pub struct TaskRow {
     /// What a person calls it.
     pub label: String,
-    /// The step that it belongs to.
-    pub step: String,
-    /// What costs are remembered under.
+    /// What costs are remembered under: the stage, for a call.
     pub cost: String,
-    /// The stage, for a call.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub stage: Option<String>,
-    /// The stage's version, for a call.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub version: Option<u32>,
     /// Positions of the tasks that it needed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub needs: Vec<usize>,
-    /// `ran`, `cached`, `failed`, `skipped`, or `unasked` when only other steps were asked for.
-    pub state: String,
-    /// For a cached one, the run that made it.
+    /// Its key, when that was known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub from: Option<String>,
+    pub key: Option<Digest>,
+    /// Its outputs: name, kind, content, size in bytes; empty when it gave nothing. The first is the default.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub outputs: Vec<(String, Kind, Digest, u64)>,
+    /// For the join of a step's controls, the step: its scores are the step's result.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub joins: Option<String>,
+    /// Whether nobody asked for it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unasked: bool,
+}
+
+/// A task that this run computed, or failed to.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RanRecord {
+    /// Its position among the rows.
+    pub task: usize,
+    /// What a person calls it.
+    pub label: String,
+    /// `ran` or `failed`.
+    pub state: String,
     /// For a failed one, why.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
-    /// Its key.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub key: Option<Digest>,
-    /// Milliseconds that it took when it ran.
-    pub wall_ms: f64,
-    /// Its outputs.
+    /// When it began, in milliseconds from the beginning of the run.
+    pub began_ms: f64,
+    /// What it took.
+    #[serde(flatten)]
+    pub usage: Usage,
+    /// How often it was tried.
+    pub attempts: u32,
+    /// What a person should know beside the result.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub outputs: Vec<OutputRecord>,
+    pub remarks: Vec<String>,
+}
+
+/// How many tasks ended how.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counts {
+    /// Computed by this run.
+    pub ran: usize,
+    /// Found in the cache.
+    pub cached: usize,
+    /// Failed.
+    pub failed: usize,
+    /// Not run because something failed or the run stopped.
+    pub skipped: usize,
+    /// Not asked for.
+    pub unasked: usize,
 }
 
 /// An `expect` and what came of it.
@@ -94,8 +112,8 @@ pub struct ExpectRecord {
     pub condition: String,
     /// The message as written.
     pub message: String,
-    /// Whether it holds.
-    pub holds: bool,
+    /// Whether it holds; none when the run ended before that could be said.
+    pub holds: Option<bool>,
     /// The condition with the numbers filled in.
     pub numbers: String,
 }
@@ -119,6 +137,9 @@ pub struct RunRecord {
     pub revision: Option<Revision>,
     /// The working tree's difference from the commit, as an object.
     pub patch: Option<Digest>,
+    /// Files that the pipeline uses: path and content.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub used: Vec<(String, Digest)>,
     /// neuroflow's version.
     pub neuroflow: String,
     /// The machine, in words: system and number of cores.
@@ -133,72 +154,130 @@ pub struct RunRecord {
     pub controls: bool,
     /// Inputs as they were found.
     pub inputs: Vec<InputRecord>,
-    /// Every task.
-    pub tasks: Vec<TaskRecord>,
+    /// How many tasks ended how.
+    pub counts: Counts,
+    /// Mean milliseconds by cost name, of this run's tasks and of those whose results it found.
+    pub costs: BTreeMap<String, f64>,
+    /// Every task: an object with a [`TaskRow`] a line. Everything that it names belongs to the run.
+    pub tasks: Digest,
+    /// The tasks that ran now.
+    pub ran: Vec<RanRecord>,
     /// Scores by step label.
     pub scores: BTreeMap<String, Vec<Score>>,
-    /// The result of each step: label → output → (kind, content).
-    pub results: BTreeMap<String, BTreeMap<String, (Kind, Digest)>>,
     /// Expectations.
     pub expects: Vec<ExpectRecord>,
+    /// What a person should know, such as programs that ran without a sandbox.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub remarks: Vec<String>,
     /// Reports written: name and path.
     pub reports: Vec<(String, String)>,
 }
 
-impl TaskRecord {
-    /// The record of a task and what became of it.
-    pub fn new(task: &Task, outcome: &Outcome) -> TaskRecord {
-        let (state, from, error) = match &outcome.state {
-            State::Cached { run } => ("cached", Some(run.clone()).filter(|run| !run.is_empty()), None),
-            State::Ran => ("ran", None, None),
-            State::Skipped => ("skipped", None, None),
-            State::Unasked => ("unasked", None, None),
-            State::Failed(Failure::Refused { message, .. } | Failure::World(message) | Failure::Bug(message)) => {
-                ("failed", None, Some(message.clone()))
-            }
-        };
-        let call = match &task.work {
-            Work::Call(call) => Some(call),
-            _ => None,
-        };
-        let mut needs: Vec<usize> = task.needs().collect();
+/// The result of each step: label → output → (kind, content).
+pub type Results = BTreeMap<String, BTreeMap<String, (Kind, Digest)>>;
+
+impl TaskRow {
+    fn new(plan: &Plan, task: TaskId, outcome: &Outcome) -> TaskRow {
+        let mut needs = Vec::new();
+        plan.needs(task, |needed| needs.push(needed));
         needs.sort_unstable();
         needs.dedup();
-        TaskRecord {
-            label: task.label.clone(),
-            step: task.step.clone(),
-            cost: task.cost_name(),
-            stage: call.map(|call| call.stage.clone()),
-            version: call.map(|call| call.version),
+        let outputs = plan.outputs(task).iter().zip(&outcome.outputs);
+        TaskRow {
+            label: plan.label(task),
+            cost: plan.cost_name(task).to_owned(),
             needs,
-            state: state.to_owned(),
-            from,
-            error,
             key: outcome.key,
-            wall_ms: outcome.wall_ms,
-            outputs: outcome
-                .outputs
-                .iter()
-                .map(|(name, output)| OutputRecord { name: name.clone(), kind: output.kind, digest: output.digest, size: output.size })
-                .collect(),
+            outputs: outputs.map(|((name, _), output)| (name.clone(), output.kind, output.digest, output.size)).collect(),
+            joins: plan.is_join(task).then(|| plan.instance(plan.step_of(task)).label()),
+            unasked: outcome.state == State::Unasked,
+        }
+    }
+
+    /// The step whose result this is; none for null draws.
+    fn step(&self) -> Option<&str> {
+        match &self.joins {
+            Some(step) => Some(step),
+            None if self.label.contains(" · ") => None,
+            None => Some(&self.label),
         }
     }
 }
 
-impl RunRecord {
-    /// Mean milliseconds by cost name over the tasks that were ever run, for estimates.
-    pub fn costs(&self) -> BTreeMap<String, f64> {
-        let mut sums: BTreeMap<String, (f64, f64)> = BTreeMap::new();
-        for task in self.tasks.iter().filter(|task| task.state == "ran" || task.state == "cached") {
-            let sum = sums.entry(task.cost.clone()).or_default();
-            *sum = (sum.0 + task.wall_ms, sum.1 + 1.0);
-        }
-        sums.into_iter().map(|(name, (sum, count))| (name, sum / count)).collect()
+/// Writes the rows of a run, one after the other: of millions of tasks there is never a text as a whole.
+pub(crate) fn write_rows(plan: &Plan, outcome: &RunOutcome, into: &mut dyn Write) -> io::Result<()> {
+    let mut into = io::BufWriter::with_capacity(1 << 18, into);
+    for (task, outcome) in outcome.tasks.iter().enumerate() {
+        serde_json::to_writer(&mut into, &TaskRow::new(plan, task, outcome))?;
+        into.write_all(b"\n")?;
     }
+    into.flush()
+}
 
-    /// How many tasks ran, were cached, failed, were skipped.
-    pub fn counts(&self) -> (usize, usize, usize, usize) {
-        let count = |state: &str| self.tasks.iter().filter(|task| task.state == state).count();
-        (count("ran"), count("cached"), count("failed"), count("skipped"))
+/// Reads the rows of a run; a line that can't be read ends them with a reason.
+pub(crate) fn read_rows(bytes: &[u8]) -> impl Iterator<Item = Result<TaskRow, String>> {
+    let lines = bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+    lines.map(|line| serde_json::from_slice(line).map_err(|error| error.to_string()))
+}
+
+/// The result of each step, from the rows.
+pub fn results(rows: &[TaskRow]) -> Results {
+    let mut results = Results::new();
+    for row in rows {
+        let Some(step) = row.step() else { continue };
+        let outputs = row.outputs.iter().map(|(name, kind, digest, _)| (name.clone(), (*kind, *digest)));
+        // A join stands behind the call, and its scores take the place of the call's.
+        match &row.joins {
+            Some(_) => {
+                let scores = row.outputs.first().map(|(_, _, digest, _)| *digest);
+                let of_step = results.entry(step.to_owned()).or_default();
+                if let (Some(digest), Some((_, place))) = (scores, of_step.values_mut().find(|(kind, _)| *kind == Kind::Scores)) {
+                    *place = digest;
+                }
+            }
+            None => {
+                results.entry(step.to_owned()).or_default().extend(outputs);
+            }
+        }
     }
+    results
+}
+
+/// The tasks that ran now, how many ended how, and what they cost.
+pub(crate) fn summary(plan: &Plan, outcome: &RunOutcome) -> (Vec<RanRecord>, Counts, BTreeMap<String, f64>) {
+    let mut ran = Vec::new();
+    let mut counts = Counts::default();
+    let mut sums: BTreeMap<&str, (f64, f64)> = BTreeMap::new();
+    for (task, outcome) in outcome.tasks.iter().enumerate() {
+        let count = match &outcome.state {
+            State::Ran => &mut counts.ran,
+            State::Cached { .. } => &mut counts.cached,
+            State::Failed(_) => &mut counts.failed,
+            State::Skipped => &mut counts.skipped,
+            State::Unasked => &mut counts.unasked,
+        };
+        *count += 1;
+        if outcome.is_done() {
+            let sum = sums.entry(plan.cost_name(task)).or_default();
+            *sum = (sum.0 + f64::from(outcome.wall_ms), sum.1 + 1.0);
+        }
+        let (state, error) = match &outcome.state {
+            State::Ran => ("ran", None),
+            State::Failed(failure) => ("failed", Some(failure.message().to_owned())),
+            _ => continue,
+        };
+        let known = outcome.ran.as_deref().cloned().unwrap_or_default();
+        ran.push(RanRecord {
+            task,
+            label: plan.label(task),
+            state: state.to_owned(),
+            error,
+            began_ms: known.span_ms.0,
+            usage: known.usage,
+            attempts: known.attempts,
+            remarks: known.remarks,
+        });
+    }
+    let costs = sums.into_iter().map(|(name, (sum, count))| (name.to_owned(), sum / count)).collect();
+    (ran, counts, costs)
 }

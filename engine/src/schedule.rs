@@ -1,112 +1,135 @@
-//! Running a plan: which task next, on how many cores, and what became of each.
+//! Running a plan: which task next, on what, and what became of each.
 //!
 //! A task whose key is known is looked up first; only a miss runs. Because a key is made of the *contents* of its inputs, a step that ran again and
-//! gave the same bytes stops the wave there. Among tasks that could run, the one with the longest way to the end of the plan goes first.
+//! gave the same bytes stops the wave there. Among tasks that could run, the one with the longest way to the end of the plan goes first. Where the
+//! pipeline waits for a result to know how it goes on, the plan grows while it runs.
 
-use crate::execute::execute;
-use crate::plan::Plan;
-use crate::program;
+use crate::cached::{lookup, read_artifact};
+use crate::executor::{Capacity, Event, Executor, Local, Order, PROTOCOL, Report, Workers};
+use crate::outcome::{Ending, Failure, Outcome, Ran, State};
+use crate::places::{HERE, Refusal, executor_of, has_pools};
+use crate::plan::{Plan, PlanKnown};
+use crate::program::{Equipment, ProgramOptions, Wishes};
+use crate::ready::{Demand, Machine, Ready};
 use crate::select::Wish;
-use crate::task::{Source, Task, TaskId, Work};
-use neuroflow_cache::{ActionOutput, ActionRecord, Cache, CacheError, Claim, Claimed, Digest};
-use neuroflow_data::{Artifact, DataError, Kind, Scores, Typed};
-use neuroflow_stage::{CancelToken, Context, Progress, Registry, StageError};
-use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
+use crate::task::{ExecCall, Task, TaskId};
+use crate::tries::Tries;
+use crate::worker::Tools;
+use neuroflow_cache::{Cache, CacheError, Claim, Claimed, Digest};
+use neuroflow_data::{Kind, Score, Table, Typed};
+use neuroflow_dsl::{Diagnostic, Pipeline, Policies};
+use neuroflow_stage::{CancelToken, Cluster, GpuPolicy, Registry, Value};
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap};
+use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 
 /// How a run may use the machine.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct RunOptions {
-    /// Cores in all.
-    pub cores: usize,
+    /// What may be used of this machine.
+    pub machine: Machine,
     /// Go on with tasks that do not depend on a failed one.
     pub keep_going: bool,
     /// Set to stop the run: running stages are asked to stop, nothing new begins, what was published stays.
     pub cancel: CancelToken,
     /// The run's id, noted beside every result.
     pub run_id: String,
+    /// Executors by name, beside this machine.
+    pub executors: BTreeMap<String, Arc<dyn Executor>>,
+    /// The executor of steps that name none; none for this machine.
+    pub executor: Option<String>,
+    /// How worker processes are started.
+    pub worker: WorkerCommand,
+    /// How programs are run.
+    pub programs: ProgramOptions,
+    /// The cluster that queries run on; none when they run where the task does.
+    pub cluster: Option<Cluster>,
+    /// Milliseconds of processor time that the calling thread has spent, with what others spent for it; none where that is not known.
+    pub meter: Option<fn() -> f64>,
 }
 
-/// Why a task gave nothing.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Failure {
-    /// The stage refused its inputs or parameters.
-    Refused {
-        /// What is wrong.
-        message: String,
-        /// What to do.
-        help: Option<String>,
-    },
-    /// The world's fault: a full disk, an unreadable cache.
-    World(String),
-    /// Our fault.
-    Bug(String),
-}
-
-/// What became of a task.
-#[derive(Debug, Clone, PartialEq)]
-pub enum State {
-    /// Its result was in the cache.
-    Cached {
-        /// The run that made it.
-        run: String,
-    },
-    /// It ran.
-    Ran,
-    /// It failed.
-    Failed(Failure),
-    /// It did not run because something that it needs failed, or because the run stopped.
-    Skipped,
-    /// Nobody asked for it.
-    Unasked,
-}
-
-/// One output of a task.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Output {
-    /// Its content.
-    pub digest: Digest,
-    /// Its kind.
-    pub kind: Kind,
-    /// Its size in bytes.
-    pub size: u64,
-}
-
-/// What became of a task, with its outputs.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Outcome {
-    /// What became of it.
-    pub state: State,
-    /// Its key, when that was known.
-    pub key: Option<Digest>,
-    /// Its outputs by name; empty unless it is done.
-    pub outputs: BTreeMap<String, Output>,
-    /// Milliseconds that it took, now or when its cached result was made.
-    pub wall_ms: f64,
-    /// Its scores, when it has any.
-    pub scores: Option<Scores>,
+/// How a worker process is started.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct WorkerCommand {
+    /// The program and its arguments.
+    pub command: Vec<std::ffi::OsString>,
 }
 
 /// Told what happens, while it happens.
 pub trait Observer: Send + Sync {
+    /// There are these tasks; told at the beginning, and when the plan has grown.
+    fn planned(&self, _plan: &Plan) {}
     /// A task's result was found in the cache.
-    fn cached(&self, _task: TaskId) {}
+    fn cached(&self, _plan: &Plan, _task: TaskId) {}
     /// A task waits for another process that computes the same; told once for each such process, when the wait is worth a word.
-    fn waiting(&self, _task: TaskId, _owner: &str) {}
+    fn waiting(&self, _plan: &Plan, _task: TaskId, _owner: &str) {}
     /// A task begins.
-    fn started(&self, _task: TaskId) {}
+    fn started(&self, _plan: &Plan, _task: TaskId) {}
     /// A task has done `done` of `total` parts.
     fn progress(&self, _task: TaskId, _done: u64, _total: u64) {}
+    /// An attempt at a task failed, and there will be another.
+    fn retried(&self, _plan: &Plan, _task: TaskId, _reason: &str) {}
     /// A task is done, or failed.
-    fn finished(&self, _task: TaskId, _outcome: &Outcome) {}
+    fn finished(&self, _plan: &Plan, _task: TaskId, _outcome: &Outcome) {}
+    /// Something that a person should know.
+    fn remark(&self, _text: &str) {}
+    /// So many tasks could run but wait for resources.
+    fn queued(&self, _count: usize) {}
+    /// Some time has passed.
+    fn tick(&self, _plan: &Plan) {}
+}
+
+/// Several who are told the same.
+pub struct Observers(pub Vec<Arc<dyn Observer>>);
+
+impl Observer for Observers {
+    fn planned(&self, plan: &Plan) {
+        self.0.iter().for_each(|one| one.planned(plan));
+    }
+
+    fn cached(&self, plan: &Plan, task: TaskId) {
+        self.0.iter().for_each(|one| one.cached(plan, task));
+    }
+
+    fn waiting(&self, plan: &Plan, task: TaskId, owner: &str) {
+        self.0.iter().for_each(|one| one.waiting(plan, task, owner));
+    }
+
+    fn started(&self, plan: &Plan, task: TaskId) {
+        self.0.iter().for_each(|one| one.started(plan, task));
+    }
+
+    fn progress(&self, task: TaskId, done: u64, total: u64) {
+        self.0.iter().for_each(|one| one.progress(task, done, total));
+    }
+
+    fn retried(&self, plan: &Plan, task: TaskId, reason: &str) {
+        self.0.iter().for_each(|one| one.retried(plan, task, reason));
+    }
+
+    fn finished(&self, plan: &Plan, task: TaskId, outcome: &Outcome) {
+        self.0.iter().for_each(|one| one.finished(plan, task, outcome));
+    }
+
+    fn remark(&self, text: &str) {
+        self.0.iter().for_each(|one| one.remark(text));
+    }
+
+    fn queued(&self, count: usize) {
+        self.0.iter().for_each(|one| one.queued(count));
+    }
+
+    fn tick(&self, plan: &Plan) {
+        self.0.iter().for_each(|one| one.tick(plan));
+    }
 }
 
 impl Observer for () {}
 
 /// What became of a run.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct RunOutcome {
     /// For each task of the plan, what became of it.
     pub tasks: Vec<Outcome>,
@@ -114,35 +137,18 @@ pub struct RunOutcome {
     pub cancelled: bool,
     /// Objects of the cache that were found damaged and put into quarantine; the run must be planned again.
     pub damaged: Vec<Digest>,
+    /// What was wrong with the pipeline, which showed only when results were there.
+    pub mistakes: Vec<Diagnostic>,
+    /// Whether all steps were planned: false when what they wait for failed.
+    pub planned: bool,
+    /// What a person should know, each once.
+    pub remarks: BTreeSet<String>,
 }
 
 impl RunOutcome {
     /// Whether every task is done.
     pub fn is_complete(&self) -> bool {
-        self.tasks.iter().all(|outcome| matches!(outcome.state, State::Cached { .. } | State::Ran | State::Unasked))
-    }
-}
-
-enum Problem {
-    Stage(StageError),
-    Cache(CacheError),
-    Damaged(Digest, DataError),
-}
-
-impl From<CacheError> for Problem {
-    fn from(error: CacheError) -> Problem {
-        Problem::Cache(error)
-    }
-}
-
-struct Told {
-    task: TaskId,
-    observer: Arc<dyn Observer>,
-}
-
-impl Progress for Told {
-    fn report(&self, done: u64, total: u64) {
-        self.observer.progress(self.task, done, total);
+        self.planned && self.mistakes.is_empty() && self.tasks.iter().all(|outcome| outcome.is_done() || outcome.state == State::Unasked)
     }
 }
 
@@ -150,201 +156,608 @@ impl Progress for Told {
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 /// How long a wait for another process is not worth a word.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// How often it is looked whether the run is to stop.
+const TICK: Duration = Duration::from_millis(100);
+/// After so many tasks that were in the cache, others get a turn: the person may have pressed Ctrl-C.
+const BREATH: usize = 4096;
 
 /// Tasks that another process works on.
 #[derive(Default)]
 struct Held {
     since: BTreeMap<TaskId, Instant>,
-    tasks: Vec<TaskId>,
+    tasks: Vec<(TaskId, Demand)>,
     told: BTreeSet<String>,
 }
 
 impl Held {
-    fn hold(&mut self, task: TaskId, owner: String, observer: &Arc<dyn Observer>) {
+    fn hold(&mut self, task: TaskId, demand: Demand, owner: String, told: impl FnOnce(&str)) {
         let since = *self.since.entry(task).or_insert_with(Instant::now);
-        self.tasks.push(task);
+        self.tasks.push((task, demand));
         if since.elapsed() > PATIENCE && self.told.insert(owner.clone()) {
-            observer.waiting(task, &owner);
+            told(&owner);
         }
     }
 }
 
-type Done = (TaskId, Result<Outcome, Problem>);
+/// Where each task's followers are: a list in two arrays, which grows with the plan.
+#[derive(Default)]
+struct Followers {
+    first: Vec<u32>,
+    links: Vec<(u32, u32)>,
+}
 
-/// The folder of the cache in which programs work.
-const SCRATCH: &str = "scratch";
+const END: u32 = u32::MAX;
 
-/// Runs a plan to its end, to the first failure (unless `keep_going`), or until it is cancelled.
+impl Followers {
+    fn add(&mut self, needed: TaskId, follower: TaskId) {
+        let next = std::mem::replace(&mut self.first[needed], self.links.len() as u32);
+        self.links.push((follower as u32, next));
+    }
+
+    fn of(&self, task: TaskId) -> impl Iterator<Item = TaskId> {
+        let mut at = self.first[task];
+        std::iter::from_fn(move || {
+            let (follower, next) = *self.links.get(at as usize).filter(|_| at != END)?;
+            at = next;
+            Some(follower as usize)
+        })
+    }
+}
+
+/// A task that is being worked on.
+struct Running {
+    demand: Demand,
+    /// Kept until the answer is recorded.
+    claim: Option<Claim>,
+    executor: usize,
+    began: Instant,
+}
+
+/// A task that was tried before.
+struct Tried {
+    attempts: u32,
+    tries: Tries,
+}
+
+/// Runs a plan to its end, to the first failure (unless `keep_going`), or until it is cancelled. The plan grows by what becomes known; programs find what
+/// they need in `folder`, the pipeline's.
 ///
 /// Everything that was finished is published in the cache, whatever happens to the rest.
 pub async fn run(
-    plan: &Plan,
+    plan: &mut Plan,
+    pipeline: &Pipeline,
+    folder: &Path,
     cache: &Arc<Cache>,
     registry: &Arc<Registry>,
     options: &RunOptions,
     observer: &Arc<dyn Observer>,
 ) -> RunOutcome {
-    if plan.tasks.iter().any(|task| matches!(task.work, Work::Exec(_))) {
-        program::sweep(&cache.root().join(SCRATCH));
-    }
-    let not_run = |task| {
-        let state = if plan.wish(task) == Wish::Unasked { State::Unasked } else { State::Skipped };
-        Outcome { state, key: None, outputs: BTreeMap::new(), wall_ms: 0.0, scores: None }
-    };
-    let mut outcomes: Vec<Outcome> = (0..plan.tasks.len()).map(not_run).collect();
-    let mut missing: Vec<usize> = plan.tasks.iter().map(|task| task.needs().count()).collect();
-    let mut followers: Vec<Vec<TaskId>> = vec![Vec::new(); plan.tasks.len()];
-    // What is asked for needs nothing that is not, so tasks that nobody asked for are in nobody's way.
-    for (id, task) in plan.tasks.iter().enumerate().filter(|(id, _)| plan.wish(*id) != Wish::Unasked) {
-        task.needs().for_each(|needed| followers[needed].push(id));
-    }
-    let mut unlocked: Vec<TaskId> = (0..plan.tasks.len()).filter(|&id| missing[id] == 0 && plan.wish(id) != Wish::Unasked).collect();
-    let mut waiting: BinaryHeap<(u64, std::cmp::Reverse<TaskId>)> = BinaryHeap::new();
-    let mut keys: BTreeMap<TaskId, (Digest, Vec<Digest>)> = BTreeMap::new();
-    let (sender, mut receiver) = mpsc::unbounded_channel::<Done>();
-    let (mut free, mut running, mut stop) = (options.cores.max(1), 0usize, false);
-    let (mut damaged, mut held, mut looked) = (Vec::new(), Held::default(), Instant::now());
-
+    let (sender, mut receiver) = mpsc::unbounded_channel();
+    let mut run = Run::new(plan, pipeline, folder, cache, registry, options, observer, sender);
+    run.take_in(0);
+    run.observer.planned(run.plan);
+    let mut breath = 0;
     loop {
         // Tasks whose inputs are known: from the cache, or into the queue.
-        while let Some(id) = unlocked.pop() {
-            let task = &plan.tasks[id];
-            let Some(contents) = contents_of(task, &outcomes) else { continue };
-            let key = task.key(&contents);
-            outcomes[id].key = Some(key);
-            let from_cache = task.cached && plan.wish(id) != Wish::Again;
-            match if from_cache { lookup(cache, &key, task) } else { Ok(None) } {
-                Ok(Some(found)) => {
-                    outcomes[id] = found;
-                    observer.cached(id);
-                    release(id, &followers, &mut missing, &mut unlocked);
-                }
-                Ok(None) if plan.wish(id) == Wish::FromCache => {
-                    let message = "its result is not in the cache, and `--only` computes nothing but the steps that it names".into();
-                    let help = Some("use `--until` instead, which computes what they need as well".into());
-                    outcomes[id].state = State::Failed(Failure::Refused { message, help });
-                    observer.finished(id, &outcomes[id]);
-                    stop |= !options.keep_going;
-                }
-                Ok(None) => {
-                    keys.insert(id, (key, contents));
-                    waiting.push((plan.priority(id), std::cmp::Reverse(id)));
-                }
-                Err(error) => {
-                    outcomes[id].state = State::Failed(Failure::World(error.to_string()));
-                    observer.finished(id, &outcomes[id]);
-                    stop |= !options.keep_going;
-                }
+        run.prefetch();
+        while let Some(task) = run.unlocked.pop() {
+            run.look_up(task);
+            breath += 1;
+            if breath % BREATH == 0 {
+                tokio::task::yield_now().await;
+            }
+            if run.unlocked.is_empty() {
+                run.unlocked.append(&mut run.later);
+                run.grow();
+                run.prefetch();
             }
         }
-        stop |= options.cancel.is_cancelled();
-        // As many as the cores allow. A task that wants more cores than there are gets them all.
-        while !stop && free > 0 {
-            let Some(&(_, std::cmp::Reverse(id))) = waiting.peek() else { break };
-            let cores = plan.tasks[id].cores.clamp(1, options.cores.max(1));
-            if cores > free {
-                break;
+        run.stop |= options.cancel.is_cancelled();
+        run.begin();
+        run.halt();
+        run.unlocked.append(&mut run.later);
+        if !run.stop && !run.unlocked.is_empty() {
+            continue;
+        }
+        if run.running.is_empty() && (run.stop || run.held.tasks.is_empty() && run.delayed.is_empty() && run.ready.is_empty()) {
+            break;
+        }
+        observer.queued(run.ready.len());
+        match tokio::time::timeout(run.patience(), receiver.recv()).await {
+            Ok(Some(event)) => {
+                run.hear(event);
+                // What else has happened meanwhile is heard before anything new begins.
+                while let Ok(event) = receiver.try_recv() {
+                    run.hear(event);
+                }
             }
-            waiting.pop();
-            let Some((key, contents)) = keys.remove(&id) else { continue };
+            Ok(None) => break,
+            Err(_) => {}
+        }
+        run.unlocked.append(&mut run.later);
+        run.wake();
+        observer.tick(run.plan);
+        if options.cancel.is_cancelled() {
+            run.cancel();
+        }
+    }
+    run.outcome.cancelled = options.cancel.is_cancelled();
+    run.outcome.planned = run.plan.is_complete() || run.plan_is_unasked();
+    run.outcome
+}
+
+struct Run<'a> {
+    plan: &'a mut Plan,
+    pipeline: &'a Pipeline,
+    folder: &'a Path,
+    cache: &'a Arc<Cache>,
+    registry: &'a Arc<Registry>,
+    options: &'a RunOptions,
+    observer: &'a Arc<dyn Observer>,
+    events: mpsc::UnboundedSender<Event>,
+    /// This machine, its worker processes, and those of the options by name.
+    executors: Vec<Arc<dyn Executor>>,
+    names: BTreeMap<String, usize>,
+    outcome: RunOutcome,
+    missing: Vec<u32>,
+    followers: Followers,
+    unlocked: Vec<TaskId>,
+    /// Those that are looked up in the next wave.
+    later: Vec<TaskId>,
+    ready: Ready,
+    keys: HashMap<TaskId, (Digest, Vec<Digest>)>,
+    running: HashMap<TaskId, Running>,
+    tried: HashMap<TaskId, Tried>,
+    delayed: BinaryHeap<std::cmp::Reverse<(Instant, TaskId)>>,
+    held: Held,
+    looked: Instant,
+    began: Instant,
+    waits_for: BTreeSet<usize>,
+    /// Whether something that growth waits for has just been done.
+    grows: bool,
+    stop: bool,
+    halted: bool,
+    cancelled: bool,
+    runs: HashMap<Arc<str>, Arc<str>>,
+}
+
+impl<'a> Run<'a> {
+    fn new(
+        plan: &'a mut Plan,
+        pipeline: &'a Pipeline,
+        folder: &'a Path,
+        cache: &'a Arc<Cache>,
+        registry: &'a Arc<Registry>,
+        options: &'a RunOptions,
+        observer: &'a Arc<dyn Observer>,
+        events: mpsc::UnboundedSender<Event>,
+    ) -> Run<'a> {
+        let told = events.clone();
+        // Nobody listens any more when the run has ended.
+        let notice = move |line: &str| drop(told.send(Event::Remark(line.to_owned())));
+        let tools = Tools::new(Arc::clone(cache), Arc::clone(registry), options.programs.clone(), options.meter, notice);
+        let local = Local::new(Arc::new(tools), options.cancel.clone());
+        let mut executors: Vec<Arc<dyn Executor>> = vec![Arc::new(local), Arc::new(Workers::new(options.worker.clone()))];
+        let mut names = BTreeMap::new();
+        for (name, executor) in &options.executors {
+            names.insert(name.clone(), executors.len());
+            executors.push(Arc::clone(executor));
+        }
+        let orders = executors.iter().map(|executor| match executor.capacity() {
+            Capacity::Machine => None,
+            Capacity::Orders(orders) => Some(orders),
+        });
+        let ready = Ready::new(options.machine.clone(), orders.collect());
+        Run {
+            plan,
+            pipeline,
+            folder,
+            cache,
+            registry,
+            options,
+            observer,
+            events,
+            executors,
+            names,
+            outcome: RunOutcome::default(),
+            missing: Vec::new(),
+            followers: Followers::default(),
+            unlocked: Vec::new(),
+            later: Vec::new(),
+            ready,
+            keys: HashMap::new(),
+            running: HashMap::new(),
+            tried: HashMap::new(),
+            delayed: BinaryHeap::new(),
+            held: Held::default(),
+            looked: Instant::now(),
+            began: Instant::now(),
+            waits_for: BTreeSet::new(),
+            grows: false,
+            stop: false,
+            halted: false,
+            cancelled: false,
+            runs: HashMap::new(),
+        }
+    }
+
+    /// Takes in the tasks of the plan from `first` on.
+    fn take_in(&mut self, first: TaskId) {
+        // What is new may need what nobody asked for before.
+        for task in 0..first {
+            if self.outcome.tasks[task].state == State::Unasked && self.plan.wish(task) != Wish::Unasked {
+                self.outcome.tasks[task].state = State::Skipped;
+                self.want(task);
+            }
+        }
+        for task in first..self.plan.len() {
+            let unasked = self.plan.wish(task) == Wish::Unasked;
+            self.outcome.tasks.push(Outcome::not_run(if unasked { State::Unasked } else { State::Skipped }));
+            self.followers.first.push(END);
+            self.missing.push(0);
+            // What is asked for needs nothing that is not, so tasks that nobody asked for are in nobody's way.
+            if !unasked {
+                self.want(task);
+            }
+        }
+        // The first task on top.
+        let added = self.unlocked.len();
+        self.unlocked[..added].reverse();
+        self.waits_for = self.plan.waits_for().clone();
+    }
+
+    /// Unlocks a task, or lets it follow what it needs.
+    fn want(&mut self, task: TaskId) {
+        let mut missing = 0;
+        self.plan.needs(task, |needed| {
+            if !self.outcome.tasks[needed].is_done() {
+                missing += 1;
+                self.followers.add(needed, task);
+            }
+        });
+        self.missing[task] = missing;
+        if missing == 0 {
+            self.unlocked.push(task);
+        }
+    }
+
+    /// Adds to the plan what has become known.
+    fn grow(&mut self) {
+        if !std::mem::take(&mut self.grows) || self.stop {
+            return;
+        }
+        let found = Found { tasks: &self.outcome.tasks, cache: self.cache, folder: self.folder };
+        match self.plan.grow(self.pipeline, self.registry, &found) {
+            Ok(added) => {
+                self.take_in(added.start);
+                self.observer.planned(self.plan);
+            }
+            Err(crate::plan::PlanError::Pipeline(mistakes)) => {
+                self.outcome.mistakes = mistakes;
+                self.stop = true;
+            }
+            Err(error) => {
+                self.outcome.mistakes.push(Diagnostic::error("wrong-value", 0..0, error.to_string()));
+                self.stop = true;
+            }
+        }
+    }
+
+    /// Whether all that is still unknown follows from steps that nobody asked for.
+    fn plan_is_unasked(&self) -> bool {
+        self.waits_for.iter().all(|&step| self.plan.tasks_of(step).all(|task| self.plan.wish(task) == Wish::Unasked))
+    }
+
+    /// Asks a remote for the answers of all tasks that are about to be looked up, at once.
+    fn prefetch(&mut self) {
+        if self.unlocked.is_empty() || !self.cache.is_shared() {
+            return;
+        }
+        let tasks = &self.outcome.tasks;
+        let keys = self.unlocked.iter().filter_map(|&task| {
+            let contents = self.plan.contents(task, |needed, output| tasks[needed].outputs.get(output).map(|output| output.digest))?;
+            Some(self.plan.task(task).key(&contents))
+        });
+        // What can't be fetched at once is asked for one by one, and told there.
+        let _ = self.cache.prefetch(&keys.collect::<Vec<_>>());
+    }
+
+    fn look_up(&mut self, task: TaskId) {
+        let tasks = &self.outcome.tasks;
+        let contents = self.plan.contents(task, |needed, output| tasks[needed].outputs.get(output).map(|output| output.digest));
+        let Some(contents) = contents else { return };
+        let complete = self.plan.task(task);
+        let key = complete.key(&contents);
+        self.outcome.tasks[task].key = Some(key);
+        let wish = self.plan.wish(task);
+        let from_cache = complete.cached && wish != Wish::Again;
+        match if from_cache { lookup(self.cache, &key, &complete) } else { Ok(None) } {
+            Ok(Some(found)) => self.found(task, found),
+            Ok(None) if wish == Wish::FromCache => {
+                let message = "its result is not in the cache, and `--only` computes nothing but the steps that it names".into();
+                let help = Some("use `--until` instead, which computes what they need as well".into());
+                self.fail(task, Failure::Refused { message, help });
+            }
+            Ok(None) => {
+                self.keys.insert(task, (key, contents));
+                self.enqueue(task);
+            }
+            Err(error) => self.fail(task, Failure::World(error.to_string())),
+        }
+    }
+
+    fn found(&mut self, task: TaskId, mut found: Outcome) {
+        // A run id is one text however many tasks it made.
+        if let State::Cached { run } = &mut found.state {
+            *run = Arc::clone(self.runs.entry(Arc::clone(run)).or_insert_with(|| Arc::clone(run)));
+        }
+        self.outcome.tasks[task] = found;
+        self.observer.cached(self.plan, task);
+        self.release(task);
+    }
+
+    fn fail(&mut self, task: TaskId, failure: Failure) {
+        self.outcome.tasks[task].state = State::Failed(Box::new(failure));
+        self.observer.finished(self.plan, task, &self.outcome.tasks[task]);
+        self.stop |= !self.options.keep_going;
+    }
+
+    /// What waited for a task that is done may go on.
+    fn release(&mut self, task: TaskId) {
+        for follower in self.followers.of(task) {
+            self.missing[follower] -= 1;
+            if self.missing[follower] == 0 {
+                // With a remote, what becomes known is asked for in waves and not one by one.
+                if self.cache.is_shared() { self.later.push(follower) } else { self.unlocked.push(follower) }
+            }
+        }
+        self.grows |= self.waits_for.contains(&self.plan.step_of(task));
+    }
+
+    fn enqueue(&mut self, task: TaskId) {
+        let demand = self.demand(task);
+        match demand {
+            Ok(demand) => self.ready.push(task, self.plan.priority(task), demand),
+            Err((message, help)) => self.fail(task, Failure::Refused { message, help: Some(help) }),
+        }
+    }
+
+    /// What a task holds of the machine, and who runs it.
+    fn demand(&self, task: TaskId) -> Result<Demand, Refusal> {
+        let policies = &self.plan.instance(self.plan.step_of(task)).policies;
+        if self.plan.is_join(task) {
+            return Ok(Demand { cores: 1, ..Demand::default() });
+        }
+        let is_batch = self.plan.control_name(task).is_some();
+        let program = self.plan.instance(self.plan.step_of(task)).program.is_some();
+        let executor = executor_of(policies, program, self.options.executor.as_ref(), &self.names)?;
+        has_pools(policies, &self.options.machine)?;
+        let memory = self.memory(task).unwrap_or(0);
+        Ok(self.ready.clamp(Demand {
+            cores: if is_batch { 1 } else { policies.cores },
+            memory,
+            gpus: usize::from(policies.gpu != GpuPolicy::Never),
+            pools: policies.pools.clone(),
+            executor,
+        }))
+    }
+
+    /// What a task may hold in its next attempt, in bytes.
+    fn memory(&self, task: TaskId) -> Option<u64> {
+        let first = self.plan.instance(self.plan.step_of(task)).policies.memory.map(|(first, _)| first);
+        self.tried.get(&task).map_or(first, |tried| tried.tries.memory)
+    }
+
+    /// Begins as many tasks as fit.
+    fn begin(&mut self) {
+        let mut orders: BTreeMap<usize, Vec<(TaskId, Order)>> = BTreeMap::new();
+        while !self.stop {
+            let Some((task, demand)) = self.ready.pop() else { break };
+            let Some((key, contents)) = self.keys.remove(&task) else {
+                self.ready.release(&demand);
+                continue;
+            };
+            let complete = self.plan.task(task);
             // What two processes want is computed by one; the other goes on with other tasks and looks again.
-            let again = plan.wish(id) == Wish::Again;
-            let claim = match if plan.tasks[id].cached { claimed(cache, &key, &plan.tasks[id], again) } else { Ok(Turn::Ours(None)) } {
+            let again = self.plan.wish(task) == Wish::Again;
+            let turn = if complete.cached { claimed(self.cache, &key, &complete, again) } else { Ok(Turn::Ours(None)) };
+            let claim = match turn {
                 Ok(Turn::Ours(claim)) => claim,
                 Ok(Turn::Theirs(owner)) => {
-                    keys.insert(id, (key, contents));
-                    held.hold(id, owner, observer);
+                    self.ready.release(&demand);
+                    self.keys.insert(task, (key, contents));
+                    let (plan, observer) = (&*self.plan, self.observer);
+                    self.held.hold(task, demand, owner, |owner| observer.waiting(plan, task, owner));
                     continue;
                 }
                 Ok(Turn::Done(found)) => {
-                    outcomes[id] = *found;
-                    observer.cached(id);
-                    release(id, &followers, &mut missing, &mut unlocked);
+                    self.ready.release(&demand);
+                    self.found(task, *found);
                     continue;
                 }
                 Err(error) => {
-                    outcomes[id].state = State::Failed(Failure::World(error.to_string()));
-                    observer.finished(id, &outcomes[id]);
-                    stop |= !options.keep_going;
+                    self.ready.release(&demand);
+                    self.fail(task, Failure::World(error.to_string()));
                     continue;
                 }
             };
-            free -= cores;
-            running += 1;
-            observer.started(id);
-            let job = Job {
-                task: plan.tasks[id].clone(),
+            let policies = &self.plan.instance(self.plan.step_of(task)).policies;
+            let order = Order {
+                protocol: PROTOCOL,
+                task: complete,
                 key,
                 contents,
-                claim,
-                cache: Arc::clone(cache),
-                registry: Arc::clone(registry),
-                run_id: options.run_id.clone(),
-                context: Context {
-                    seed: 0,
-                    threads: cores,
-                    gpu: plan.tasks[id].gpu,
-                    cancel: options.cancel.clone(),
-                    progress: Arc::new(Told { task: id, observer: Arc::clone(observer) }),
-                },
+                run_id: self.options.run_id.clone(),
+                attempt: self.tried.get(&task).map_or(1, |tried| tried.attempts + 1),
+                cores: demand.cores,
+                memory: self.memory(task),
+                time: policies.time,
+                expected_ms: self.plan.expected_ms(task),
+                cache: self.cache.root().to_path_buf(),
+                cluster: self.options.cluster.clone(),
             };
-            let sender = sender.clone();
-            tokio::spawn(async move {
-                let result = match tokio::task::spawn_blocking(move || job.run()).await {
-                    Ok(result) => result,
-                    Err(error) => Err(Problem::Stage(StageError::Bug(panic_message(error)))),
-                };
-                // The receiver lives as long as this loop; when it is gone, nobody waits for the answer.
-                let _ = sender.send((id, result));
-            });
+            let executor = demand.executor;
+            self.running.insert(task, Running { demand, claim, executor, began: Instant::now() });
+            orders.entry(executor).or_default().push((task, order));
         }
-        if !stop && !unlocked.is_empty() {
-            continue;
+        for (executor, orders) in orders {
+            self.executors[executor].start(orders, self.events.clone());
         }
-        if running == 0 && (stop || held.tasks.is_empty()) {
-            break;
+        if self.grows && self.unlocked.is_empty() {
+            self.grow();
         }
-        let received = match held.tasks.is_empty() {
-            true => receiver.recv().await,
-            false => match tokio::time::timeout(LOOK_AGAIN, receiver.recv()).await {
-                Ok(received) => received,
-                Err(_) => {
-                    held.tasks.drain(..).for_each(|id| waiting.push((plan.priority(id), std::cmp::Reverse(id))));
-                    looked = Instant::now();
-                    continue;
-                }
-            },
-        };
-        if looked.elapsed() > LOOK_AGAIN {
-            held.tasks.drain(..).for_each(|id| waiting.push((plan.priority(id), std::cmp::Reverse(id))));
-            looked = Instant::now();
-        }
-        let Some((id, result)) = received else { break };
-        running -= 1;
-        free += plan.tasks[id].cores.clamp(1, options.cores.max(1));
-        match result {
-            Ok(outcome) => {
-                outcomes[id] = outcome;
-                release(id, &followers, &mut missing, &mut unlocked);
-            }
-            Err(Problem::Stage(StageError::Cancelled)) => {}
-            Err(problem) => {
-                let failure = match problem {
-                    Problem::Stage(StageError::Bug(message)) => Failure::Bug(message),
-                    Problem::Stage(error) => Failure::Refused { help: error.help().map(str::to_owned), message: error.to_string() },
-                    Problem::Cache(error) => Failure::World(error.to_string()),
-                    Problem::Damaged(digest, error) => {
-                        damaged.push(digest);
-                        Failure::World(format!("object {digest} of the cache is damaged ({error}); it was put into quarantine"))
-                    }
-                };
-                outcomes[id].state = State::Failed(failure);
-                stop |= !options.keep_going;
-            }
-        }
-        observer.finished(id, &outcomes[id]);
     }
-    RunOutcome { tasks: outcomes, cancelled: options.cancel.is_cancelled(), damaged }
+
+    fn hear(&mut self, event: Event) {
+        match event {
+            Event::Started(task) => {
+                if let Some(running) = self.running.get_mut(&task) {
+                    running.began = Instant::now();
+                    self.observer.started(self.plan, task);
+                }
+            }
+            Event::Progress(task, done, total) => self.observer.progress(task, done, total),
+            Event::Remark(text) => self.remark(text),
+            Event::Ended(task, report) => self.ended(task, *report),
+        }
+    }
+
+    fn remark(&mut self, text: String) {
+        if !self.outcome.remarks.contains(&text) {
+            self.observer.remark(&text);
+            self.outcome.remarks.insert(text);
+        }
+    }
+
+    fn ended(&mut self, task: TaskId, report: Report) {
+        let Some(running) = self.running.remove(&task) else { return };
+        self.ready.release(&running.demand);
+        let attempts = self.tried.get(&task).map_or(0, |tried| tried.attempts) + 1;
+        let mut usage = report.usage;
+        usage.executor = self.executors[running.executor].name().to_owned();
+        let since = |at: Instant| at.saturating_duration_since(self.began).as_secs_f64() * 1e3;
+        let span_ms = (since(running.began), since(Instant::now()));
+        let ran = |remarks: Vec<String>| Ran { span_ms, usage: usage.clone(), attempts, remarks };
+        // Let go only now, when others can read the answer.
+        drop(running.claim);
+        let key = Some(report.key);
+        match report.ending {
+            Ending::Done(done) => {
+                self.tried.remove(&task);
+                if running.executor != HERE {
+                    // Workers know no remote.
+                    if self.cache.refresh().is_ok() {
+                        self.cache.share(&report.key);
+                    }
+                }
+                let remarks = done.remarks.clone();
+                self.outcome.tasks[task] = Outcome {
+                    state: State::Ran,
+                    key,
+                    outputs: done.outputs.into(),
+                    wall_ms: usage.wall_ms as f32,
+                    scores: done.scores.map(Vec::into_boxed_slice),
+                    ran: Some(Box::new(ran(done.remarks))),
+                };
+                remarks.into_iter().for_each(|remark| self.remark(remark));
+                self.observer.finished(self.plan, task, &self.outcome.tasks[task]);
+                self.release(task);
+            }
+            Ending::Cancelled => {}
+            ending => {
+                if let Some(pause) = self.another_attempt(task, &ending) {
+                    self.observer.retried(self.plan, task, &reason(&ending));
+                    self.delayed.push(std::cmp::Reverse((Instant::now() + pause, task)));
+                    return;
+                }
+                let failure = self.failure(task, ending, attempts);
+                self.outcome.tasks[task].key = key;
+                self.outcome.tasks[task].ran = Some(Box::new(ran(Vec::new())));
+                self.fail(task, failure);
+            }
+        }
+    }
+
+    /// How long until a task that failed is tried again; none when it has failed for good.
+    fn another_attempt(&mut self, task: TaskId, ending: &Ending) -> Option<Duration> {
+        if self.stop || self.options.cancel.is_cancelled() {
+            return None;
+        }
+        let policies = &self.plan.instance(self.plan.step_of(task)).policies;
+        let first = || Tried { attempts: 0, tries: Tries::new(policies.memory, policies.retries, policies.backoff) };
+        let tried = self.tried.entry(task).or_insert_with(first);
+        tried.attempts += 1;
+        tried.tries.after(ending)
+    }
+
+    fn failure(&mut self, task: TaskId, ending: Ending, attempts: u32) -> Failure {
+        // Behind the first line: what follows may be a program's own words.
+        let tried = |message: String| match message.split_once('\n') {
+            _ if attempts < 2 => message,
+            Some((first, rest)) => format!("{first} ({attempts} attempts)\n{rest}"),
+            None => format!("{message} ({attempts} attempts)"),
+        };
+        let refused = |message: String, help: &str| Failure::Refused { message: tried(message), help: Some(help.to_owned()) };
+        match ending {
+            Ending::Refused { message, help, .. } => Failure::Refused { message: tried(message), help },
+            Ending::World(message) => Failure::World(message),
+            Ending::Bug(message) => Failure::Bug(message),
+            Ending::OutOfMemory { limit, peak } => {
+                let held = peak.map_or(String::new(), |peak| format!(": it held {}", bytes(peak)));
+                let may = limit.or(self.memory(task)).map_or(String::new(), |limit| format!(" and may hold {}", bytes(limit)));
+                refused(
+                    format!("it needed more memory than it may have, and was stopped{held}{may}"),
+                    "give it more with `memory = …`; `memory = 4 GiB .. 16 GiB` lets it grow",
+                )
+            }
+            Ending::TimedOut { limit } => refused(format!("it ran longer than {limit} s and was stopped"), "give it more with `time = …`"),
+            Ending::Lost(reason) => refused(reason, "`retries = 1` tries it again"),
+            Ending::Damaged(digest, error) => {
+                self.outcome.damaged.push(digest);
+                Failure::World(format!("object {digest} of the cache is damaged ({error}); it was put into quarantine"))
+            }
+            Ending::Done(_) | Ending::Cancelled => Failure::Bug("a task that did not fail failed".into()),
+        }
+    }
+
+    /// How long to wait for news.
+    fn patience(&self) -> Duration {
+        let held = if self.held.tasks.is_empty() { TICK } else { LOOK_AGAIN };
+        match self.delayed.peek() {
+            Some(std::cmp::Reverse((at, _))) => held.min(at.saturating_duration_since(Instant::now())),
+            None => held,
+        }
+    }
+
+    /// Tasks that wait for another process, or for another attempt, get their turn.
+    fn wake(&mut self) {
+        if self.looked.elapsed() >= LOOK_AGAIN {
+            self.looked = Instant::now();
+            let held = std::mem::take(&mut self.held.tasks);
+            held.into_iter().for_each(|(task, demand)| self.ready.push(task, self.plan.priority(task), demand));
+        }
+        while let Some(std::cmp::Reverse((at, task))) = self.delayed.peek().copied() {
+            if at > Instant::now() {
+                break;
+            }
+            self.delayed.pop();
+            self.unlocked.push(task);
+        }
+    }
+
+    /// Tells executors that nothing more is to begin, once.
+    fn halt(&mut self) {
+        if self.stop && !std::mem::replace(&mut self.halted, true) {
+            self.executors.iter().for_each(|executor| executor.stop());
+        }
+    }
+
+    fn cancel(&mut self) {
+        self.stop = true;
+        if !std::mem::replace(&mut self.cancelled, true) {
+            self.executors.iter().for_each(|executor| executor.cancel());
+        }
+    }
 }
 
 /// Whose turn it is to compute a key.
@@ -373,146 +786,59 @@ fn claimed(cache: &Cache, key: &Digest, task: &Task, again: bool) -> Result<Turn
     })
 }
 
-fn release(id: TaskId, followers: &[Vec<TaskId>], missing: &mut [usize], unlocked: &mut Vec<TaskId>) {
-    for &follower in &followers[id] {
-        missing[follower] -= 1;
-        if missing[follower] == 0 {
-            unlocked.push(follower);
-        }
+/// What is known of results while a run goes on.
+struct Found<'a> {
+    tasks: &'a [Outcome],
+    cache: &'a Cache,
+    folder: &'a Path,
+}
+
+impl PlanKnown for Found<'_> {
+    fn column(&self, task: TaskId, output: usize, column: &str) -> Option<Result<Vec<Value>, String>> {
+        let output = self.tasks.get(task)?.outputs.get(output)?;
+        Some(column_values(self.cache, &output.digest, output.kind, column))
+    }
+
+    fn scores(&self, task: TaskId) -> Option<Vec<Score>> {
+        let outcome = self.tasks.get(task).filter(|outcome| outcome.is_done())?;
+        Some(outcome.scores.as_deref().unwrap_or_default().to_vec())
+    }
+
+    fn equip(&self, call: &mut ExecCall, policies: &Policies) -> Result<(), String> {
+        equip(self.folder, self.cache, call, policies)
     }
 }
 
-/// The content of each argument, when all are known.
-fn contents_of(task: &Task, outcomes: &[Outcome]) -> Option<Vec<Digest>> {
-    task.arguments
-        .iter()
-        .map(|argument| match &argument.source {
-            Source::Content { digest, .. } => Some(*digest),
-            Source::Task { task, output } => outcomes[*task].outputs.get(output).map(|output| output.digest),
-        })
-        .collect()
+/// Gives a program what its step says that it needs from the pipeline's folder.
+pub(crate) fn equip(folder: &Path, cache: &Cache, call: &mut ExecCall, policies: &Policies) -> Result<(), String> {
+    let wishes = Wishes { environment: policies.environment.as_deref(), scripts: &policies.scripts, reads: &policies.reads };
+    Equipment::new(folder, cache).equip(call, wishes)
 }
 
-/// A task's cached result. A record that lacks a declared output counts as none.
-pub(crate) fn lookup(cache: &Cache, key: &Digest, task: &Task) -> Result<Option<Outcome>, CacheError> {
-    let Some(record) = cache.lookup(key)? else { return Ok(None) };
-    let mut outputs = BTreeMap::new();
-    for (name, kind) in &task.outputs {
-        let Some(found) = record.outputs.iter().find(|output| &output.slot == name) else { return Ok(None) };
-        outputs.insert(name.clone(), Output { digest: found.digest, kind: *kind, size: found.size });
-    }
-    let scores = record.summary.get("scores").and_then(|scores| serde_json::from_value(scores.clone()).ok()).map(Scores::new);
-    Ok(Some(Outcome { state: State::Cached { run: record.run }, key: Some(*key), outputs, wall_ms: record.wall_ms, scores }))
+/// The values of a column of a table, for a loop over it.
+fn column_values(cache: &Cache, digest: &Digest, kind: Kind, column: &str) -> Result<Vec<Value>, String> {
+    let artifact = read_artifact(cache, digest, kind)?;
+    let table = Table::from_artifact(&artifact).map_err(|error| error.to_string())?;
+    crate::members::values(table.batch(), column)
 }
 
-/// Reads an artifact of the cache; a damaged one goes into quarantine.
-///
-/// # Errors
-/// When the object is missing, unreadable or damaged, in words.
-pub fn read_artifact(cache: &Cache, digest: &Digest, kind: Kind) -> Result<Artifact, String> {
-    load(cache, digest, kind).map_err(|problem| match problem {
-        Problem::Stage(error) => error.to_string(),
-        Problem::Cache(error) => error.to_string(),
-        Problem::Damaged(digest, error) => {
-            format!("object {digest} of the cache is damaged ({error}); it was put into quarantine, run again")
+/// Why an attempt failed, on one line.
+fn reason(ending: &Ending) -> String {
+    match ending {
+        Ending::Refused { message, .. } | Ending::Lost(message) => {
+            let first = message.lines().next().unwrap_or_default();
+            first.trim_end_matches(':').trim_end_matches("; it printed at last").to_owned()
         }
-    })
-}
-
-fn load(cache: &Cache, digest: &Digest, kind: Kind) -> Result<Artifact, Problem> {
-    let missing = || Problem::Damaged(*digest, DataError::Decode("it is missing".into()));
-    let bytes = cache.get(digest)?.ok_or_else(missing)?;
-    match Artifact::decode(kind, &bytes) {
-        Ok(artifact) => Ok(artifact),
-        Err(error) => {
-            cache.quarantine(digest)?;
-            Err(Problem::Damaged(*digest, error))
-        }
+        Ending::TimedOut { limit } => format!("it ran longer than {limit} s"),
+        Ending::OutOfMemory { limit: Some(limit), .. } => format!("it needed more memory than {}", bytes(*limit)),
+        _ => String::new(),
     }
 }
 
-struct Job {
-    task: Task,
-    key: Digest,
-    contents: Vec<Digest>,
-    claim: Option<Claim>,
-    cache: Arc<Cache>,
-    registry: Arc<Registry>,
-    run_id: String,
-    context: Context,
-}
-
-impl Job {
-    fn run(self) -> Result<Outcome, Problem> {
-        let began = Instant::now();
-        let started_unix_ms =
-            SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(i64::MAX));
-        let mut values = Vec::with_capacity(self.contents.len());
-        for (argument, digest) in self.task.arguments.iter().zip(&self.contents) {
-            values.push(load(&self.cache, digest, argument.kind)?);
-        }
-        let mut log = None;
-        let artifacts = match &self.task.work {
-            Work::Exec(call) => {
-                let scratch = self.cache.root().join(SCRATCH);
-                let ended = program::run(call, &self.task.arguments, &values, &self.context, &scratch).map_err(Problem::Stage)?;
-                if !ended.log.is_empty() {
-                    log = Some(self.cache.put(&ended.log)?);
-                }
-                BTreeMap::from([(neuroflow_dsl::command::OUT.to_owned(), ended.output)])
-            }
-            _ => execute(&self.task, values, &self.registry, &self.context).map_err(Problem::Stage)?,
-        };
-        let mut outputs = BTreeMap::new();
-        let mut scores = None;
-        for (name, kind) in &self.task.outputs {
-            let Some(artifact) = artifacts.get(name) else {
-                return Err(Problem::Stage(StageError::Bug(format!("output `{name}` of `{}` is missing", self.task.label))));
-            };
-            if *kind == Kind::Scores {
-                scores = Some(Scores::from_artifact(artifact).map_err(|error| Problem::Stage(error.into()))?);
-            }
-            let bytes = artifact.encode().map_err(|error| Problem::Stage(error.into()))?;
-            let digest = self.cache.put(&bytes)?;
-            outputs.insert(name.clone(), Output { digest, kind: *kind, size: bytes.len() as u64 });
-        }
-        let wall_ms = began.elapsed().as_secs_f64() * 1e3;
-        let mut summary = serde_json::json!({ "task": self.task.label, "key": self.task.key_fields(&self.contents) });
-        if let Some(scores) = &scores {
-            summary["scores"] = serde_json::to_value(&scores.scores).unwrap_or_default();
-        }
-        if matches!(self.task.work, Work::Exec(_)) {
-            summary["sandbox"] = "none".into();
-        }
-        if self.task.cached {
-            let record = ActionRecord {
-                stage: self.task.cost_name(),
-                version: 1,
-                outputs: outputs
-                    .iter()
-                    .map(|(slot, output)| ActionOutput { slot: slot.clone(), digest: output.digest, size: output.size })
-                    .collect(),
-                run: self.run_id.clone(),
-                started_unix_ms,
-                wall_ms,
-                cpu_ms: None,
-                log,
-                summary,
-            };
-            self.cache.record(&self.key, &record)?;
-        }
-        // Let go only now, when others can read the answer.
-        drop(self.claim);
-        Ok(Outcome { state: State::Ran, key: Some(self.key), outputs, wall_ms, scores })
-    }
-}
-
-fn panic_message(error: tokio::task::JoinError) -> String {
-    match error.try_into_panic() {
-        Ok(panic) => {
-            let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned()).or_else(|| panic.downcast_ref::<String>().cloned());
-            text.unwrap_or_else(|| "a panic without a message".into())
-        }
-        Err(error) => error.to_string(),
+/// A size for people.
+fn bytes(size: u64) -> String {
+    match size as f64 / f64::from(1 << 20) {
+        size if size < 1024.0 => format!("{size:.0} MiB"),
+        size => format!("{:.1} GiB", size / 1024.0),
     }
 }

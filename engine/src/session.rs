@@ -1,22 +1,39 @@
 //! One pipeline, from text to run record: find the inputs, unroll the loops, plan, run, decide what was expected, write it down.
 
+use crate::cached::{load, lookup, read_artifact};
 use crate::dataset::DataRegistry;
 use crate::fetch::{self, OnProgress, Sources};
+use crate::folder;
 use crate::git;
-use crate::plan::{From, Plan, PlanError, Step, StepInput};
-use crate::readers::{self, READERS_VERSION};
-use crate::record::{ExpectRecord, InputRecord, RunRecord, Status, TaskRecord};
-use crate::schedule::{self, Observer, Output, RunOptions, RunOutcome};
+use crate::outcome::Output;
+use crate::plan::{InputContent, NothingKnown, Plan, PlanError};
+use crate::readers::{self, READERS_VERSION, Reader};
+use crate::record::{self, ExpectRecord, InputRecord, RunRecord, Status, TaskRow};
+use crate::schedule::{self, Observer, RunOptions, RunOutcome};
 use crate::select::Wish;
-use crate::task::{ExecCall, StageCall, Task, Work};
+use crate::task::{StageCall, Task, Work};
+use crate::worker::Problem;
+use arrow::buffer::Buffer;
 use neuroflow_cache::{ActionOutput, ActionRecord, Cache, Digest, KeyEncoder};
 use neuroflow_data::{Artifact, Kind, Payload};
-use neuroflow_dsl::pipeline::{Alternative, InputDecl};
-use neuroflow_dsl::{Diagnostic, Pipeline, StepInstance, condition, expand};
+use neuroflow_dsl::pipeline::{Alternative, InputDecl, StepDecl, Target};
+use neuroflow_dsl::{Diagnostic, Pipeline, StepInstance, condition, glob};
 use neuroflow_stage::{Context, GpuPolicy, Registry};
-use std::collections::BTreeMap;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+/// How many runs are looked at for the latest of a pipeline.
+const LOOKED_BACK: usize = 30;
+
+/// What a plan needs to know of an earlier run. Of what ran in it, which may be millions of tasks, nothing is held.
+#[derive(Deserialize)]
+struct Estimated {
+    pipeline: String,
+    costs: BTreeMap<String, f64>,
+}
 
 /// What a session works with.
 pub struct Session {
@@ -44,6 +61,8 @@ pub enum SessionError {
     Input {
         /// The input.
         input: String,
+        /// Its place in the pipeline.
+        span: std::ops::Range<usize>,
         /// Each alternative, and what was wrong.
         tried: Vec<String>,
         /// What to do.
@@ -52,6 +71,18 @@ pub enum SessionError {
     /// The cache refused.
     #[error(transparent)]
     Cache(#[from] neuroflow_cache::CacheError),
+    /// What a run did is no longer in the cache.
+    #[error("the tasks of run `{run}` were removed from the cache; run the pipeline again")]
+    Gone {
+        /// The run.
+        run: String,
+    },
+    /// What is in the cache is not what was put there.
+    #[error("{what} was damaged and is in quarantine; run the pipeline again, which writes it anew")]
+    Damaged {
+        /// What was damaged, in words.
+        what: String,
+    },
     /// A mistake of ours.
     #[error("{0}")]
     Bug(String),
@@ -63,22 +94,48 @@ struct Found {
     record: InputRecord,
     /// The content as a whole.
     whole: Option<Digest>,
+    /// The file as it came, when it can be read in parts.
+    raw: Option<Digest>,
+}
+
+/// What a pipeline is prepared for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// To be run: inputs are kept as they are now.
+    Run,
+    /// Only to be planned: files are hashed, and copied only where something must be read in them.
+    Plan,
+}
+
+/// What is wanted of the files of an input.
+#[derive(Debug, Clone, Copy)]
+struct Wanted {
+    /// What the reader makes of the whole; without it, a file that can be read in parts is only opened.
+    decoded: bool,
+    /// The content itself, for steps that run.
+    runs: bool,
+}
+
+/// What a file of an input is.
+struct Content {
+    /// What its reader made of it; none when it was only opened.
+    whole: Option<Digest>,
+    /// The file as it came, when it can be read in parts.
+    raw: Option<Digest>,
 }
 
 /// A pipeline with everything known that can be known before it runs.
 pub struct Prepared {
     /// The pipeline.
     pub pipeline: Pipeline,
-    /// Its single steps.
-    pub instances: Vec<StepInstance>,
-    /// Its tasks.
+    /// Its steps and tasks, as far as they are known.
     pub plan: Plan,
     /// Its inputs as they were found.
     pub inputs: Vec<InputRecord>,
-    /// What earlier runs took, in milliseconds by task.
-    pub costs: BTreeMap<String, f64>,
     /// Whether controls are on.
     pub controls: bool,
+    /// The folder of the pipeline, where programs find their scripts.
+    pub folder: PathBuf,
 }
 
 /// What is known about a run beside its tasks, for the record.
@@ -88,6 +145,8 @@ pub struct RunInfo {
     pub file: PathBuf,
     /// Its text.
     pub text: String,
+    /// Files that it uses: path and text.
+    pub used: Vec<(String, String)>,
     /// The command line.
     pub command: Vec<String>,
     /// Parameters that were set.
@@ -97,50 +156,76 @@ pub struct RunInfo {
 }
 
 impl Prepared {
-    /// Whether the results of a step (a position in `instances`) are asked for.
+    /// Its single steps, as far as they are known.
+    pub fn instances(&self) -> &[StepInstance] {
+        self.plan.instances()
+    }
+
+    /// Whether the results of a step (a position in [`Prepared::instances`]) are asked for.
     pub fn is_asked(&self, step: usize) -> bool {
-        let tasks = self.plan.results.get(step).into_iter().flat_map(BTreeMap::values);
-        tasks.into_iter().all(|(task, _)| self.plan.wish(*task) != Wish::Unasked)
+        self.plan.tasks_of(step).all(|task| self.plan.wish(task) != Wish::Unasked)
     }
 }
 
 impl Session {
-    /// Finds the inputs, unrolls loops and plans.
+    /// Finds the inputs, whose paths begin at `working`, unrolls loops and plans. `folder` is the pipeline's own, in which programs find their scripts.
     ///
     /// # Errors
     /// When an input can't be had (all that was tried is named), or a mistake shows that needs the inputs to be seen.
     pub async fn prepare(
         &self,
         pipeline: Pipeline,
-        folder: &Path,
+        (working, folder): (&Path, &Path),
+        purpose: Purpose,
         controls: bool,
         on_progress: OnProgress<'_>,
     ) -> Result<Prepared, SessionError> {
         let mut found = Vec::new();
-        for input in &pipeline.inputs {
-            found.push(self.find(input, folder, on_progress).await?);
+        for (position, input) in pipeline.inputs.iter().enumerate() {
+            let wanted = Wanted { decoded: !self.is_read_in_parts(&pipeline, position), runs: purpose == Purpose::Run };
+            found.push(self.find(input, wanted, working, on_progress).await?);
         }
-        let members = |input: usize| found[input].record.members.iter().map(|(label, _)| label.clone()).collect::<Vec<_>>();
-        let instances = expand(&pipeline, &self.registry, &members).map_err(SessionError::Pipeline)?;
-        let steps = instances.iter().map(|instance| step_of(instance, &pipeline, &found)).collect::<Result<Vec<_>, _>>()?;
-        let mut plan = Plan::new(&steps, &self.registry, controls)?;
-        let costs = self.costs();
-        plan.estimate(&costs);
+        // Also a run that goes no further has read the files.
+        self.cache.save_stats()?;
+        let contents = found.iter().map(|found| InputContent {
+            whole: found.whole,
+            raw: found.raw,
+            members: found.record.members.iter().filter(|(label, _)| !label.is_empty()).cloned().collect(),
+        });
+        let mut plan = Plan::new(&pipeline, contents.collect(), controls);
+        plan.grow(&pipeline, &self.registry, &NothingKnown { folder, cache: &self.cache })?;
+        let last = self.newest(|run: &Estimated| run.pipeline == pipeline.name);
+        plan.estimate(last.map(|run| run.costs).unwrap_or_default());
         let inputs = found.into_iter().map(|found| found.record).collect();
-        Ok(Prepared { pipeline, instances, plan, inputs, costs, controls })
+        Ok(Prepared { pipeline, plan, inputs, controls, folder: folder.to_path_buf() })
     }
 
-    /// What tasks took in the latest run.
-    fn costs(&self) -> BTreeMap<String, f64> {
-        let latest = self.cache.find_run("latest").ok().and_then(|id| self.cache.run(&id).ok());
-        latest.and_then(|record| serde_json::from_value::<RunRecord>(record).ok()).map(|record| record.costs()).unwrap_or_default()
+    /// The latest run of a pipeline among the newest of all.
+    pub fn latest_of(&self, pipeline: &str) -> Option<RunRecord> {
+        self.newest(|run: &RunRecord| run.pipeline == pipeline)
+    }
+
+    fn newest<T: DeserializeOwned>(&self, fits: impl Fn(&T) -> bool) -> Option<T> {
+        let ids = self.cache.runs().ok()?;
+        ids.iter().take(LOOKED_BACK).filter_map(|id| self.cache.run(id).ok()).find(fits)
+    }
+
+    /// Whether all that takes an input reads only what it needs of the file.
+    fn is_read_in_parts(&self, pipeline: &Pipeline, input: usize) -> bool {
+        let takes = |step: &StepDecl| {
+            let bindings = step.bindings.iter().filter(|binding| binding.reference.target == Target::Input(input));
+            let stage = self.registry.get(&step.stage).map(|stage| stage.signature());
+            bindings.map(|binding| stage.as_ref().is_some_and(|stage| stage.reads_files(&binding.slot))).collect::<Vec<_>>()
+        };
+        let takers: Vec<bool> = pipeline.steps.iter().flat_map(takes).collect();
+        !takers.is_empty() && takers.iter().all(|in_parts| *in_parts)
     }
 
     /// The first alternative that can be had.
-    async fn find(&self, input: &InputDecl, folder: &Path, on_progress: OnProgress<'_>) -> Result<Found, SessionError> {
+    async fn find(&self, input: &InputDecl, wanted: Wanted, folder: &Path, on_progress: OnProgress<'_>) -> Result<Found, SessionError> {
         let mut tried = Vec::new();
         for alternative in input.alternatives.iter().filter(|alternative| alternative.wanted) {
-            match self.try_alternative(input, alternative, folder, on_progress).await? {
+            match self.try_alternative(input, alternative, wanted, folder, on_progress).await? {
                 Ok(mut found) => {
                     found.record.passed_over = tried;
                     return Ok(found);
@@ -151,19 +236,24 @@ impl Session {
         if tried.is_empty() {
             tried.push("no alternative is allowed by its `when`".into());
         }
-        let help = "put a copy into a mirror folder and set NEUROFLOW_MIRRORS to it, or allow the network".into();
-        Err(SessionError::Input { input: input.name.text.clone(), tried, help })
+        let is_data_set = input.alternatives.iter().any(|alternative| alternative.wanted && alternative.reader == "dataset");
+        let help = match is_data_set {
+            true => "put a copy into a mirror folder and set NEUROFLOW_MIRRORS to it, or allow the network".into(),
+            false => format!("paths of inputs begin at the working folder, {}; mend the file, or name another", folder.display()),
+        };
+        Err(SessionError::Input { input: input.name.text.clone(), span: input.name.span.clone(), tried, help })
     }
 
     async fn try_alternative(
         &self,
         input: &InputDecl,
         alternative: &Alternative,
+        wanted: Wanted,
         folder: &Path,
         on_progress: OnProgress<'_>,
     ) -> Result<Result<Found, String>, SessionError> {
         if alternative.is_stage {
-            return self.simulate(input, alternative).map(Ok);
+            return again_if_damaged(|| self.simulate(input, alternative)).map(Ok);
         }
         let argument = match alternative.arguments.first() {
             Some(neuroflow_stage::Value::Text(text)) => text.clone(),
@@ -172,44 +262,96 @@ impl Session {
         if alternative.reader == "dataset" {
             return self.dataset(input, &argument, on_progress).await;
         }
-        let path = folder.join(&argument);
-        if !path.is_file() {
-            return Ok(Err(format!("{}: there is no such file", path.display())));
-        }
         let Some(reader) = readers::reader(&alternative.reader) else {
             return Err(SessionError::Bug(format!("no reader `{}`", alternative.reader)));
         };
-        let (raw, size) = self.cache.put_file(&path)?;
-        let read = |text: String| format!("{}: {text}", path.display());
-        let (digest, members) = if matches!(reader.kind, Kind::File) {
-            (raw, Vec::new())
-        } else {
-            let mut key = KeyEncoder::new();
-            key.text("read");
-            key.uint(READERS_VERSION);
-            key.text(reader.name);
-            key.digest(&raw);
-            let key = key.finish();
-            let digest = match self.cache.lookup(&key)? {
-                Some(record) => record.outputs.first().map(|output| output.digest).unwrap_or(raw),
-                None => {
-                    let bytes = self.cache.get(&raw)?.ok_or_else(|| SessionError::Bug("an input vanished from the cache".into()))?;
-                    let artifact = match readers::read(reader, &bytes) {
-                        Ok(artifact) => artifact,
-                        Err(reason) => return Ok(Err(read(reason))),
-                    };
-                    let bytes = artifact.encode().map_err(|error| SessionError::Bug(error.to_string()))?;
-                    let digest = self.cache.put(&bytes)?;
-                    let _ = size;
-                    self.cache.record(&key, &record_of(reader.name, &[("out", digest, bytes.len() as u64)]))?;
-                    digest
-                }
-            };
-            (digest, self.members_of(&digest, reader.kind)?)
-        };
         let mut record = found_record(input, format!("file {argument}"), false);
-        record.members = if members.is_empty() { vec![(String::new(), digest)] } else { members };
-        Ok(Ok(Found { record, whole: Some(digest) }))
+        if glob::is_pattern(&argument) {
+            record.taken = format!("files {argument}");
+            return match folder::members(folder, &argument) {
+                Ok(files) if files.is_empty() => Ok(Err(format!("{}: no file fits", folder.join(&argument).display()))),
+                Ok(files) => {
+                    for (label, path) in files {
+                        match again_if_damaged(|| self.read_file(reader, &path, Wanted { decoded: true, ..wanted }))? {
+                            Ok(Content { whole: Some(digest), .. }) => record.members.push((label, digest)),
+                            Ok(_) => return Err(SessionError::Bug("a file without content".into())),
+                            Err(reason) => return Ok(Err(reason)),
+                        }
+                    }
+                    Ok(Ok(Found { record, whole: None, raw: None }))
+                }
+                Err(reason) => Ok(Err(reason)),
+            };
+        }
+        let path = folder.join(&argument);
+        if path.is_dir() {
+            return Ok(Err(format!("{} is a folder; a pattern names its files: `{}/*`", path.display(), argument.trim_end_matches('/'))));
+        }
+        if !path.is_file() {
+            return Ok(Err(format!("{}: there is no such file", path.display())));
+        }
+        let read = || -> Result<Result<(Content, Vec<(String, Digest)>), String>, SessionError> {
+            let content = match self.read_file(reader, &path, wanted)? {
+                Ok(content) => content,
+                Err(reason) => return Ok(Err(reason)),
+            };
+            let members = content.whole.map(|digest| self.members_of(&digest, reader.kind)).transpose()?;
+            Ok(Ok((content, members.unwrap_or_default())))
+        };
+        let (Content { whole, raw }, members) = match again_if_damaged(read)? {
+            Ok(read) => read,
+            Err(reason) => return Ok(Err(reason)),
+        };
+        record.members =
+            if members.is_empty() { whole.or(raw).map(|digest| (String::new(), digest)).into_iter().collect() } else { members };
+        Ok(Ok(Found { record, whole, raw }))
+    }
+
+    /// A file in the cache, and what a reader makes of it; an error is what is wrong with the file, in words.
+    fn read_file(&self, reader: &Reader, path: &Path, Wanted { decoded, runs }: Wanted) -> Result<Result<Content, String>, SessionError> {
+        // What can't be read is the file's fault, and the next alternative may do; what can't be kept is the cache's.
+        if let Err(error) = std::fs::File::open(path) {
+            return Ok(Err(format!("{} can't be read: {error}", path.display())));
+        }
+        // Of what a step reads as it is, a plan needs the digest alone.
+        let is_file = matches!(reader.kind, Kind::File);
+        let (raw, _) = if is_file && !runs { self.cache.hash_file(path)? } else { self.cache.put_file(path)? };
+        if is_file {
+            return Ok(Ok(Content { whole: Some(raw), raw: None }));
+        }
+        // What is only opened is not read as a whole, so it is not compared with its digest here.
+        let bytes = |whole: bool| -> Result<Buffer, SessionError> {
+            match self.cache.get(&raw)? {
+                Some(bytes) if !whole || self.cache.is_whole(&raw, &bytes) => Ok(bytes),
+                None if !self.cache.was_damaged(&raw) => Err(SessionError::Bug("an input vanished from the cache".into())),
+                _ => {
+                    self.cache.quarantine(&raw)?;
+                    Err(SessionError::Damaged { what: format!("the copy of {} in the cache", path.display()) })
+                }
+            }
+        };
+        let of_file = |text: String| format!("{}: {text}", path.display());
+        let raw_in_parts = reader.in_parts.then_some(raw);
+        if reader.in_parts && !decoded {
+            return Ok(readers::open(reader, &bytes(false)?).map(|()| Content { whole: None, raw: raw_in_parts }).map_err(of_file));
+        }
+        let mut key = KeyEncoder::new();
+        key.text("read");
+        key.uint(READERS_VERSION);
+        key.text(reader.name);
+        key.digest(&raw);
+        let key = key.finish();
+        if let Some(output) = self.cache.lookup(&key)?.and_then(|record| record.outputs.into_iter().next()) {
+            return Ok(Ok(Content { whole: Some(output.digest), raw: raw_in_parts }));
+        }
+        let artifact = match readers::read(reader, &bytes(true)?) {
+            Ok(artifact) => artifact,
+            Err(reason) => return Ok(Err(of_file(reason))),
+        };
+        let encoded = artifact.encode().map_err(|error| SessionError::Bug(error.to_string()))?;
+        let digest = self.cache.put(&encoded)?;
+        self.cache.record(&key, &record_of(reader.name, &[("out", digest, encoded.len() as u64)]))?;
+        Ok(Ok(Content { whole: Some(digest), raw: raw_in_parts }))
     }
 
     async fn dataset(&self, input: &InputDecl, name: &str, on_progress: OnProgress<'_>) -> Result<Result<Found, String>, SessionError> {
@@ -223,7 +365,7 @@ impl Session {
             Ok(files) => {
                 let mut record = found_record(input, format!("data set {name}"), false);
                 record.members = files.into_iter().map(|file| (file.label, file.digest)).collect();
-                Ok(Ok(Found { record, whole: None }))
+                Ok(Ok(Found { record, whole: None, raw: None }))
             }
             Err(fetch::FetchError::Cache(error)) => Err(error.into()),
             Err(error) => Ok(Err(error.to_string())),
@@ -238,20 +380,20 @@ impl Session {
         let wrong = |message: String| SessionError::Pipeline(vec![Diagnostic::error("wrong-value", alternative.span.clone(), message)]);
         let params = neuroflow_stage::params::fill(&signature.params, &alternative.named).map_err(wrong)?;
         let output = signature.outputs.first().ok_or_else(|| SessionError::Bug("a stage without outputs".into()))?;
-        let call = StageCall { stage: alternative.reader.clone(), version: signature.version, params, seed: 0 };
+        let call =
+            StageCall { stage: Arc::from(alternative.reader.as_str()), version: signature.version, params: Arc::new(params), seed: 0 };
         let task = Task {
             label: input.name.text.clone(),
             step: input.name.text.clone(),
             work: Work::Call(call),
             arguments: Vec::new(),
             outputs: signature.outputs.iter().map(|output| (output.name.to_owned(), output.kind)).collect(),
-            cores: 1,
             gpu: GpuPolicy::Never,
             cached: true,
         };
         let key = task.key(&[]);
-        let digest = match schedule::lookup(&self.cache, &key, &task)? {
-            Some(outcome) => outcome.outputs.get(output.name).map(|found| found.digest),
+        let digest = match lookup(&self.cache, &key, &task)? {
+            Some(outcome) => outcome.outputs.first().map(|found| found.digest),
             None => {
                 let made = crate::execute::execute(&task, Vec::new(), &self.registry, &Context::quiet(0));
                 let made = made.map_err(|error| wrong(error.to_string()))?;
@@ -269,22 +411,27 @@ impl Session {
         let mut record = found_record(input, format!("simulated by `{}`", alternative.reader), true);
         let members = self.members_of(&digest, output.kind)?;
         record.members = if members.is_empty() { vec![(String::new(), digest)] } else { members };
-        Ok(Found { record, whole: Some(digest) })
+        Ok(Found { record, whole: Some(digest), raw: None })
     }
 
-    /// The files of a Dir, each as content of its own.
+    /// The files of a Dir, each as content of its own. A damaged one is in quarantine when this ends.
     fn members_of(&self, digest: &Digest, kind: Kind) -> Result<Vec<(String, Digest)>, SessionError> {
         if kind != Kind::Dir {
             return Ok(Vec::new());
         }
-        let artifact = schedule::read_artifact(&self.cache, digest, kind).map_err(SessionError::Bug)?;
+        let artifact = load(&self.cache, digest, kind).map_err(|problem| match problem {
+            Problem::Damaged(digest, error) => SessionError::Damaged { what: format!("object {digest} of an input ({error})") },
+            Problem::Cache(error) => SessionError::Cache(error),
+            Problem::Stage(error) => SessionError::Bug(error.to_string()),
+            Problem::Ended(ending) => SessionError::Bug(format!("{ending:?}")),
+        })?;
         let Payload::Tree(tree) = artifact.payload() else { return Ok(Vec::new()) };
         tree.iter().map(|(name, bytes)| Ok((name.to_owned(), self.cache.put(bytes)?))).collect()
     }
 
-    /// Runs a prepared pipeline and writes its record. The record is complete but for the reports, which the caller adds before [`Session::write`].
-    pub async fn run(&self, prepared: &Prepared, options: &RunOptions, observer: &Arc<dyn Observer>) -> RunOutcome {
-        schedule::run(&prepared.plan, &self.cache, &self.registry, options, observer).await
+    /// Runs a prepared pipeline; its plan grows by what becomes known. The record is written by [`Session::write`].
+    pub async fn run(&self, prepared: &mut Prepared, options: &RunOptions, observer: &Arc<dyn Observer>) -> RunOutcome {
+        schedule::run(&mut prepared.plan, &prepared.pipeline, &prepared.folder, &self.cache, &self.registry, options, observer).await
     }
 
     /// What there is to say about a run.
@@ -308,24 +455,19 @@ impl Session {
             None => (None, None),
         };
         let expects = expectations(prepared, outcome);
-        let status = match (outcome.cancelled, outcome.is_complete(), expects.iter().all(|expect| expect.holds)) {
+        let status = match (outcome.cancelled, outcome.is_complete(), expects.iter().all(|expect| expect.holds == Some(true))) {
             (true, false, _) => Status::Interrupted,
             (_, false, _) => Status::Failed,
             (_, true, false) => Status::ExpectFailed,
             (_, true, true) => Status::Done,
         };
-        let mut results = BTreeMap::new();
-        let mut scores = BTreeMap::new();
-        for (position, instance) in prepared.instances.iter().enumerate() {
-            let outputs: BTreeMap<String, (Kind, Digest)> = prepared.plan.results[position]
-                .keys()
-                .filter_map(|name| Some((name.clone(), output_of(prepared, outcome, position, name)?)))
-                .map(|(name, output)| (name, (output.kind, output.digest)))
-                .collect();
-            results.insert(instance.label(), outputs);
-            if let Some(found) = scores_of(prepared, outcome, position) {
-                scores.insert(instance.label(), found);
-            }
+        let steps = prepared.instances().iter().enumerate();
+        let scores = steps.filter_map(|(step, instance)| Some((instance.label(), scores_of(prepared, outcome, step)?))).collect();
+        let (ran, counts, costs) = record::summary(&prepared.plan, outcome);
+        let (tasks, _) = self.cache.put_repeatable(|into| record::write_rows(&prepared.plan, outcome, into))?;
+        let mut used = Vec::new();
+        for (path, text) in &info.used {
+            used.push((path.clone(), self.cache.put(text.as_bytes())?));
         }
         Ok(RunRecord {
             id: options.run_id.clone(),
@@ -336,17 +478,21 @@ impl Session {
             set: info.set.iter().cloned().collect(),
             revision,
             patch,
+            used,
             neuroflow: info.version.clone(),
-            machine: format!("{} {}, {} cores", std::env::consts::OS, std::env::consts::ARCH, options.cores),
+            machine: format!("{} {}, {} cores", std::env::consts::OS, std::env::consts::ARCH, options.machine.cores),
             started: clock.started.clone(),
             wall_ms: clock.began.elapsed().as_secs_f64() * 1e3,
             status,
             controls: prepared.controls,
             inputs: prepared.inputs.clone(),
-            tasks: prepared.plan.tasks.iter().zip(&outcome.tasks).map(|(task, outcome)| TaskRecord::new(task, outcome)).collect(),
+            counts,
+            costs,
+            tasks,
+            ran,
             scores,
-            results,
             expects,
+            remarks: outcome.remarks.iter().cloned().collect(),
             reports: Vec::new(),
         })
     }
@@ -356,8 +502,7 @@ impl Session {
     /// # Errors
     /// When the cache refuses.
     pub fn write(&self, record: &RunRecord) -> Result<(), SessionError> {
-        let value = serde_json::to_value(record).map_err(|error| SessionError::Bug(error.to_string()))?;
-        self.cache.append_run(&record.id, &value)?;
+        self.cache.append_run(&record.id, record)?;
         self.cache.save_stats()?;
         Ok(())
     }
@@ -368,8 +513,34 @@ impl Session {
     /// When there is no such run, or its record is damaged.
     pub fn read(&self, run: &str) -> Result<RunRecord, SessionError> {
         let id = self.cache.find_run(run)?;
-        serde_json::from_value(self.cache.run(&id)?)
-            .map_err(|error| SessionError::Bug(format!("the record of run `{id}` is damaged: {error}")))
+        Ok(self.cache.run(&id)?)
+    }
+
+    /// The tasks of a run.
+    ///
+    /// # Errors
+    /// When they were removed from the cache, or are damaged: then they are in quarantine, and the same run writes them anew.
+    pub fn rows(&self, record: &RunRecord) -> Result<Vec<TaskRow>, SessionError> {
+        match self.cache.get(&record.tasks)? {
+            Some(bytes) if self.cache.is_whole(&record.tasks, &bytes) => {
+                // They are what was written, so what can't be read was written by another version.
+                record::read_rows(&bytes)
+                    .collect::<Result<_, _>>()
+                    .map_err(|reason| SessionError::Bug(format!("the list of tasks of run `{}` can't be read: {reason}", record.id)))
+            }
+            None if !self.cache.was_damaged(&record.tasks) => Err(SessionError::Gone { run: record.id.clone() }),
+            _ => {
+                self.cache.quarantine(&record.tasks)?;
+                Err(SessionError::Damaged { what: format!("the list of tasks of run `{}`", record.id) })
+            }
+        }
+    }
+
+    /// The keys that tasks had in a run, by label; empty when its tasks are no longer known.
+    pub fn keys(&self, record: &RunRecord) -> HashMap<String, Digest> {
+        let found = self.cache.get(&record.tasks).ok().flatten();
+        let Some(bytes) = found.filter(|bytes| self.cache.is_whole(&record.tasks, bytes)) else { return HashMap::new() };
+        record::read_rows(&bytes).map_while(Result::ok).filter_map(|row| Some((row.label, row.key?))).collect()
     }
 
     /// The value of a step's output in a run.
@@ -377,7 +548,7 @@ impl Session {
     /// # Errors
     /// When the object is missing or damaged, in words.
     pub fn artifact(&self, kind: Kind, digest: &Digest) -> Result<Artifact, String> {
-        schedule::read_artifact(&self.cache, digest, kind)
+        read_artifact(&self.cache, digest, kind)
     }
 }
 
@@ -401,6 +572,14 @@ impl Clock {
     }
 }
 
+/// Once more when something was damaged: it is in quarantine now, and is made anew.
+fn again_if_damaged<T>(attempt: impl Fn() -> Result<T, SessionError>) -> Result<T, SessionError> {
+    match attempt() {
+        Err(SessionError::Damaged { .. }) => attempt(),
+        done => done,
+    }
+}
+
 fn found_record(input: &InputDecl, taken: String, simulated: bool) -> InputRecord {
     InputRecord { name: input.name.text.clone(), taken, passed_over: Vec::new(), simulated, members: Vec::new() }
 }
@@ -417,97 +596,55 @@ fn record_of(stage: &str, outputs: &[(&str, Digest, u64)]) -> ActionRecord {
         started_unix_ms: 0,
         wall_ms: 0.0,
         cpu_ms: None,
+        peak_bytes: None,
         log: None,
         summary: serde_json::Value::Null,
     }
 }
 
-fn step_of(instance: &StepInstance, pipeline: &Pipeline, found: &[Found]) -> Result<Step, SessionError> {
-    let inputs = instance
-        .inputs
-        .iter()
-        .map(|input| {
-            let from = match &input.source {
-                expand::Source::Step { step, output } => From::Step { step: *step, output: output.clone() },
-                expand::Source::Input { input, member } => {
-                    let content = match member {
-                        Some(member) => found[*input].record.members.iter().find(|(label, _)| label == member).map(|(_, digest)| *digest),
-                        None => found[*input].whole,
-                    };
-                    let name = &pipeline.inputs[*input].name;
-                    From::Content(content.ok_or_else(|| {
-                        let message = format!("`{}` is used as a whole here; name one of its files, `{}[\"…\"]`", name.text, name.text);
-                        SessionError::Pipeline(vec![Diagnostic::error("type-mismatch", name.span.clone(), message)])
-                    })?)
-                }
-            };
-            Ok(StepInput { slot: input.slot.clone(), label: input.label.clone(), kind: input.kind, from })
-        })
-        .collect::<Result<Vec<_>, SessionError>>()?;
-    Ok(Step {
-        label: instance.label(),
-        stage: instance.stage.clone(),
-        program: program_of(instance, pipeline),
-        params: instance.params.clone(),
-        inputs,
-        seed: instance.seed,
-        controls: instance.controls.clone(),
-        cores: instance.cores,
-        gpu: instance.gpu,
-        cached: instance.cached,
-    })
-}
-
-fn program_of(instance: &StepInstance, pipeline: &Pipeline) -> Option<(ExecCall, Kind)> {
-    let program = instance.program.as_ref()?;
-    let kind = pipeline.steps.get(instance.decl)?.outputs.first()?.1;
-    let call = ExecCall {
-        template: program.template.clone(),
-        file: program.file.clone(),
-        reader: program.reader.clone(),
-        params: instance.params.clone(),
-        seed: instance.seed,
-        time: instance.time,
-        retries: instance.retries,
-    };
-    Some((call, kind))
-}
-
 /// Where a step's output is after a run; none when it was not computed.
 pub fn output_of<'o>(prepared: &Prepared, outcome: &'o RunOutcome, step: usize, output: &str) -> Option<&'o Output> {
-    let (task, name) = prepared.plan.results.get(step)?.get(output)?;
-    outcome.tasks.get(*task)?.outputs.get(name)
+    let (task, position) = prepared.plan.place(step, output)?;
+    outcome.tasks.get(task)?.outputs.get(position)
 }
 
 fn scores_of(prepared: &Prepared, outcome: &RunOutcome, step: usize) -> Option<Vec<neuroflow_data::Score>> {
-    prepared.plan.results.get(step)?.values().find_map(|(task, name)| {
-        let done = outcome.tasks.get(*task)?;
-        let is_scores = done.outputs.get(name).is_some_and(|output| output.kind == Kind::Scores);
-        done.scores.as_ref().filter(|_| is_scores).map(|scores| scores.scores.clone())
-    })
+    // The join of the controls, when there is one, has the last word.
+    let task = prepared.plan.tasks_of(step).last()?;
+    outcome.tasks.get(task)?.scores.as_deref().map(<[_]>::to_vec)
 }
 
 fn expectations(prepared: &Prepared, outcome: &RunOutcome) -> Vec<ExpectRecord> {
     let scores = |decl: usize| {
-        let of = prepared.instances.iter().enumerate().filter(|(_, instance)| instance.decl == decl);
+        let of = prepared.instances().iter().enumerate().filter(|(_, instance)| instance.decl == decl);
         of.filter_map(|(position, instance)| Some((instance.members.clone(), scores_of(prepared, outcome, position)?))).collect::<Vec<_>>()
     };
+    // In a run that ended early, a step without scores is not one whose branch was not taken.
+    let missing = |expect: &neuroflow_dsl::pipeline::ExpectDecl| {
+        let without = |decl: &&usize| {
+            let (made, scored) = (prepared.instances().iter().filter(|instance| instance.decl == **decl).count(), scores(**decl).len());
+            made == 0 || scored < made
+        };
+        let name = |decl: &usize| prepared.pipeline.steps[*decl].name.text.clone();
+        (!outcome.is_complete()).then(|| expect.steps.iter().find(without).map(name)).flatten()
+    };
     let decide = |expect: &neuroflow_dsl::pipeline::ExpectDecl| {
-        let decided = condition::decide(&expect.condition, &prepared.pipeline, &scores);
-        let (holds, numbers) = match decided {
-            Ok(decided) => (decided.holds, decided.numbers),
-            Err(reason) => (false, format!("can't be decided: {reason}")),
+        let (holds, numbers) = match missing(expect) {
+            Some(step) => (None, format!("the run ended before all of `{step}` was made")),
+            None => match condition::decide(&expect.condition, &prepared.pipeline, &scores) {
+                Ok(decided) => (Some(decided.holds), decided.numbers),
+                Err(reason) => (Some(false), format!("can't be decided: {reason}")),
+            },
         };
         ExpectRecord { condition: expect.written.clone(), message: expect.message.clone().unwrap_or_default(), holds, numbers }
     };
     // Of steps that nobody asked for, nothing is expected.
     let asked = |expect: &&neuroflow_dsl::pipeline::ExpectDecl| {
-        let (_, steps) = condition::check(&expect.condition, &prepared.pipeline, &[]);
         prepared
-            .instances
+            .instances()
             .iter()
             .enumerate()
-            .filter(|(_, instance)| steps.contains(&instance.decl))
+            .filter(|(_, instance)| expect.steps.contains(&instance.decl))
             .all(|(step, _)| prepared.is_asked(step))
     };
     prepared.pipeline.expects.iter().filter(asked).map(decide).collect()

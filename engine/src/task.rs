@@ -3,16 +3,20 @@
 //! A task is one call of a stage, one batch of null draws of a control, or the joining of null draws to their scores. All are pure
 //! functions of parameters, seed and the *contents* of their inputs, so the key is made of exactly those (see `docs/adr/20261124-null-batches.md`).
 
+use crate::program::environment::EnvironmentKind;
 use neuroflow_cache::{Digest, KeyEncoder};
 use neuroflow_data::Kind;
-use neuroflow_stage::{Control, SiteAt, Value};
+use neuroflow_stage::{GpuPolicy, SiteAt, Value};
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
 
 /// The position of a task in its [`crate::plan::Plan`].
 pub type TaskId = usize;
 
 /// Where a value comes from.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Source {
     /// An output of another task.
     Task {
@@ -25,13 +29,11 @@ pub enum Source {
     Content {
         /// Its digest.
         digest: Digest,
-        /// Its kind.
-        kind: Kind,
     },
 }
 
 /// One value for a slot of a call.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Argument {
     /// The stage's input that it fills.
     pub slot: String,
@@ -44,20 +46,22 @@ pub struct Argument {
 }
 
 /// One stage call without its inputs.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct StageCall {
     /// The stage's name.
-    pub stage: String,
+    #[serde(with = "crate::shared")]
+    pub stage: Arc<str>,
     /// The stage's version.
     pub version: u32,
     /// Every parameter, defaults filled in.
-    pub params: BTreeMap<String, Value>,
+    #[serde(with = "crate::shared")]
+    pub params: Arc<BTreeMap<String, Value>>,
     /// The seed.
     pub seed: u64,
 }
 
 /// An input of a link in a chain of calls.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum LinkInput {
     /// A value from outside the chain: a position in the task's arguments.
     Outside(usize),
@@ -71,7 +75,7 @@ pub enum LinkInput {
 }
 
 /// One call of a chain.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Link {
     /// The call.
     pub call: StageCall,
@@ -79,15 +83,34 @@ pub struct Link {
     pub inputs: Vec<(String, String, LinkInput)>,
 }
 
+/// Where a control takes hold of the first call of a chain.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Site {
+    /// The control changes this input before the stage runs.
+    Input(String),
+    /// The control replaces this parameter.
+    Parameter(String),
+}
+
+impl From<SiteAt> for Site {
+    fn from(site: SiteAt) -> Site {
+        match site {
+            SiteAt::Input(slot) => Site::Input(slot.to_owned()),
+            SiteAt::Parameter(name) => Site::Parameter(name.to_owned()),
+        }
+    }
+}
+
 /// Null draws of a control: the chain of calls from the place where the control takes hold to the scoring step, run once a draw.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct NullBatch {
-    /// The control.
-    pub control: Control,
+    /// The control, without its number of draws ([`neuroflow_stage::Control::identity`]).
+    pub control: Value,
     /// Where it takes hold in the first link.
-    pub site: SiteAt,
+    pub site: Site,
     /// The calls, the first being the control's site and the last the scoring step.
-    pub chain: Vec<Link>,
+    #[serde(with = "crate::shared")]
+    pub chain: Arc<[Link]>,
     /// The output of the last link that holds the scores.
     pub scores: String,
     /// The seed that draws are derived from.
@@ -96,8 +119,30 @@ pub struct NullBatch {
     pub draws: std::ops::Range<u64>,
 }
 
+/// A file of the pipeline's folder that a program finds at the same place in its own folder.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Script {
+    /// Its path below the pipeline's folder, with `/`.
+    pub path: String,
+    /// Its content, which is in the cache.
+    pub content: Digest,
+    /// Whether it can be started by itself.
+    pub executable: bool,
+}
+
+/// An environment by its lock.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LockedEnvironment {
+    /// As the pipeline's author wrote it, for messages; no part of the key.
+    pub written: String,
+    /// What installs it.
+    pub kind: EnvironmentKind,
+    /// The lock and what belongs to it: name and content, the lock first. The names are part of the key, for they are what an installer goes by.
+    pub files: Vec<(String, Digest)>,
+}
+
 /// A program with its values, without its inputs.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct ExecCall {
     /// The command's template.
     pub template: String,
@@ -106,17 +151,26 @@ pub struct ExecCall {
     /// The reader of that file.
     pub reader: String,
     /// Values that the template is given.
-    pub params: BTreeMap<String, Value>,
+    #[serde(with = "crate::shared")]
+    pub params: Arc<BTreeMap<String, Value>>,
     /// The seed that the program is given.
     pub seed: u64,
+    /// Files of the pipeline's folder that it is given.
+    pub scripts: Vec<Script>,
+    /// The environment that it runs in.
+    pub environment: Option<LockedEnvironment>,
+    /// Files and folders that it may read beside its own folder; absolute, and no part of the key.
+    pub reads: Vec<PathBuf>,
+    /// Whether it may use the network; no part of the key.
+    pub network: bool,
+    /// The pipeline's folder, which it may not read; no part of the key.
+    pub home: PathBuf,
     /// Seconds that it may run; no part of the key.
     pub time: Option<f64>,
-    /// How often it is started again when it fails; no part of the key.
-    pub retries: u64,
 }
 
 /// What a task does.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Work {
     /// Runs a program.
     Exec(Box<ExecCall>),
@@ -126,15 +180,15 @@ pub enum Work {
     Nulls(Box<NullBatch>),
     /// Joins null draws to scores: the first argument are the scores, the others the batches, by control.
     Join {
-        /// The controls, in the order written.
-        controls: Vec<Control>,
+        /// The controls, in the order written, without their numbers of draws.
+        controls: Vec<Value>,
         /// For each further argument, the position of its control.
         batches: Vec<usize>,
     },
 }
 
-/// One node of the plan.
-#[derive(Debug, Clone, PartialEq)]
+/// One node of the plan, complete: what an executor needs to know of it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Task {
     /// What a person calls it: `direction["mrcuts28"]`, or `direction["mrcuts28"] · shuffle 0–9`.
     pub label: String,
@@ -146,10 +200,8 @@ pub struct Task {
     pub arguments: Vec<Argument>,
     /// The outputs and their kinds, the default first.
     pub outputs: Vec<(String, Kind)>,
-    /// Cores that it may use.
-    pub cores: usize,
     /// The GPU policy.
-    pub gpu: neuroflow_stage::GpuPolicy,
+    pub gpu: GpuPolicy,
     /// Whether its result may be taken from and put into the cache.
     pub cached: bool,
 }
@@ -157,24 +209,29 @@ pub struct Task {
 /// The version of what the engine itself adds to a result (null batches and joins); raised when that changes.
 const ENGINE_WORK_VERSION: u64 = 1;
 
-impl Task {
-    /// The tasks that must be done before.
-    pub fn needs(&self) -> impl Iterator<Item = TaskId> {
-        self.arguments.iter().filter_map(|argument| match argument.source {
-            Source::Task { task, .. } => Some(task),
-            Source::Content { .. } => None,
-        })
-    }
+/// What costs of programs are remembered under.
+pub(crate) const EXEC: &str = "exec";
+/// What costs of joins are remembered under.
+pub(crate) const JOIN: &str = "join";
 
+/// What costs of null draws are remembered under.
+pub(crate) fn nulls_cost(control: &Value, stage: &str) -> String {
+    let name = match control {
+        Value::Call(call) => &call.name,
+        Value::Word(word) => word,
+        _ => "control",
+    };
+    format!("{name} of {stage}")
+}
+
+impl Task {
     /// The stage that the cost of this task is remembered under.
     pub fn cost_name(&self) -> String {
         match &self.work {
-            Work::Exec(_) => "exec".into(),
-            Work::Call(call) => call.stage.clone(),
-            Work::Nulls(batch) => {
-                format!("{} of {}", batch.control.name(), batch.chain.last().map_or("", |link| link.call.stage.as_str()))
-            }
-            Work::Join { .. } => "join".into(),
+            Work::Exec(_) => EXEC.into(),
+            Work::Call(call) => call.stage.to_string(),
+            Work::Nulls(batch) => nulls_cost(&batch.control, batch.chain.last().map_or("", |link| &link.call.stage)),
+            Work::Join { .. } => JOIN.into(),
         }
     }
 
@@ -188,9 +245,24 @@ impl Task {
                 [&call.template, &call.file, &call.reader].into_iter().for_each(|text| key.text(text));
                 key.uint(call.seed);
                 key.map(call.params.len());
-                for (name, value) in &call.params {
+                for (name, value) in call.params.iter() {
                     key.text(name);
                     encode_value(&mut key, value);
+                }
+                key.list(call.scripts.len());
+                for script in &call.scripts {
+                    key.text(&script.path);
+                    key.digest(&script.content);
+                    key.bool(script.executable);
+                }
+                key.list(usize::from(call.environment.is_some()));
+                if let Some(environment) = &call.environment {
+                    key.text(environment.kind.name());
+                    key.map(environment.files.len());
+                    for (name, content) in &environment.files {
+                        key.text(name);
+                        key.digest(content);
+                    }
                 }
             }
             Work::Call(call) => {
@@ -200,13 +272,13 @@ impl Task {
             Work::Nulls(batch) => {
                 key.text("nulls");
                 key.uint(ENGINE_WORK_VERSION);
-                encode_value(&mut key, &batch.control.identity());
-                match batch.site {
-                    SiteAt::Input(slot) => ["input", slot].into_iter().for_each(|text| key.text(text)),
-                    SiteAt::Parameter(name) => ["parameter", name].into_iter().for_each(|text| key.text(text)),
+                encode_value(&mut key, &batch.control);
+                match &batch.site {
+                    Site::Input(slot) => ["input", slot].into_iter().for_each(|text| key.text(text)),
+                    Site::Parameter(name) => ["parameter", name].into_iter().for_each(|text| key.text(text)),
                 }
                 key.list(batch.chain.len());
-                for link in &batch.chain {
+                for link in batch.chain.iter() {
                     encode_call(&mut key, &link.call);
                     key.list(link.inputs.len());
                     for (slot, label, input) in &link.inputs {
@@ -230,7 +302,7 @@ impl Task {
                 key.text("join");
                 key.uint(ENGINE_WORK_VERSION);
                 key.list(controls.len());
-                controls.iter().for_each(|control| encode_value(&mut key, &control.identity()));
+                controls.iter().for_each(|control| encode_value(&mut key, control));
                 key.list(batches.len());
                 batches.iter().for_each(|control| key.uint(*control as u64));
             }
@@ -258,15 +330,26 @@ impl Task {
         let call_fields = |call: &StageCall| {
             let params: serde_json::Map<String, serde_json::Value> =
                 call.params.iter().map(|(name, value)| (name.clone(), serde_json::Value::String(value.to_string()))).collect();
-            serde_json::json!({ "stage": call.stage, "version": call.version, "seed": call.seed, "params": params })
+            serde_json::json!({ "stage": *call.stage, "version": call.version, "seed": call.seed, "params": params })
         };
         match &self.work {
             Work::Exec(call) => {
                 let params: serde_json::Map<String, serde_json::Value> =
                     call.params.iter().map(|(name, value)| (name.clone(), serde_json::Value::String(value.to_string()))).collect();
-                serde_json::json!({
+                let mut fields = serde_json::json!({
                     "command": call.template, "file": call.file, "reader": call.reader, "seed": call.seed, "params": params, "inputs": inputs,
-                })
+                });
+                if !call.scripts.is_empty() {
+                    let scripts =
+                        call.scripts.iter().map(|script| (script.path.clone(), serde_json::Value::String(script.content.to_string())));
+                    fields["scripts"] = serde_json::Value::Object(scripts.collect());
+                }
+                if let Some(environment) = &call.environment {
+                    let files =
+                        environment.files.iter().map(|(name, content)| (name.clone(), serde_json::Value::String(content.to_string())));
+                    fields["environment"] = serde_json::Value::Object(files.collect());
+                }
+                fields
             }
             Work::Call(call) => {
                 let mut fields = call_fields(call);
@@ -274,14 +357,14 @@ impl Task {
                 fields
             }
             Work::Nulls(batch) => serde_json::json!({
-                "control": batch.control.identity().to_string(),
+                "control": batch.control.to_string(),
                 "draws": format!("{} .. {}", batch.draws.start, batch.draws.end),
                 "seed": batch.seed,
                 "chain": batch.chain.iter().map(|link| call_fields(&link.call)).collect::<Vec<_>>(),
                 "inputs": inputs,
             }),
             Work::Join { controls, .. } => serde_json::json!({
-                "join": controls.iter().map(|control| control.identity().to_string()).collect::<Vec<_>>(),
+                "join": controls.iter().map(Value::to_string).collect::<Vec<_>>(),
                 "inputs": inputs,
             }),
         }
@@ -293,7 +376,7 @@ fn encode_call(key: &mut KeyEncoder, call: &StageCall) {
     key.uint(u64::from(call.version));
     key.uint(call.seed);
     key.map(call.params.len());
-    for (name, value) in &call.params {
+    for (name, value) in call.params.iter() {
         key.text(name);
         encode_value(key, value);
     }

@@ -52,8 +52,8 @@ pub struct Expectation {
     pub message: String,
     /// The numbers.
     pub numbers: String,
-    /// Whether it holds.
-    pub holds: bool,
+    /// Whether it holds; none when the run ended before that could be said.
+    pub holds: Option<bool>,
 }
 
 /// An output of a step that the report shows.

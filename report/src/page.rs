@@ -96,11 +96,20 @@ pub fn render(report: &Report) -> Result<String, ReportError> {
     context.insert("notices", &report.notices);
     context.insert("facts", &report.facts.iter().map(|fact| (&fact.name, &fact.value)).collect::<Vec<_>>());
     context.insert("dag", &dag(&report.dag));
-    let expectation = |e: &crate::Expectation| (e.condition.clone(), e.message.clone(), e.numbers.clone(), e.holds);
+    let expectation = |e: &crate::Expectation| (e.condition.clone(), e.message.clone(), e.numbers.clone(), verdict(e.holds));
     context.insert("expectations", &report.expectations.iter().map(expectation).collect::<Vec<_>>());
     context.insert("overview", &overview(report)?);
     context.insert("groups", &groups);
     tera(&context)
+}
+
+/// What came of an expectation: the mark that it is drawn with, and the words.
+fn verdict(holds: Option<bool>) -> (&'static str, &'static str) {
+    match holds {
+        Some(true) => ("good", "holds"),
+        Some(false) => ("bad", "does not hold"),
+        None => ("bad", "not decided"),
+    }
 }
 
 fn tera(context: &tera::Context) -> Result<String, ReportError> {
@@ -323,7 +332,7 @@ mod tests {
                 node("affinity", vec![1], State::Failed),
                 node("communities", vec![3], State::Skipped),
             ],
-            expectations: vec![Expectation { condition: "a > 1".into(), message: "m".into(), numbers: "2 > 1".into(), holds: true }],
+            expectations: vec![Expectation { condition: "a > 1".into(), message: "m".into(), numbers: "2 > 1".into(), holds: Some(true) }],
             steps: vec![
                 step("direction", Some("m1"), vec![("scores", scores(score)), ("confusion", confusion)]),
                 step("tuning", Some("m1"), vec![("tuning", tuning)]),

@@ -1,11 +1,13 @@
 //! What a running stage may know of the world: a seed, a thread budget, a GPU policy, whom to tell about progress, and whether to stop.
 
 use crate::error::StageError;
+use serde::{Deserialize, Serialize};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Whether a stage may, should or must use a GPU.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub enum GpuPolicy {
     /// CPU only.
     #[default]
@@ -57,6 +59,15 @@ impl Progress for () {
     fn report(&self, _done: u64, _total: u64) {}
 }
 
+/// A cluster that answers queries, and the folder that its machines share with this one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cluster {
+    /// Where its scheduler listens: `df://host:50050`.
+    pub scheduler: String,
+    /// A folder that this machine and the cluster's see under the same path; what is put there is removed after the query.
+    pub shared: PathBuf,
+}
+
 /// What a running stage may know.
 #[derive(Clone)]
 pub struct Context {
@@ -70,12 +81,32 @@ pub struct Context {
     pub cancel: CancelToken,
     /// Told after parts of the work.
     pub progress: Arc<dyn Progress>,
+    /// How much memory the work may take, in bytes; none when nobody said. The result must not depend on it.
+    pub memory: Option<u64>,
+    /// Where a stage may put what does not fit into memory; none when it must do without. Emptied when the task ends.
+    pub scratch: Option<PathBuf>,
+    /// The cluster that queries run on; none when they run here. The result must not depend on it.
+    pub cluster: Option<Cluster>,
 }
 
 impl Context {
     /// A context with a seed, one thread, no GPU, and nobody listening: for tests and null draws.
     pub fn quiet(seed: u64) -> Context {
-        Context { seed, threads: 1, gpu: GpuPolicy::Never, cancel: CancelToken::new(), progress: Arc::new(()) }
+        Context {
+            seed,
+            threads: 1,
+            gpu: GpuPolicy::Never,
+            cancel: CancelToken::new(),
+            progress: Arc::new(()),
+            memory: None,
+            scratch: None,
+            cluster: None,
+        }
+    }
+
+    /// A folder for what does not fit into memory, if there is one.
+    pub fn spill_folder(&self) -> Option<&Path> {
+        self.scratch.as_deref()
     }
 
     /// The same context with another seed.

@@ -86,7 +86,10 @@ impl Control {
             Control::Shuffle { column, within, .. } => {
                 Value::call("shuffle", vec![("column", Value::from(column.as_str())), ("within", Value::from(within.as_str()))])
             }
-            Control::CircularShift { min, .. } => Value::call("circular_shift", vec![("min", Value::from(min.0))]),
+            Control::CircularShift { min, .. } => {
+                let min = crate::Quantity { value: min.0, dimension: crate::Dimension::Ratio };
+                Value::call("circular_shift", vec![("min", min.into())])
+            }
             Control::Window { at } => Value::call("window", vec![("at", Value::window(at.start.0, at.end.0))]),
             Control::RandomWeights { .. } => Value::word("random_weights"),
         }
@@ -277,6 +280,25 @@ mod tests {
         let many = Control::parse(&Value::call("shuffle", vec![("column", "direction".into()), ("n", 500.into())])).unwrap();
         assert_eq!(draw_seed(7, &few, 4), draw_seed(7, &many, 4));
         assert_ne!(draw_seed(7, &few, 4), draw_seed(7, &few, 5));
+    }
+
+    #[test]
+    fn every_identity_is_a_control_that_is_understood() {
+        let share = crate::Quantity { value: 0.25, dimension: crate::Dimension::Ratio };
+        let values = [
+            Value::call("shuffle", vec![("column", "direction".into())]),
+            Value::call("shuffle", vec![("column", "direction".into()), ("within", "block".into())]),
+            Value::word("circular_shift"),
+            Value::call("circular_shift", vec![("min", share.into()), ("n", 3.into())]),
+            Value::call("window", vec![("at", Value::window(-1.0, 0.0))]),
+            Value::word("random_weights"),
+        ];
+        for value in values {
+            let control = Control::parse(&value).unwrap();
+            let again = Control::parse(&control.identity()).unwrap();
+            assert_eq!(again.identity(), control.identity());
+            assert_eq!(draw_seed(1, &again, 0), draw_seed(1, &control, 0));
+        }
     }
 
     #[test]

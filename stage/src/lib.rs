@@ -16,7 +16,7 @@ pub mod signature;
 pub mod value;
 
 pub use call::{AnyStage, Inputs, Outputs, Stage};
-pub use context::{CancelToken, Context, GpuPolicy, Progress};
+pub use context::{CancelToken, Cluster, Context, GpuPolicy, Progress};
 pub use control::Control;
 pub use error::StageError;
 pub use params::{Auto, ParamSpec, ParamType, Parameter, Params, Seconds, TimeWindow, Variant};

@@ -62,6 +62,8 @@ pub enum ParamType {
     Choice(Vec<Variant>),
     /// Any of several types.
     OneOf(Vec<ParamType>),
+    /// Any value.
+    Any,
 }
 
 /// One word of a choice.
@@ -107,6 +109,7 @@ impl ParamType {
                 if variants.len() == 1 { names } else { format!("one of {names}") }
             }
             ParamType::OneOf(types) => types.iter().map(ParamType::describe).collect::<Vec<_>>().join(" or "),
+            ParamType::Any => "any value".into(),
         }
     }
 }
@@ -152,7 +155,8 @@ fn collect_numbers(value: &Value, numbers: &mut Vec<f64>) {
 fn check_type(ty: &ParamType, value: &Value) -> Result<(), String> {
     let wrong = || Err(format!("{} is expected, this is {}", ty.describe(), value.describe()));
     match (ty, value) {
-        (ParamType::Bool, Value::Bool(_))
+        (ParamType::Any, _)
+        | (ParamType::Bool, Value::Bool(_))
         | (ParamType::Integer, Value::Int(_))
         | (ParamType::Number, Value::Int(_) | Value::Number(_))
         | (ParamType::Text, Value::Text(_)) => Ok(()),

@@ -112,6 +112,15 @@ impl Quantity {
         Some(Quantity { value, dimension: *dimension })
     }
 
+    /// A number with its unit as people write it, such as `90 min` or `1.5GiB`; none when it is not that, is negative or without an end.
+    pub fn read(text: &str) -> Option<Quantity> {
+        let text = text.trim();
+        let end = text.find(|c: char| !c.is_ascii_digit() && c != '.')?;
+        let (number, unit) = text.split_at_checked(end)?;
+        let quantity = Quantity::parse(number.parse().ok()?, unit.trim())?;
+        (quantity.value.is_finite() && quantity.value >= 0.0).then_some(quantity)
+    }
+
     /// Every unit symbol that can be written.
     pub fn all_units() -> impl Iterator<Item = &'static str> {
         UNITS.iter().map(|unit| unit.0)

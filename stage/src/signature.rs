@@ -12,7 +12,7 @@ pub enum Exactness {
     Within(f64),
 }
 
-/// One positional input.
+/// One input, given by position; or, when it is open, any number of inputs, given by name.
 #[derive(Debug, Clone, PartialEq)]
 pub struct InputSpec {
     /// The name inside the stage and in messages.
@@ -27,22 +27,30 @@ pub struct InputSpec {
     pub many: bool,
     /// Whether it may be left out.
     pub optional: bool,
+    /// Whether it stands for any number of inputs whose names the pipeline chooses, as `sql("…", units = …, trials = …)` does.
+    /// The name is then the slot, and each slot takes one value or a family. A signature has at most one of them, as its last input.
+    pub open: bool,
 }
 
 impl InputSpec {
     /// A required single input.
     pub const fn one(name: &'static str, kinds: &'static [Kind], axes: &'static str, doc: &'static str) -> InputSpec {
-        InputSpec { name, doc, kinds, axes, many: false, optional: false }
+        InputSpec { name, doc, kinds, axes, many: false, optional: false, open: false }
     }
 
     /// A single input that may be left out.
     pub const fn optional(name: &'static str, kinds: &'static [Kind], axes: &'static str, doc: &'static str) -> InputSpec {
-        InputSpec { name, doc, kinds, axes, many: false, optional: true }
+        InputSpec { name, doc, kinds, axes, many: false, optional: true, open: false }
     }
 
     /// A family of inputs.
     pub const fn many(name: &'static str, kinds: &'static [Kind], axes: &'static str, doc: &'static str) -> InputSpec {
-        InputSpec { name, doc, kinds, axes, many: true, optional: false }
+        InputSpec { name, doc, kinds, axes, many: true, optional: false, open: false }
+    }
+
+    /// Inputs under names of the pipeline's choice, each one value or a family; `name` is the word for them in the manual.
+    pub const fn open(name: &'static str, kinds: &'static [Kind], doc: &'static str) -> InputSpec {
+        InputSpec { name, doc, kinds, axes: "", many: true, optional: true, open: true }
     }
 }
 
@@ -95,7 +103,7 @@ pub struct Signature {
     pub summary: &'static str,
     /// The manual: method, source, when not to use it, a runnable example of at most six lines.
     pub doc: &'static str,
-    /// Positional inputs, in order.
+    /// Inputs, in order.
     pub inputs: Vec<InputSpec>,
     /// Outputs; the first is the default.
     pub outputs: Vec<OutputSpec>,
@@ -113,6 +121,17 @@ pub struct Signature {
 }
 
 impl Signature {
+    /// The input that fills a slot: the one of that name, or the open one.
+    pub fn input(&self, slot: &str) -> Option<&InputSpec> {
+        let named = self.inputs.iter().find(|input| input.name == slot && !input.open);
+        named.or_else(|| self.inputs.iter().find(|input| input.open))
+    }
+
+    /// Whether a slot takes tables of any kind, and of a file that is one reads only what it needs.
+    pub fn reads_files(&self, slot: &str) -> bool {
+        self.input(slot).is_some_and(|input| input.open && input.kinds.contains(&Kind::File))
+    }
+
     /// An output by name.
     pub fn output(&self, name: &str) -> Option<&OutputSpec> {
         self.outputs.iter().find(|output| output.name == name)

@@ -12,7 +12,7 @@ pub(crate) fn check(files: &[PathBuf], set: &[String], format: MessageFormat) ->
     let mut wrong = false;
     for file in files {
         let text = read_pipeline(file)?;
-        let checked = check_text(&text, &set, &registry);
+        let checked = check_text(file, &text, &set, &registry);
         print_diagnostics(file, &text, &checked.diagnostics, format);
         wrong |= has_errors(&checked.diagnostics);
         if format == MessageFormat::Text && !has_errors(&checked.diagnostics) {

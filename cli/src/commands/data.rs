@@ -1,6 +1,7 @@
 //! `neuroflow data`: data sets by name.
 
-use super::{Place, bytes, data_registry};
+use super::{Place, data_registry};
+use crate::amounts::bytes;
 use crate::arguments::DataCommand;
 use crate::exit::{Exit, Failure};
 use indicatif::{ProgressBar, ProgressStyle};

@@ -46,9 +46,10 @@ pub(crate) fn page(signature: &Signature) -> String {
         out.push_str("\nInputs\n");
     }
     for input in &signature.inputs {
-        let note = match (input.many, input.optional) {
-            (true, _) => ", a family",
-            (_, true) => ", may be left out",
+        let note = match (input.open, input.many, input.optional) {
+            (true, ..) => ", any number, each under a name of your choice",
+            (_, true, _) => ", a family",
+            (.., true) => ", may be left out",
             _ => "",
         };
         let _ = writeln!(out, "  {}: {}{}{note}\n      {}", input.name, kinds(input.kinds), axes(input.axes), input.doc);

@@ -1,6 +1,7 @@
 //! `neuroflow doctor`: what this machine offers.
 
-use super::{Place, bytes};
+use super::Place;
+use crate::amounts::bytes;
 use crate::exit::{Exit, Failure};
 
 pub(crate) fn doctor(place: &Place) -> Result<Exit, Failure> {

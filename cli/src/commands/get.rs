@@ -5,33 +5,34 @@ use crate::arguments::Get;
 use crate::exit::{Exit, Failure};
 use neuroflow_data::Payload;
 use neuroflow_data::export::{ExportFormat, export};
+use neuroflow_engine::record::results;
 use std::io::Write;
 
 pub(crate) fn get(place: &Place, get: &Get) -> Result<Exit, Failure> {
     let session = place.session()?;
     let record = session.read(&get.run).map_err(Failure::could_not_start)?;
+    let rows = session.rows(&record).map_err(Failure::could_not_start)?;
+    let results = results(&rows);
     // `step["a"].output`: the part after the last point is an output, unless the point stands in a member's name.
-    let whole = record.results.get(&get.what).map(|outputs| (get.what.as_str(), None, outputs));
+    let whole = results.get(&get.what).map(|outputs| (get.what.as_str(), None, outputs));
     let split = || {
         let (step, output) = get.what.rsplit_once('.')?;
-        record.results.get(step).map(|outputs| (step, Some(output), outputs))
+        results.get(step).map(|outputs| (step, Some(output), outputs))
     };
     let Some((step, output, outputs)) = whole.or_else(split) else {
-        let near =
-            neuroflow_stage::nearest(&get.what, record.results.keys().map(String::as_str)).map(|near| format!("did you mean `{near}`?"));
+        let near = neuroflow_stage::nearest(&get.what, results.keys().map(String::as_str)).map(|near| format!("did you mean `{near}`?"));
         let family = format!("{}[", get.what);
-        if let Some(member) = record.results.keys().find(|name| name.starts_with(&family)) {
+        if let Some(member) = results.keys().find(|name| name.starts_with(&family)) {
             let failure = Failure::could_not_start(format!("`{}` is a family of steps; one member is one file", get.what));
             return Err(failure.with_help(format!("take a member, for example `{member}`")));
         }
-        let list = record.results.keys().take(12).map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+        let list = results.keys().take(12).map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
         let failure = Failure::could_not_start(format!("run {} has no step `{}`", record.id, get.what));
         return Err(failure.with_help(near.unwrap_or_else(|| format!("it has {list}"))));
     };
     let default = || {
-        let stage = record.tasks.iter().find(|task| task.label == step).and_then(|task| task.stage.clone());
-        let signature = stage.and_then(|stage| session.registry.get(&stage)).map(|stage| stage.signature());
-        signature.and_then(|signature| signature.outputs.first().map(|output| output.name.to_owned()))
+        let row = rows.iter().find(|row| row.label == step);
+        row.and_then(|row| row.outputs.first()).map(|(name, ..)| name.clone())
     };
     let only = || if outputs.len() == 1 { outputs.keys().next().cloned() } else { None };
     let name = output.map(str::to_owned).or_else(default).or_else(only).unwrap_or_default();

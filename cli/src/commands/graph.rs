@@ -9,7 +9,7 @@ use std::path::Path;
 
 pub(crate) fn graph(file: &Path, format: GraphFormat, out: Option<&Path>) -> Result<Exit, Failure> {
     let text = read_pipeline(file)?;
-    let checked = check_text(&text, &[], &crate::stages::registry());
+    let checked = check_text(file, &text, &[], &crate::stages::registry());
     if has_errors(&checked.diagnostics) {
         print_diagnostics(file, &text, &checked.diagnostics, MessageFormat::Text);
         return Err(Failure::printed(Exit::WrongPipeline));

@@ -11,13 +11,17 @@ pub(crate) mod get;
 pub(crate) mod graph;
 pub(crate) mod run;
 pub(crate) mod runs;
+pub(crate) mod top;
+pub(crate) mod worker;
 
 use crate::exit::Failure;
+use crate::project::Project;
 use crate::settings::Settings;
-use neuroflow_cache::{Cache, OsDisk};
+use neuroflow_cache::{Cache, CacheError, OpenOptions, OsDisk, Remote, RemoteConfig};
 use neuroflow_dsl::{Catalogue, Checked, diagnostics};
 use neuroflow_engine::dataset::DataRegistry;
 use neuroflow_engine::fetch::Sources;
+use neuroflow_engine::folder::Folder;
 use neuroflow_engine::readers;
 use neuroflow_engine::session::Session;
 use neuroflow_stage::Registry;
@@ -36,10 +40,33 @@ impl Place {
         Settings::read(self.cache.as_deref(), self.offline)
     }
 
+    /// The cache, with the remote that results are shared through.
     pub(crate) fn open_cache(&self) -> Result<Cache, Failure> {
-        let settings = self.settings()?;
+        let cache = self.open_own_cache()?;
+        match self.remote()? {
+            Some(config) if !self.settings()?.offline || config.url.starts_with("file:") => {
+                Ok(cache.with_remote(Remote::open(&config).map_err(unusable)?))
+            }
+            _ => Ok(cache),
+        }
+    }
+
+    /// The cache, without what other machines share.
+    pub(crate) fn open_own_cache(&self) -> Result<Cache, Failure> {
         let disk = Arc::new(OsDisk::with_mapper(neuroflow_compute::map::map_file));
-        Cache::open(&settings.cache, disk).map_err(|error| Failure::could_not_start(format!("the cache can't be used: {error}")))
+        let options = OpenOptions::from_environment().map_err(unusable)?;
+        Cache::open_with(&self.settings()?.cache, disk, options).map_err(unusable)
+    }
+
+    /// The remote cache: as the environment says, else as the project says.
+    fn remote(&self) -> Result<Option<RemoteConfig>, Failure> {
+        if let Some(config) = RemoteConfig::from_environment().map_err(unusable)? {
+            return Ok(Some(config));
+        }
+        let section = Project::read(Path::new("."))?.cache;
+        let Some(url) = section.remote else { return Ok(None) };
+        let mode = RemoteConfig::mode(&url, section.remote_mode.as_deref().unwrap_or("read")).map_err(unusable)?;
+        Ok(Some(RemoteConfig { url, mode }))
     }
 
     pub(crate) fn session(&self) -> Result<Session, Failure> {
@@ -51,6 +78,10 @@ impl Place {
             sources: Sources { mirrors: settings.mirrors, offline: settings.offline },
         })
     }
+}
+
+fn unusable(error: CacheError) -> Failure {
+    Failure::could_not_start(format!("the cache can't be used: {error}"))
 }
 
 /// The data sets that come with the program, and those of the project's own `data/registry.toml`.
@@ -67,7 +98,9 @@ pub(crate) fn data_registry() -> Result<DataRegistry, Failure> {
 
 /// The text of a pipeline file.
 pub(crate) fn read_pipeline(file: &Path) -> Result<String, Failure> {
-    std::fs::read_to_string(file).map_err(|error| match error.kind() {
+    // Some editors begin a file with a mark that says nothing.
+    let text = std::fs::read_to_string(file).map(|text| text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text));
+    text.map_err(|error| match error.kind() {
         std::io::ErrorKind::NotFound => {
             Failure::could_not_start(format!("there is no file {}", file.display())).with_help(nearby_pipelines(file))
         }
@@ -101,10 +134,10 @@ pub(crate) fn settings_of(set: &[String]) -> Result<Vec<(String, String)>, Failu
         .collect()
 }
 
-/// Checks a pipeline against all stages and readers.
-pub(crate) fn check_text(text: &str, set: &[(String, String)], registry: &Registry) -> Checked {
+/// Checks the text of a pipeline file against all stages and readers, with the files of its folder.
+pub(crate) fn check_text(file: &Path, text: &str, set: &[(String, String)], registry: &Registry) -> Checked {
     let readers = readers::catalogue();
-    neuroflow_dsl::check(text, set, &Catalogue { stages: registry, readers: &readers })
+    neuroflow_dsl::check_with(text, set, &Catalogue { stages: registry, readers: &readers }, &Folder::of(file))
 }
 
 /// Prints mistakes: for people to standard error, for programs to standard output.
@@ -128,24 +161,5 @@ pub(crate) fn print_diagnostics(file: &Path, text: &str, found: &[neuroflow_dsl:
                 .collect();
             println!("{}", serde_json::Value::Array(list));
         }
-    }
-}
-
-/// A size for people.
-pub(crate) fn bytes(size: u64) -> String {
-    match size as f64 {
-        size if size < 1e3 => format!("{size} B"),
-        size if size < 1e6 => format!("{:.1} kB", size / 1e3),
-        size if size < 1e9 => format!("{:.1} MB", size / 1e6),
-        size => format!("{:.2} GB", size / 1e9),
-    }
-}
-
-/// Milliseconds for people.
-pub(crate) fn duration(ms: f64) -> String {
-    match ms {
-        ms if ms < 1e3 => format!("{ms:.0} ms"),
-        ms if ms < 6e4 => format!("{:.1} s", ms / 1e3),
-        ms => format!("{:.0} min {:.0} s", (ms / 6e4).floor(), (ms % 6e4) / 1e3),
     }
 }

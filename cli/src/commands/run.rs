@@ -2,18 +2,31 @@
 
 use super::data::{Downloads, runtime};
 use super::runs::{print_expects, print_scores};
-use super::{Place, check_text, duration, print_diagnostics, read_pipeline, settings_of};
+use super::{Place, check_text, print_diagnostics, read_pipeline, settings_of};
+use crate::amounts::duration;
 use crate::arguments::{MessageFormat, Run, Switch};
 use crate::exit::{Exit, Failure};
 use crate::progress::Bars;
+use crate::project::{self, Profile, Project};
+use neuroflow_compute::threads::spent_ms;
 use neuroflow_dsl::diagnostics::has_errors;
+use neuroflow_engine::executor::Executor;
+use neuroflow_engine::executor::slurm::Slurm;
 use neuroflow_engine::explain::{Verdict, preview};
-use neuroflow_engine::record::{RunRecord, Status};
-use neuroflow_engine::schedule::{Failure as TaskFailure, Observer, RunOptions, RunOutcome, State};
-use neuroflow_engine::session::{Clock, Prepared, RunInfo, Session, SessionError};
-use neuroflow_stage::CancelToken;
+use neuroflow_engine::folder::Folder;
+use neuroflow_engine::live::Live;
+use neuroflow_engine::outcome::{Failure as TaskFailure, State};
+use neuroflow_engine::places;
+use neuroflow_engine::plan::PlanError;
+use neuroflow_engine::program::ProgramOptions;
+use neuroflow_engine::record::{Counts, RunRecord, Status};
+use neuroflow_engine::schedule::{Observer, Observers, RunOptions, RunOutcome, WorkerCommand};
+use neuroflow_engine::session::{Clock, Prepared, Purpose, RunInfo, Session, SessionError};
+use neuroflow_engine::trace::Trace;
+use neuroflow_stage::{CancelToken, Cluster};
+use std::collections::BTreeMap;
 use std::io::IsTerminal;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// How often a run is planned again because an object of the cache was found damaged.
@@ -24,7 +37,7 @@ pub(crate) fn run(place: &Place, run: &Run) -> Result<Exit, Failure> {
     let text = read_pipeline(&run.file)?;
     let set = settings_of(&run.set)?;
     let registry = crate::stages::registry();
-    let checked = check_text(&text, &set, &registry);
+    let checked = check_text(&run.file, &text, &set, &registry);
     if !checked.diagnostics.is_empty() {
         print_diagnostics(&run.file, &text, &checked.diagnostics, run.format);
     }
@@ -32,45 +45,70 @@ pub(crate) fn run(place: &Place, run: &Run) -> Result<Exit, Failure> {
         return Err(Failure::printed(Exit::WrongPipeline));
     }
     let session = place.session()?;
-    let cores = run.cores.map_or_else(|| std::thread::available_parallelism().map_or(1, usize::from), usize::from);
-    let options = RunOptions { cores, keep_going: run.keep_going, cancel: CancelToken::new(), run_id };
+    let options = options(place, run, run_id, session.cache.root())?;
+    let trace = run.profile.as_ref().map(|_| Arc::new(Trace::new()));
     let info = RunInfo {
         file: run.file.clone(),
         text: text.clone(),
+        used: checked.files.iter().map(|file| (file.path.clone(), file.text.clone())).collect(),
         command: std::env::args().collect(),
         set,
         version: env!("CARGO_PKG_VERSION").into(),
     };
-    let folder = std::env::current_dir().map_err(Failure::could_not_start)?;
+    let working = std::env::current_dir().map_err(Failure::could_not_start)?;
+    let folder = Folder::of(&run.file);
+    let purpose = if run.dry_run { Purpose::Plan } else { Purpose::Run };
     let runtime = runtime()?;
     for attempt in 1.. {
         let downloads = Downloads::new();
         let on_progress = |label: &str, done, total| downloads.report(label, done, total);
-        let prepared = runtime.block_on(session.prepare(checked.pipeline.clone(), &folder, run.controls == Switch::On, &on_progress));
+        let prepared = runtime.block_on(session.prepare(
+            checked.pipeline.clone(),
+            (&working, folder.path()),
+            purpose,
+            run.controls == Switch::On,
+            &on_progress,
+        ));
         downloads.finish();
         let mut prepared = prepared.map_err(|error| failure(&run.file, &text, error))?;
-        prepared.plan.select(&run.selection()).map_err(|error| {
+        prepared.plan.select(&run.selection(), &prepared.pipeline).map_err(|error| {
             let failure = Failure::could_not_start(&error);
             match error.near {
                 Some(near) => failure.with_help(format!("did you mean `{near}`?")),
                 None => failure,
             }
         })?;
+        let executors = options.executors.keys().cloned();
+        let wrong = places::check(&prepared.plan, &prepared.pipeline, &options.machine, options.executor.as_ref(), executors);
+        if !wrong.is_empty() {
+            print_diagnostics(&run.file, &text, &wrong, run.format);
+            return Err(Failure::printed(Exit::WrongPipeline));
+        }
         if attempt == 1 && !run.quiet {
             introduce(&prepared);
         }
         if run.dry_run {
             return dry(&session, &prepared);
         }
-        let outcome = runtime.block_on(watched(&session, &prepared, &options, run.quiet));
+        let outcome = runtime.block_on(watched(&session, &mut prepared, &options, run.quiet, trace.clone()));
         if !outcome.damaged.is_empty() && attempt < MOST_TRIES {
             // The damaged objects are in quarantine: planned again, what made them runs again.
             continue;
         }
+        if let (Some(trace), Some(path)) = (&trace, &run.profile) {
+            write_trace(trace, &prepared.pipeline.name, path);
+        }
+        if !outcome.mistakes.is_empty() {
+            print_diagnostics(&run.file, &text, &outcome.mistakes, run.format);
+        }
         let mut record = session.record(&prepared, &outcome, &info, &options, &clock).map_err(Failure::could_not_start)?;
-        // A failed run has no report: what was published is there, and `get` gives it.
+        // A failed run has no report: what was published is there, and `get` gives it. A report that can't be written costs the run nothing else.
+        let mut unreported = None;
         if outcome.is_complete() {
-            record.reports = crate::report::write(&session, &prepared, &outcome, &record, &run.out)?;
+            match crate::report::write(&session, &prepared, &outcome, &record, &run.out) {
+                Ok(reports) => record.reports = reports,
+                Err(failure) => unreported = Some(failure),
+            }
         }
         let written = session.write(&record);
         conclude(&prepared, &outcome, &record, run.quiet);
@@ -78,9 +116,89 @@ pub(crate) fn run(place: &Place, run: &Run) -> Result<Exit, Failure> {
         if let Err(error) = written {
             eprintln!("warning: the run could not be recorded: {error}");
         }
-        return exit_of(&outcome, record.status);
+        session.cache.finish_uploads(neuroflow_cache::UPLOAD_LIMIT);
+        for warning in session.cache.take_warnings() {
+            eprintln!("warning: {warning}");
+        }
+        if let Err(unknown) = prepared.plan.check_selection(&prepared.pipeline) {
+            eprintln!("warning: {unknown} in this run");
+        }
+        return match unreported {
+            Some(failure) => Err(failure),
+            None => exit_of(&outcome, record.status),
+        };
     }
     Err(Failure::could_not_start("the cache is damaged again and again; `neuroflow cache verify` reads all of it"))
+}
+
+/// How the run may use the machine, from the command line and the project's settings.
+fn options(place: &Place, run: &Run, run_id: String, cache: &Path) -> Result<RunOptions, Failure> {
+    let folder = std::env::current_dir().map_err(Failure::could_not_start)?;
+    let mut project = Project::read(&folder)?;
+    for one in &run.pool {
+        let size = one.split_once('=').and_then(|(name, size)| Some((name.trim().to_owned(), size.trim().parse().ok()?)));
+        let (name, size) = size.ok_or_else(|| Failure::could_not_start(format!("`--pool {one}`: write `--pool name=2`")))?;
+        project.pools.insert(name, size);
+    }
+    let named = run.on.as_deref().or(project.default.as_deref());
+    let local = match named {
+        Some(name) => match project.profiles.get(name).map(|place| &place.profile) {
+            Some(Profile::Local(profile)) => Some(profile),
+            Some(Profile::Slurm(_)) => None,
+            None if name == "local" => None,
+            None => {
+                let known: Vec<&str> = project.profiles.keys().map(String::as_str).chain(["local"]).collect();
+                let failure = Failure::could_not_start(format!("there is no profile `{name}`"));
+                return Err(failure.with_help(format!("neuroflow.toml sets them under `[profiles.NAME]`; there is {}", known.join(", "))));
+            }
+        },
+        None => None,
+    };
+    let machine = project
+        .machine(local, run.cores.map(usize::from))
+        .map_err(|reason| Failure::could_not_start(format!("neuroflow.toml: {reason}")))?;
+    let programs = place.settings()?.programs;
+    let queries = project.queries(named);
+    Ok(RunOptions {
+        machine,
+        keep_going: run.keep_going,
+        cancel: CancelToken::new(),
+        run_id,
+        executors: clusters(&project, cache, &programs),
+        executor: named
+            .filter(|name| matches!(project.profiles.get(*name), Some(project::Place { profile: Profile::Slurm(_), .. })))
+            .map(str::to_owned),
+        worker: WorkerCommand::default(),
+        programs,
+        meter: Some(spent_ms),
+        cluster: queries
+            .scheduler
+            .clone()
+            .map(|scheduler| Cluster { scheduler, shared: queries.shared.clone().unwrap_or_else(|| cache.join("queries")) }),
+    })
+}
+
+/// The clusters of the project, by the names of their profiles.
+fn clusters(project: &Project, cache: &Path, programs: &ProgramOptions) -> BTreeMap<String, Arc<dyn Executor>> {
+    let cluster = |(name, place): (&String, &project::Place)| match &place.profile {
+        Profile::Slurm(settings) => {
+            // On the nodes there is no running program to point to, only its file.
+            let program = settings.program.clone().or_else(|| std::env::current_exe().ok());
+            let cache = std::path::absolute(cache).unwrap_or_else(|_| cache.to_path_buf());
+            let worker = worker_command(program, &cache, programs);
+            Some((name.clone(), Arc::new(Slurm::new(name, (**settings).clone(), worker)) as Arc<dyn Executor>))
+        }
+        Profile::Local(_) => None,
+    };
+    project.profiles.iter().filter_map(cluster).collect()
+}
+
+/// A run whose timeline can't be written is still a run.
+fn write_trace(trace: &Trace, pipeline: &str, path: &Path) {
+    match std::fs::write(path, trace.document(pipeline).to_string()) {
+        Ok(()) => println!("timeline: {}", path.display()),
+        Err(error) => eprintln!("warning: the timeline {} can't be written: {error}", path.display()),
+    }
 }
 
 /// What stands above everything: what the data are.
@@ -104,33 +222,40 @@ fn introduce(prepared: &Prepared) {
 }
 
 fn dry(session: &Session, prepared: &Prepared) -> Result<Exit, Failure> {
-    let last = session.read("latest").ok().filter(|run| run.pipeline == prepared.pipeline.name);
-    let verdicts = preview(&prepared.plan, &session.cache, last.as_ref()).map_err(Failure::could_not_start)?;
+    let last = session.latest_of(&prepared.pipeline.name);
+    let before = last.map(|run| session.keys(&run)).unwrap_or_default();
+    let verdicts = preview(&prepared.plan, &session.cache, &before).map_err(Failure::could_not_start)?;
     let count = |wanted: fn(&Verdict) -> bool| verdicts.iter().filter(|verdict| wanted(verdict)).count();
     let cached = count(|verdict| matches!(verdict, Verdict::Cached { .. }));
     let depends = count(|verdict| matches!(verdict, Verdict::Depends { .. }));
     let runs = count(|verdict| matches!(verdict, Verdict::WouldRun { .. }));
     let is_told = |verdict: &Verdict| matches!(verdict, Verdict::WouldRun { .. } | Verdict::Missing);
-    let told = prepared.plan.tasks.iter().zip(&verdicts).filter(|(_, verdict)| is_told(verdict));
-    super::explain::tell(told);
+    super::explain::tell(&prepared.plan, verdicts.iter().enumerate().filter(|(_, verdict)| is_told(verdict)));
+    for decl in prepared.plan.later(&prepared.pipeline) {
+        println!("{decl}: known once the steps are done that its loop or condition asks");
+    }
     println!("{runs} tasks would run, {depends} depend on what they give, {cached} are in the cache");
     Ok(Exit::Done)
 }
 
 /// Runs, and stops cleanly when the person presses Ctrl-C.
-async fn watched(session: &Session, prepared: &Prepared, options: &RunOptions, quiet: bool) -> RunOutcome {
+async fn watched(session: &Session, prepared: &mut Prepared, options: &RunOptions, quiet: bool, trace: Option<Arc<Trace>>) -> RunOutcome {
     let quiet = quiet || !std::io::stderr().is_terminal();
-    let bars = Arc::new(Bars::new(&prepared.plan, prepared.costs.clone(), options.cores, quiet));
-    let observer: Arc<dyn Observer> = Arc::clone(&bars) as Arc<dyn Observer>;
-    let running = session.run(prepared, options, &observer);
+    let bars = Arc::new(Bars::new(options.machine.cores, quiet));
+    let live = Live::new(session.cache.root(), &options.run_id, &prepared.pipeline.name);
+    let mut observers: Vec<Arc<dyn Observer>> = vec![Arc::clone(&bars) as Arc<dyn Observer>, Arc::new(live)];
+    observers.extend(trace.map(|trace| trace as Arc<dyn Observer>));
+    let observer: Arc<dyn Observer> = Arc::new(Observers(observers));
+    // Programs without a cache folder of their own find it by this.
+    let mut options = options.clone();
+    options.worker = worker_command(None, session.cache.root(), &options.programs);
+    let running = session.run(prepared, &options, &observer);
     tokio::pin!(running);
     let outcome = tokio::select! {
         outcome = &mut running => outcome,
-        signal = tokio::signal::ctrl_c() => {
-            if signal.is_ok() {
-                eprintln!("stopping: what is done is kept, running steps are asked to stop");
-                options.cancel.cancel();
-            }
+        () = asked_to_stop() => {
+            eprintln!("stopping: what is done is kept, running steps are asked to stop");
+            options.cancel.cancel();
             running.await
         }
     };
@@ -138,28 +263,59 @@ async fn watched(session: &Session, prepared: &Prepared, options: &RunOptions, q
     outcome
 }
 
+/// Waits until a person presses Ctrl-C, or the system asks the program to end (SIGTERM: `timeout`, a service, a cluster's job).
+async fn asked_to_stop() {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = tokio::signal::ctrl_c() => {}
+            }
+            return;
+        }
+    }
+    let _ = tokio::signal::ctrl_c().await;
+}
+
+/// neuroflow as a worker on a cache, with programs run as they are run here; `program` when it is not the one that runs.
+pub(super) fn worker_command(program: Option<PathBuf>, cache: &Path, programs: &ProgramOptions) -> WorkerCommand {
+    // The running program itself, also when its file was replaced meanwhile.
+    let own = || Path::new("/proc/self/exe").exists().then(|| "/proc/self/exe".into());
+    let program = program.or_else(own).or_else(|| std::env::current_exe().ok()).unwrap_or_else(|| "neuroflow".into());
+    let mut command = vec![program.into(), "worker".into(), "--cache-dir".into(), cache.into()];
+    if programs.offline {
+        command.push("--offline".into());
+    }
+    command.extend(["--sandbox".into(), programs.sandbox.to_string().into()]);
+    command.extend(["--processes".into(), programs.processes.to_string().into()]);
+    WorkerCommand { command }
+}
+
 fn conclude(prepared: &Prepared, outcome: &RunOutcome, record: &RunRecord, quiet: bool) {
-    for (task, done) in prepared.plan.tasks.iter().zip(&outcome.tasks) {
-        match &done.state {
-            State::Failed(TaskFailure::Refused { message, help }) => {
-                eprintln!("error: step `{}` failed: {message}", task.label);
+    for (task, done) in outcome.tasks.iter().enumerate() {
+        let State::Failed(failure) = &done.state else { continue };
+        let label = prepared.plan.label(task);
+        match failure.as_ref() {
+            TaskFailure::Refused { message, help } => {
+                eprintln!("error: step `{label}` failed: {message}");
                 if let Some(help) = help {
                     eprintln!("  = help: {help}");
                 }
             }
-            State::Failed(TaskFailure::World(message)) => eprintln!("error: step `{}` failed: {message}", task.label),
-            State::Failed(TaskFailure::Bug(message)) => {
-                eprintln!("error: step `{}` failed by a mistake in neuroflow: {message}", task.label);
+            TaskFailure::World(message) => eprintln!("error: step `{label}` failed: {message}"),
+            TaskFailure::Bug(message) => {
+                eprintln!("error: step `{label}` failed by a mistake in neuroflow: {message}");
                 eprintln!("  please report it with the run's id, {}: {}/issues", record.id, env!("CARGO_PKG_REPOSITORY"));
             }
-            _ => {}
         }
     }
     if !quiet {
         print_scores(record);
     }
     print_expects(record);
-    let (ran, cached, failed, skipped) = record.counts();
+    let Counts { ran, cached, failed, skipped, .. } = record.counts;
     let rest = if failed + skipped > 0 { format!(", {failed} failed, {skipped} not run") } else { String::new() };
     println!(
         "run {}: {} in {} ({ran} tasks ran, {cached} cached{rest})",
@@ -173,9 +329,10 @@ fn conclude(prepared: &Prepared, outcome: &RunOutcome, record: &RunRecord, quiet
 }
 
 fn exit_of(outcome: &RunOutcome, status: Status) -> Result<Exit, Failure> {
-    let bug = outcome.tasks.iter().any(|task| matches!(task.state, State::Failed(TaskFailure::Bug(_))));
+    let bug = outcome.tasks.iter().any(|task| matches!(&task.state, State::Failed(failure) if matches!(**failure, TaskFailure::Bug(_))));
     Ok(match status {
         _ if bug => Exit::Bug,
+        _ if !outcome.mistakes.is_empty() => Exit::WrongPipeline,
         Status::Done => Exit::Done,
         Status::ExpectFailed => Exit::ExpectFailed,
         Status::Failed => Exit::StepFailed,
@@ -190,9 +347,14 @@ pub(crate) fn failure(file: &Path, text: &str, error: SessionError) -> Failure {
             print_diagnostics(file, text, &found, MessageFormat::Text);
             Failure::printed(Exit::WrongPipeline)
         }
+        SessionError::Input { ref help, ref span, .. } => {
+            let (line, column) = neuroflow_dsl::diagnostics::line_and_column(text, span.start.min(text.len()));
+            Failure::could_not_start(format!("{}:{line}:{column}: {error}", file.display())).with_help(help.clone())
+        }
+        SessionError::Plan(PlanError::Pipeline(found)) => failure(file, text, SessionError::Pipeline(found)),
         SessionError::Plan(error) => Failure { exit: Exit::WrongPipeline, message: error.to_string(), help: None },
-        SessionError::Input { ref help, .. } => Failure::could_not_start(&error).with_help(help.clone()),
         SessionError::Cache(error) => Failure::could_not_start(error),
+        error @ (SessionError::Gone { .. } | SessionError::Damaged { .. }) => Failure::could_not_start(error),
         SessionError::Bug(message) => {
             Failure { exit: Exit::Bug, message, help: Some(format!("please report it: {}/issues", env!("CARGO_PKG_REPOSITORY"))) }
         }

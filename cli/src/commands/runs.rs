@@ -1,8 +1,9 @@
 //! `neuroflow runs` and `neuroflow show`.
 
-use super::{Place, duration};
+use super::Place;
+use crate::amounts::duration;
 use crate::exit::{Exit, Failure};
-use neuroflow_engine::record::{RunRecord, Status};
+use neuroflow_engine::record::{Counts, RunRecord, Status, results};
 
 pub(crate) fn word(status: Status) -> &'static str {
     match status {
@@ -22,7 +23,7 @@ pub(crate) fn runs(place: &Place, n: usize) -> Result<Exit, Failure> {
     for id in ids.iter().take(n) {
         match session.read(id) {
             Ok(run) => {
-                let (ran, cached, failed, skipped) = run.counts();
+                let Counts { ran, cached, failed, skipped, .. } = run.counts;
                 let rest = if failed + skipped > 0 { format!(", {failed} failed, {skipped} skipped") } else { String::new() };
                 let commit = run.revision.as_ref().map_or("no commit".to_owned(), |revision| {
                     format!("{}{}", &revision.commit[..revision.commit.len().min(10)], if revision.dirty { "+" } else { "" })
@@ -44,7 +45,13 @@ pub(crate) fn show(place: &Place, run: &str, json: bool) -> Result<Exit, Failure
     let session = place.session()?;
     let record = session.read(run).map_err(Failure::could_not_start)?;
     if json {
-        println!("{}", serde_json::to_string_pretty(&record).map_err(Failure::could_not_start)?);
+        // The whole: the record, and in place of the object of its tasks the tasks and the results.
+        let rows = session.rows(&record).map_err(Failure::could_not_start)?;
+        let value = |value: serde_json::Result<serde_json::Value>| value.map_err(Failure::could_not_start);
+        let mut whole = value(serde_json::to_value(&record))?;
+        whole["results"] = value(serde_json::to_value(results(&rows)))?;
+        whole["tasks"] = value(serde_json::to_value(&rows))?;
+        println!("{}", serde_json::to_string_pretty(&whole).map_err(Failure::could_not_start)?);
         return Ok(Exit::Done);
     }
     println!("run {} of {} ({}), {}", record.id, record.pipeline, record.file, word(record.status));
@@ -55,8 +62,11 @@ pub(crate) fn show(place: &Place, run: &str, json: bool) -> Result<Exit, Failure
     for input in &record.inputs {
         println!("  {}: {}", input.name, input.taken);
     }
-    let (ran, cached, failed, skipped) = record.counts();
+    let Counts { ran, cached, failed, skipped, .. } = record.counts;
     println!("  {ran} tasks ran, {cached} cached, {failed} failed, {skipped} skipped");
+    for remark in &record.remarks {
+        println!("  note: {remark}");
+    }
     print_scores(&record);
     print_expects(&record);
     for (name, path) in &record.reports {
@@ -77,9 +87,13 @@ pub(crate) fn print_scores(record: &RunRecord) {
 /// The expectations of a run.
 pub(crate) fn print_expects(record: &RunRecord) {
     for expect in &record.expects {
-        let word = if expect.holds { "holds" } else { "does not hold" };
+        let word = match expect.holds {
+            Some(true) => "holds",
+            Some(false) => "does not hold",
+            None => "not decided",
+        };
         println!("expect {}: {word} ({})", expect.condition, expect.numbers);
-        if !expect.holds && !expect.message.is_empty() {
+        if expect.holds == Some(false) && !expect.message.is_empty() {
             println!("  {}", expect.message);
         }
     }

@@ -8,6 +8,7 @@
 //! Refused with a message: the stream format, compressed buffers, the other byte order. Memory in use beside the buffer is at most a copy
 //! of the columns that are not aligned, and 64 bytes for each byte of the schema.
 
+use std::io::Write;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
@@ -16,7 +17,7 @@ use arrow::datatypes::SchemaRef;
 use arrow::ipc::convert::fb_to_schema;
 use arrow::ipc::reader::FileDecoder;
 use arrow::ipc::writer::FileWriter;
-use arrow::ipc::{Block, MessageHeader, root_as_footer, root_as_message};
+use arrow::ipc::{Block, MessageHeader, MetadataVersion, root_as_footer, root_as_message};
 
 use super::batches::Batches;
 use super::border::within_border;
@@ -29,39 +30,107 @@ const MAGIC: &[u8] = b"ARROW1";
 
 /// Reads all batches of an Arrow IPC file. The columns share `buffer`; nothing is copied unless a column is badly aligned.
 pub fn read_arrow_ipc(buffer: &Buffer, limits: &Limits) -> Result<Batches, FormatError> {
-    let bytes = buffer.as_slice();
-    let footer_bytes = find_footer(bytes)?;
-    let footer_start = (bytes.len() - 10 - footer_bytes.len()) as u64;
-    let in_footer = |reason: String| FormatError::new(Format::ArrowIpc, Place::Byte(footer_start), reason, COPY_AGAIN);
-    let footer = root_as_footer(footer_bytes).map_err(|error| in_footer(format!("the footer is damaged ({error})")))?;
-    let described = footer.schema().ok_or_else(|| in_footer("the footer has no schema".to_owned()))?;
-    if !described.endianness().equals_to_target_endianness() {
-        let help = "write the file again on this machine";
-        return Err(FormatError::new(Format::ArrowIpc, Place::Byte(footer_start), "the numbers have the other byte order", help));
-    }
-    check_schema(&described, footer_bytes.len(), limits).map_err(in_footer)?;
-    let schema: SchemaRef = within_border(|| Ok(Arc::new(fb_to_schema(described)))).map_err(in_footer)?;
+    let file = ArrowFile::open(buffer, limits)?;
+    let batches = file.read(None)?.collect::<Result<_, _>>()?;
+    Ok(Batches { schema: file.schema, batches })
+}
 
-    let dictionaries: Vec<Block> = footer.dictionaries().iter().flatten().copied().collect();
-    let records: Vec<Block> = footer.recordBatches().iter().flatten().copied().collect();
-    let claimed = dictionaries.iter().chain(&records).try_fold(0u64, |sum, block| sum.checked_add(block_length(block)?));
-    if claimed.is_none_or(|claimed| claimed > bytes.len() as u64) {
-        return Err(in_footer("the batches claim more bytes than the file has, so they overlap".to_owned()));
+/// An opened Arrow IPC file; nothing but its footer has been read.
+#[derive(Debug, Clone)]
+pub struct ArrowFile {
+    buffer: Buffer,
+    schema: SchemaRef,
+    version: MetadataVersion,
+    dictionaries: Vec<Block>,
+    records: Vec<Block>,
+    limits: Limits,
+}
+
+/// The batches of an Arrow IPC file, one after the other.
+pub struct ArrowRows {
+    file: ArrowFile,
+    decoder: FileDecoder,
+    next: usize,
+}
+
+impl ArrowFile {
+    /// Opens a file: checks and reads its footer.
+    ///
+    /// # Errors
+    /// When the bytes are not an Arrow IPC file, or the footer claims what can't be.
+    pub fn open(buffer: &Buffer, limits: &Limits) -> Result<ArrowFile, FormatError> {
+        let bytes = buffer.as_slice();
+        let footer_bytes = find_footer(bytes)?;
+        let footer_start = (bytes.len() - 10 - footer_bytes.len()) as u64;
+        let in_footer = |reason: String| FormatError::new(Format::ArrowIpc, Place::Byte(footer_start), reason, COPY_AGAIN);
+        let footer = root_as_footer(footer_bytes).map_err(|error| in_footer(format!("the footer is damaged ({error})")))?;
+        let described = footer.schema().ok_or_else(|| in_footer("the footer has no schema".to_owned()))?;
+        if !described.endianness().equals_to_target_endianness() {
+            let help = "write the file again on this machine";
+            return Err(FormatError::new(Format::ArrowIpc, Place::Byte(footer_start), "the numbers have the other byte order", help));
+        }
+        check_schema(&described, footer_bytes.len(), limits).map_err(in_footer)?;
+        let schema: SchemaRef = within_border(|| Ok(Arc::new(fb_to_schema(described)))).map_err(in_footer)?;
+
+        let dictionaries: Vec<Block> = footer.dictionaries().iter().flatten().copied().collect();
+        let records: Vec<Block> = footer.recordBatches().iter().flatten().copied().collect();
+        let claimed = dictionaries.iter().chain(&records).try_fold(0u64, |sum, block| sum.checked_add(block_length(block)?));
+        if claimed.is_none_or(|claimed| claimed > bytes.len() as u64) {
+            return Err(in_footer("the batches claim more bytes than the file has, so they overlap".to_owned()));
+        }
+        Ok(ArrowFile { buffer: buffer.clone(), schema, version: footer.version(), dictionaries, records, limits: limits.clone() })
     }
-    let mut decoder = FileDecoder::new(Arc::clone(&schema), footer.version());
-    for block in &dictionaries {
-        let data = checked_block(buffer, block, MessageHeader::DictionaryBatch, limits)?;
-        within_border(|| decoder.read_dictionary(block, &data).map_err(|error| error.to_string()))
-            .map_err(|reason| at_block(block, reason))?;
+
+    /// Names and types of the columns.
+    pub fn schema(&self) -> &SchemaRef {
+        &self.schema
     }
-    let mut batches = Vec::with_capacity(records.len());
-    for block in &records {
-        let data = checked_block(buffer, block, MessageHeader::RecordBatch, limits)?;
-        let batch: Option<RecordBatch> = within_border(|| decoder.read_record_batch(block, &data).map_err(|error| error.to_string()))
-            .map_err(|reason| at_block(block, reason))?;
-        batches.extend(batch);
+
+    /// The number of batches.
+    pub fn batches(&self) -> usize {
+        self.records.len()
     }
-    Ok(Batches { schema, batches })
+
+    /// The batches with the columns at `columns`, in that order, or with all columns. The values of other columns are not looked at.
+    ///
+    /// # Errors
+    /// When a dictionary is damaged, or there is no such column.
+    pub fn read(&self, columns: Option<&[usize]>) -> Result<ArrowRows, FormatError> {
+        let mut decoder = FileDecoder::new(Arc::clone(&self.schema), self.version);
+        if let Some(columns) = columns {
+            if let Some(past) = columns.iter().find(|column| **column >= self.schema.fields().len()) {
+                return Err(FormatError::new(Format::ArrowIpc, Place::File, format!("there is no column {past}"), COPY_AGAIN));
+            }
+            decoder = decoder.with_projection(columns.to_vec());
+        }
+        for block in &self.dictionaries {
+            let data = checked_block(&self.buffer, block, MessageHeader::DictionaryBatch, &self.limits)?;
+            within_border(|| decoder.read_dictionary(block, &data).map_err(|error| error.to_string()))
+                .map_err(|reason| at_block(block, reason))?;
+        }
+        Ok(ArrowRows { file: self.clone(), decoder, next: 0 })
+    }
+}
+
+impl Iterator for ArrowRows {
+    type Item = Result<RecordBatch, FormatError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            let block = self.file.records.get(self.next)?;
+            self.next += 1;
+            let data = match checked_block(&self.file.buffer, block, MessageHeader::RecordBatch, &self.file.limits) {
+                Ok(data) => data,
+                Err(error) => return Some(Err(error)),
+            };
+            let read = within_border(|| self.decoder.read_record_batch(block, &data).map_err(|error| error.to_string()));
+            match read {
+                Ok(Some(batch)) => return Some(Ok(batch)),
+                Ok(None) => {}
+                Err(reason) => return Some(Err(at_block(block, reason))),
+            }
+        }
+    }
 }
 
 /// The bytes of the footer, between the batches and the length at the end.
@@ -196,13 +265,26 @@ fn checked_block(buffer: &Buffer, block: &Block, wanted: MessageHeader, limits: 
 }
 
 /// Writes `batches`, which all have `schema`, as an Arrow IPC file with buffers aligned to 64 bytes.
+///
+/// # Errors
+/// When a batch has another schema.
 pub fn write_arrow_ipc(schema: &SchemaRef, batches: &[RecordBatch]) -> Result<Vec<u8>, FormatError> {
+    let mut bytes = Vec::new();
+    write_arrow_ipc_to(&mut bytes, schema, batches)?;
+    Ok(bytes)
+}
+
+/// Writes what [`write_arrow_ipc`] gives, piece by piece.
+///
+/// # Errors
+/// When a batch has another schema, or the writer fails.
+pub fn write_arrow_ipc_to(into: &mut dyn Write, schema: &SchemaRef, batches: &[RecordBatch]) -> Result<(), FormatError> {
     let problem = |error: arrow::error::ArrowError| {
         FormatError::new(Format::ArrowIpc, Place::File, error.to_string(), "give batches that all have the schema of the file")
     };
-    let mut writer = FileWriter::try_new(Vec::new(), schema).map_err(problem)?;
+    let mut writer = FileWriter::try_new(into, schema).map_err(problem)?;
     for batch in batches {
         writer.write(batch).map_err(problem)?;
     }
-    writer.into_inner().map_err(problem)
+    writer.finish().map_err(problem)
 }

@@ -2,9 +2,10 @@
 //!
 //! Column types come from all rows, not from a sample: `true`/`false` → Boolean, integers → Int64, other numbers → Float64, the rest → Utf8.
 //! Integers with leading zeros (`007`) or beyond 64 bits stay text, since they are names. Empty fields and `NA`, `N/A`, `NaN`, `null` (any
-//! case) are nulls; a column of nothing but nulls is Float64. Blanks around numbers are ignored, in text they are kept.
+//! case) are nulls; a column without any value is of type Null, which goes together with every other. Blanks around numbers are ignored, in
+//! text they are kept.
 //!
-//! Refused: rows of different lengths, text that is not UTF-8, quotes that never close, repeated column names, each with its line.
+//! Refused: rows of different lengths, text that is not UTF-8, quotes that never close, columns with the name of another, each with its line.
 //! Memory in use is at most 1 KiB a column and 32 bytes for each byte of text.
 
 mod infer;
@@ -15,7 +16,7 @@ pub use write::write_csv;
 use std::sync::Arc;
 
 use ::csv::{ByteRecord, Reader, ReaderBuilder};
-use arrow::array::{ArrayRef, BooleanBuilder, Float64Builder, Int64Builder, RecordBatch, RecordBatchOptions, StringBuilder};
+use arrow::array::{ArrayRef, BooleanBuilder, Float64Builder, Int64Builder, NullArray, RecordBatch, RecordBatchOptions, StringBuilder};
 use arrow::datatypes::{DataType, Field, Schema};
 
 use super::error::{COPY_AGAIN, RAISE_LIMIT};
@@ -37,8 +38,8 @@ pub enum Delimiter {
 /// Whether the first row names the columns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum HeaderRow {
-    /// It does if none of its fields is a number, its names differ, and it does not look like one more row: some column below is numeric
-    /// where the first row is not, or no column repeats the word it begins with.
+    /// It does, unless one of its fields is a number or a truth value, which can't be a name, or all columns are text and one has its first word once more,
+    /// as a list without a header does. A table without rows has a header. A column without a name, as that of an index, is called by its place.
     #[default]
     Guessed,
     /// It does.
@@ -101,6 +102,8 @@ fn at(line: u64, field: Option<usize>, reason: impl Into<String>, help: &str) ->
 
 /// A column while it grows.
 enum Column {
+    /// How many rows there are, none with a value.
+    Null(usize),
     Boolean(BooleanBuilder),
     Int64(Int64Builder),
     Float64(Float64Builder),
@@ -112,7 +115,8 @@ impl Column {
         match kind {
             ColumnType::Boolean => Column::Boolean(BooleanBuilder::with_capacity(0)),
             ColumnType::Integer => Column::Int64(Int64Builder::with_capacity(0)),
-            ColumnType::Unknown | ColumnType::Number => Column::Float64(Float64Builder::with_capacity(0)),
+            ColumnType::Unknown => Column::Null(0),
+            ColumnType::Number => Column::Float64(Float64Builder::with_capacity(0)),
             ColumnType::Text => Column::Utf8(StringBuilder::with_capacity(0, 0)),
         }
     }
@@ -122,6 +126,7 @@ impl Column {
         const LATER: &str = "the field no longer has the type of its column";
         if infer::is_null(field) {
             match self {
+                Column::Null(rows) => *rows += 1,
                 Column::Boolean(builder) => builder.append_null(),
                 Column::Int64(builder) => builder.append_null(),
                 Column::Float64(builder) => builder.append_null(),
@@ -130,6 +135,7 @@ impl Column {
             return Ok(());
         }
         match self {
+            Column::Null(_) => return Err(LATER),
             Column::Boolean(builder) => builder.append_value(infer::boolean(field).ok_or(LATER)?),
             Column::Int64(builder) => builder.append_value(infer::integer(field).ok_or(LATER)?),
             Column::Float64(builder) => builder.append_value(infer::number(field).ok_or(LATER)?),
@@ -147,6 +153,7 @@ impl Column {
 
     fn finish(&mut self) -> (DataType, ArrayRef) {
         match self {
+            Column::Null(rows) => (DataType::Null, Arc::new(NullArray::new(*rows))),
             Column::Boolean(builder) => (DataType::Boolean, Arc::new(builder.finish())),
             Column::Int64(builder) => (DataType::Int64, Arc::new(builder.finish())),
             Column::Float64(builder) => (DataType::Float64, Arc::new(builder.finish())),

@@ -27,6 +27,7 @@ pub mod mat5;
 pub mod npy;
 pub mod npz;
 pub mod parquet;
+pub mod parquet_file;
 mod thrift;
 mod zip_directory;
 

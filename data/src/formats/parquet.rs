@@ -12,83 +12,37 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use ::parquet::arrow::ArrowWriter;
-use ::parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
 use ::parquet::basic::{Compression, ZstdLevel};
-use ::parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData, ParquetMetaDataReader};
+use ::parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData};
 use ::parquet::file::properties::WriterProperties;
 use arrow::array::RecordBatch;
 use arrow::buffer::Buffer;
 use arrow::datatypes::SchemaRef;
 use arrow::ipc::root_as_message;
-use bytes::Bytes;
 
 use super::arrow_ipc::check_schema;
 use super::batches::Batches;
-use super::border::within_border;
 use super::bytes::{ByteOrder, number_at};
 use super::error::{COPY_AGAIN, RAISE_LIMIT};
 use super::limits::{Budget, Limits};
+use super::parquet_file::ParquetFile;
 use super::thrift::{Event, walk_struct};
 use super::{Format, FormatError, Place};
 
 const MAGIC: &[u8] = b"PAR1";
 
-/// Rows decoded at a time; fewer where single values may be large.
-const MOST_ROWS: u64 = 8192;
-
-/// Bytes that one portion of rows may take at the worst.
-const PORTION_BYTES: u64 = 64 << 20;
-
 /// Reads all rows of a Parquet file.
 pub fn read_parquet(buffer: &Buffer, limits: &Limits) -> Result<Batches, FormatError> {
-    let bytes = buffer.as_slice();
-    let (footer, footer_start) = find_footer(bytes)?;
-    let in_footer = |reason: String| FormatError::new(Format::Parquet, Place::Byte(footer_start as u64), reason, COPY_AGAIN);
-    check_footer(footer, footer_start, limits)?;
-    let metadata = within_border(|| {
-        let shared = Bytes::from_owner(Shared(buffer.clone()));
-        ParquetMetaDataReader::new().parse_and_finish(&shared).map_err(|error| error.to_string())
-    })
-    .map_err(in_footer)?;
-    check_arrow_schema(&metadata, footer.len(), limits).map_err(in_footer)?;
-    let largest = check_chunks(bytes, footer_start, &metadata, limits)?;
-
-    // The expansion of pages has been checked; columns are counted on their own as they come.
-    let mut budget = Budget::new(limits.expansion(bytes.len() as u64));
-    let mut batches = Vec::new();
-    let schema = within_border(|| {
-        let shared = Bytes::from_owner(Shared(buffer.clone()));
-        let described = ArrowReaderMetadata::try_new(Arc::new(metadata), ArrowReaderOptions::new()).map_err(|error| error.to_string())?;
-        let portion = (PORTION_BYTES / largest.max(1)).clamp(1, MOST_ROWS) as usize;
-        let reader = ParquetRecordBatchReaderBuilder::new_with_metadata(shared, described).with_batch_size(portion).build();
-        let reader = reader.map_err(|error| error.to_string())?;
-        let schema: SchemaRef = arrow::array::RecordBatchReader::schema(&reader);
-        for batch in reader {
-            let batch: RecordBatch = batch.map_err(|error| error.to_string())?;
-            budget.charge(batch.get_array_memory_size() as u64)?;
-            batches.push(batch);
-        }
-        Ok(schema)
-    })
-    .map_err(|reason| {
-        let help = if reason.contains("may hold") { RAISE_LIMIT } else { COPY_AGAIN };
-        let rows: usize = batches.iter().map(RecordBatch::num_rows).sum();
-        FormatError::new(Format::Parquet, Place::File, format!("after {rows} rows: {reason}"), help)
-    })?;
-    Ok(Batches { schema, batches })
-}
-
-/// An Arrow buffer as the owner of `Bytes`, so that the file is not copied.
-struct Shared(Buffer);
-
-impl AsRef<[u8]> for Shared {
-    fn as_ref(&self) -> &[u8] {
-        self.0.as_slice()
-    }
+    let file = ParquetFile::open(buffer, limits)?;
+    let columns: Vec<usize> = (0..file.schema().fields().len()).collect();
+    let groups: Vec<usize> = (0..file.groups()).collect();
+    let rows = file.read(&columns, &groups)?;
+    let schema = SchemaRef::clone(rows.schema());
+    Ok(Batches { schema, batches: rows.collect::<Result<_, _>>()? })
 }
 
 /// The footer and where it begins.
-fn find_footer(bytes: &[u8]) -> Result<(&[u8], usize), FormatError> {
+pub(super) fn find_footer(bytes: &[u8]) -> Result<(&[u8], usize), FormatError> {
     let refuse = |byte: usize, reason: &str, help: &str| FormatError::new(Format::Parquet, Place::Byte(byte as u64), reason, help);
     if bytes.starts_with(b"PARE") || bytes.ends_with(b"PARE") {
         return Err(refuse(0, "the file is encrypted", "write it without encryption"));
@@ -105,7 +59,7 @@ fn find_footer(bytes: &[u8]) -> Result<(&[u8], usize), FormatError> {
 }
 
 /// Walks the footer: sizes of lists, and the nesting of the schema, which the decoder follows by recursion.
-fn check_footer(footer: &[u8], footer_start: usize, limits: &Limits) -> Result<(), FormatError> {
+pub(super) fn check_footer(footer: &[u8], footer_start: usize, limits: &Limits) -> Result<(), FormatError> {
     let mut children: Option<i64> = None;
     // Children still to come at each open level of the schema.
     let mut open: Vec<i64> = Vec::new();
@@ -145,7 +99,7 @@ fn check_footer(footer: &[u8], footer_start: usize, limits: &Limits) -> Result<(
 }
 
 /// Checks the Arrow schema that Arrow libraries keep in the footer, since the decoder unfolds it.
-fn check_arrow_schema(metadata: &ParquetMetaData, footer_bytes: usize, limits: &Limits) -> Result<(), String> {
+pub(super) fn check_arrow_schema(metadata: &ParquetMetaData, footer_bytes: usize, limits: &Limits) -> Result<(), String> {
     let pairs = metadata.file_metadata().key_value_metadata();
     for encoded in pairs.into_iter().flatten().filter(|pair| pair.key == "ARROW:schema").filter_map(|pair| pair.value.as_deref()) {
         let Some(message) = from_base64(encoded) else {
@@ -186,23 +140,37 @@ fn from_base64(text: &str) -> Option<Vec<u8>> {
     Some(bytes)
 }
 
-/// Checks where chunks and pages lie and what they claim to unfold to. Returns a bound on the bytes of one value.
-fn check_chunks(bytes: &[u8], footer_start: usize, metadata: &ParquetMetaData, limits: &Limits) -> Result<u64, FormatError> {
+/// Checks where chunks lie, and where the pages of the chunks that are wanted (by group and leaf column) lie and what they claim to unfold to. Returns a
+/// bound on the bytes of one value.
+pub(super) fn check_chunks(
+    bytes: &[u8],
+    footer_start: usize,
+    metadata: &ParquetMetaData,
+    limits: &Limits,
+    wanted: &dyn Fn(usize, usize) -> bool,
+) -> Result<u64, FormatError> {
     let refuse = |place: Place, reason: String, help: &str| FormatError::new(Format::Parquet, place, reason, help);
     let allowed = limits.expansion(bytes.len() as u64);
     let mut budget = Budget::new(allowed);
     let mut ranges: BTreeMap<u64, u64> = BTreeMap::new();
     let mut largest = 1u64;
-    for group in metadata.row_groups() {
+    for (number, group) in metadata.row_groups().iter().enumerate() {
         if group.num_rows() < 0 {
             return Err(refuse(Place::Byte(footer_start as u64), "a group has a negative number of rows".to_owned(), COPY_AGAIN));
         }
-        for chunk in group.columns() {
+        // Rows can be counted without reading a column, so their number is held against what memory a table may take at all.
+        if u64::try_from(group.num_rows()).is_ok_and(|rows| rows > limits.max_total_bytes) {
+            return Err(refuse(Place::Byte(footer_start as u64), format!("a group claims {} rows", group.num_rows()), RAISE_LIMIT));
+        }
+        for (leaf, chunk) in group.columns().iter().enumerate() {
             let column = || Place::Column(chunk.column_path().string());
             let (start, end) = chunk_range(chunk, footer_start as u64)
                 .ok_or_else(|| refuse(column(), "its values lie outside the file".to_owned(), COPY_AGAIN))?;
             if end > start && ranges.insert(start, end).is_some() {
                 return Err(refuse(column(), "its values overlap with another column's".to_owned(), COPY_AGAIN));
+            }
+            if !wanted(number, leaf) {
+                continue;
             }
             let data = usize::try_from(start)
                 .ok()

@@ -6,10 +6,12 @@ use std::sync::Arc;
 use arrow::array::{Array, AsArray, Float64Array, RecordBatch, StringArray};
 use arrow::buffer::Buffer;
 use arrow::datatypes::{DataType, Float64Type, Int64Type, Schema};
+use neuroflow_data::export::{ExportFormat, export};
 use neuroflow_data::formats::arrow_ipc::{read_arrow_ipc, write_arrow_ipc};
 use neuroflow_data::formats::csv::{CsvOptions, Delimiter, HeaderRow, read_csv, write_csv};
 use neuroflow_data::formats::parquet::{read_parquet, write_parquet};
 use neuroflow_data::formats::{FormatError, Limits, Place};
+use neuroflow_data::{Artifact, Kind, Table, Typed};
 use proptest::prelude::*;
 
 use super::small_files::{batch, flat_batch};
@@ -33,11 +35,11 @@ fn names(batch: &RecordBatch) -> Vec<String> {
 #[test]
 fn types_come_from_all_rows_and_missing_values_are_nulls() {
     let table = read("id,n,x,ok,word,none\n007,1, 2 ,true,a,\n008,,NaN,FALSE,NA,NA\n009,3,1e3,,\"b,\"\"c\"\"\",\n");
-    assert_eq!(types(&table), [DataType::Utf8, DataType::Int64, DataType::Float64, DataType::Boolean, DataType::Utf8, DataType::Float64]);
+    assert_eq!(types(&table), [DataType::Utf8, DataType::Int64, DataType::Float64, DataType::Boolean, DataType::Utf8, DataType::Null]);
     assert_eq!(table.column(1).as_primitive::<Int64Type>().iter().collect::<Vec<_>>(), [Some(1), None, Some(3)]);
     assert_eq!(table.column(2).as_primitive::<Float64Type>().iter().collect::<Vec<_>>(), [Some(2.0), None, Some(1000.0)]);
     assert_eq!(table.column(4).as_string::<i32>().iter().collect::<Vec<_>>(), [Some("a"), None, Some("b,\"c\"")]);
-    assert_eq!(table.column(5).null_count(), 3);
+    assert_eq!(table.column(5).logical_null_count(), 3);
     assert_eq!(types(&read("x\n99999999999999999999\n1\n")), [DataType::Utf8]);
 }
 
@@ -48,11 +50,40 @@ fn delimiters_and_headers_are_found() {
     assert_eq!(read("0 4 16\n1 2 3\n").num_rows(), 2);
     assert_eq!(names(&read("27.6,15\n214,16\n")), ["column_1", "column_2"]);
     assert_eq!(read("K\nK\nP\n").num_rows(), 3);
-    assert_eq!(names(&read("participant,sex\nsub-1,male\nsub-2,female\n")), ["participant", "sex"]);
     assert_eq!(names(&read(",a,b\n0,1,2\n")), ["column_1", "a", "b"]);
+    assert_eq!(names(&read("participant,sex\nsub-1,male\nsub-2,female\n")), ["participant", "sex"]);
     let options = CsvOptions { delimiter: Delimiter::Byte(b'|'), header: HeaderRow::Present };
     let table = read_csv(b"\xef\xbb\xbf1|2\n3|4\n", &options, &Limits::default()).unwrap();
     assert_eq!(names(&table), ["1", "2"]);
+    let options = CsvOptions { header: HeaderRow::Absent, ..CsvOptions::default() };
+    let matrix = read_csv(b"0 4 16\n1 2 3\n", &options, &Limits::default()).unwrap();
+    assert_eq!((names(&matrix), matrix.num_rows()), (["column_1", "column_2", "column_3"].map(String::from).to_vec(), 2));
+    assert_eq!(types(&matrix), [DataType::Int64, DataType::Int64, DataType::Int64]);
+}
+
+#[test]
+fn a_header_without_rows_is_an_empty_table() {
+    for text in ["area,units\n", "area,units", "area,units\r\n\n"] {
+        let table = read(text);
+        assert_eq!((names(&table), table.num_rows()), (vec!["area".to_owned(), "units".to_owned()], 0), "{text:?}");
+        assert_eq!(types(&table), [DataType::Null, DataType::Null]);
+        let bytes = Table::from_batch(table.clone()).into_artifact().unwrap().encode().unwrap();
+        let back = Artifact::decode(Kind::Table, &Buffer::from_vec(bytes)).unwrap();
+        assert_eq!(back.batch_of(Kind::Table).unwrap(), &table);
+    }
+    // So do columns without a value, with rows.
+    let table = read("area,units\nV1,\nLM,NA\n");
+    assert_eq!(types(&table), [DataType::Utf8, DataType::Null]);
+    let artifact = Table::from_batch(table.clone()).into_artifact().unwrap();
+    let back = Artifact::decode(Kind::Table, &Buffer::from_vec(artifact.encode().unwrap())).unwrap();
+    assert_eq!(back.batch_of(Kind::Table).unwrap(), &table);
+    assert_eq!(String::from_utf8(export(&artifact, ExportFormat::Csv).unwrap()).unwrap(), "area,units\nV1,\nLM,\n");
+    let parquet = Buffer::from_vec(export(&artifact, ExportFormat::Parquet).unwrap());
+    assert_eq!(read_parquet(&parquet, &Limits::default()).unwrap().n_rows(), 2);
+    let table = Table::from_artifact(&artifact).unwrap();
+    assert!(table.numbers("units").unwrap().iter().all(|value| value.is_nan()));
+    assert_eq!(table.texts("units").unwrap(), ["", ""]);
+    assert_eq!(table.select(&[1]).unwrap().rows(), 1);
 }
 
 #[test]
@@ -62,9 +93,10 @@ fn mistakes_are_told_with_their_line() {
     assert!(ragged.reason.contains("1 fields, the rows above have 2"), "{ragged}");
     assert_eq!(error_of("a,b\n1,\"2\n3,4\n").place, Place::Line { line: 2, field: None });
     assert!(error_of("").reason.contains("empty"));
-    let options = CsvOptions { header: HeaderRow::Present, ..CsvOptions::default() };
-    let error = read_csv(b"a,a\n1,2\n", &options, &Limits::default()).unwrap_err();
-    assert!(error.reason.contains("two columns are called `a`"), "{error}");
+    let twice = error_of("a,b, a\n1,2,3\n");
+    assert_eq!(twice.place, Place::Line { line: 1, field: Some(3) });
+    assert!(twice.reason.contains("column `a` stands twice in the header"), "{twice}");
+    assert!(twice.help.contains("a name of its own"), "{twice}");
     let error = read_csv(b"a,b\nx,1\n\xff\xfey,2\n", &CsvOptions::default(), &Limits::default()).unwrap_err();
     assert_eq!(error.place, Place::Line { line: 3, field: Some(1) });
     assert!(read_csv(b"\xff\xfea\0", &CsvOptions::default(), &Limits::default()).unwrap_err().reason.contains("UTF-16"));
@@ -104,7 +136,10 @@ fn tables_read_back_as_they_were_written() {
     let flat = flat_batch();
     let back = read_csv(&write_csv(&flat).unwrap(), &CsvOptions::default(), &Limits::default()).unwrap();
     assert_eq!(back.columns(), flat.columns());
-    assert!(write_csv(&batch).unwrap_err().reason.contains("no place in CSV"));
+    // Lists and structs are JSON in their field, and a column without values is empty.
+    let nested = batch.project(&[0, 5, 6, 7]).unwrap();
+    let text = String::from_utf8(write_csv(&nested).unwrap()).unwrap();
+    assert_eq!(text, "trial,spikes,place,nothing\n1,\"[1.0,null]\",\"{\"\"x\"\":1}\",\n2,,\"{\"\"x\"\":2}\",\n3,[],\"{\"\"x\"\":3}\",\n");
 }
 
 #[test]

@@ -3,26 +3,13 @@
 use super::Checker;
 use crate::ast::{Argument, Expr, Word};
 use crate::diagnostics::Diagnostic;
-use crate::evaluate::{Scope, evaluate};
-use crate::pipeline::LoopList;
+use crate::evaluate::{evaluate, names_any};
 use neuroflow_stage::params::ParamType;
 use neuroflow_stage::{Signature, Value, nearest};
 
 impl Checker<'_> {
-    pub(super) fn scope_of(&self, position: usize) -> Scope {
-        let mut scope = self.pipeline.scope();
-        for around in &self.pipeline.steps[position].loops {
-            let value = match &around.list {
-                LoopList::Values(values) => values.first().cloned().unwrap_or_else(|| Value::Text(String::new())),
-                LoopList::Members(_) => Value::Text("…".into()),
-            };
-            scope.variables.insert(around.variable.text.clone(), value);
-        }
-        scope
-    }
-
     pub(super) fn parameters(&mut self, position: usize, arguments: &[Argument], signature: &Signature) {
-        let scope = self.scope_of(position);
+        let block = self.pipeline.steps[position].block;
         let mut given: Vec<(Word, Expr)> = Vec::new();
         for argument in arguments {
             let Some(key) = &argument.name else { continue };
@@ -32,9 +19,12 @@ impl Checker<'_> {
                 self.tell(told);
                 continue;
             }
-            match evaluate(&argument.value, &scope) {
-                Ok(value) => self.param_value(signature, key, &value, &argument.value),
-                Err(diagnostic) => self.tell(diagnostic),
+            match self.sampled(&argument.value, block) {
+                Some(Ok(value)) => self.param_value(signature, key, &value, &argument.value),
+                Some(Err(diagnostic)) => self.tell(diagnostic),
+                // Known when it runs; the name is known now.
+                None if signature.param(&key.text).is_none() => self.param_value(signature, key, &Value::Bool(true), &argument.value),
+                None => {}
             }
             given.push((key.clone(), argument.value.clone()));
         }
@@ -54,6 +44,15 @@ impl Checker<'_> {
             }
         }
         self.pipeline.steps[position].params = given;
+    }
+
+    /// The value of an expression in a block while nothing has run; none when it names what is known only then.
+    pub(super) fn sampled(&self, expr: &Expr, block: usize) -> Option<Result<Value, Diagnostic>> {
+        if block == 0 {
+            return Some(evaluate(expr, &self.pipeline.scope()));
+        }
+        let (scope, unknown) = self.sample(block);
+        (!names_any(expr, &unknown)).then(|| evaluate(expr, &scope))
     }
 
     pub(super) fn param_value(&mut self, signature: &Signature, key: &Word, value: &Value, expr: &Expr) {

@@ -1,10 +1,11 @@
 //! What flows into a step: whether it is there, of the right kind, and one value or a family as the stage wants it.
 
-use super::steps::shared_loops;
 use super::{Checker, dotted, kinds};
 use crate::ast::{Argument, Expr, ExprKind};
+use crate::condition::loops_in_words;
 use crate::diagnostics::Diagnostic;
-use crate::pipeline::{Binding, DataRef, Target};
+use crate::pipeline::{Binding, DataRef, InputDecl, Shape, Target};
+use crate::written::is_inner;
 use neuroflow_data::Kind;
 use neuroflow_stage::{Signature, nearest};
 use std::ops::Range;
@@ -30,11 +31,15 @@ impl Checker<'_> {
                 self.tell(Diagnostic::error("type-mismatch", expr.span.clone(), message).label(format!("a {kind}")));
                 continue;
             }
-            self.check_family(&reference, position, input.many, input.name);
             if let Target::Step(step) = reference.target {
                 self.used.insert(step);
             }
-            self.pipeline.steps[position].bindings.push(Binding { slot: input.name.to_owned(), reference, kind });
+            let shape = self.pipeline.shape(&reference, self.pipeline.steps[position].block);
+            if self.is_made(&reference, &shape) {
+                self.check_family(&reference, &shape, input.many, input.name);
+            }
+            let family = shape.is_family();
+            self.pipeline.steps[position].bindings.push(Binding { slot: input.name.to_owned(), reference, kind, family });
         }
     }
 
@@ -56,11 +61,6 @@ impl Checker<'_> {
         let name = loop {
             match &at.kind {
                 ExprKind::Name(name) => break name,
-                ExprKind::Call(..) if indices.is_empty() && self.nested.contains_key(&(at.span.start, at.span.end)) => {
-                    // One whose stage is not known was told of already.
-                    let target = Target::Step(self.nested[&(at.span.start, at.span.end)]?);
-                    return Some(DataRef { target, indices, output, gather: false, span: expr.span.clone() });
-                }
                 ExprKind::Field(of, field) if output.is_none() && indices.is_empty() => {
                     output = Some(field.clone());
                     at = of;
@@ -87,8 +87,8 @@ impl Checker<'_> {
         let Some(target) = target else {
             // A name that is defined but broken was told of already.
             if !self.seen.contains_key(name) {
-                let names: Vec<String> = self.seen.keys().cloned().collect();
-                let near = nearest(name, names.iter().map(String::as_str)).map(|near| format!("did you mean `{near}`?"));
+                let names = self.seen.keys().map(String::as_str).filter(|name| !is_inner(name));
+                let near = nearest(name, names).map(|near| format!("did you mean `{near}`?"));
                 let message = format!("there is no step or input `{name}`");
                 self.tell(Diagnostic::error("unknown-name", at.span.clone(), message).help_if(near));
             } else if self.pipeline.params.contains_key(name) {
@@ -97,13 +97,22 @@ impl Checker<'_> {
             }
             return None;
         };
+        let loops = match target {
+            Target::Step(step) => self.pipeline.loops(step),
+            Target::Input(_) => 1,
+        };
+        if indices.len() > loops {
+            let message = format!("`{name}` stands in {}, and has no member with {} labels", loops_in_words(loops), indices.len());
+            self.tell(Diagnostic::error("family-needs-index", expr.span.clone(), message));
+            return None;
+        }
         Some(DataRef { target, indices, output, gather: false, span: expr.span.clone() })
     }
 
     pub(super) fn kind_of(&mut self, reference: &DataRef) -> Option<Kind> {
         match reference.target {
             Target::Input(input) => {
-                let kind = self.pipeline.inputs[input].kind;
+                let InputDecl { kind, members, .. } = self.pipeline.inputs[input];
                 if let Some(output) = &reference.output {
                     self.tell(Diagnostic::error(
                         "unknown-name",
@@ -112,7 +121,7 @@ impl Checker<'_> {
                     ));
                     return None;
                 }
-                Some(if kind == Kind::Dir && !reference.indices.is_empty() { Kind::File } else { kind })
+                Some(if kind == Kind::Dir && (reference.gather || !reference.indices.is_empty()) { members } else { kind })
             }
             Target::Step(step) => {
                 let step = &self.pipeline.steps[step];
@@ -130,28 +139,34 @@ impl Checker<'_> {
         }
     }
 
+    /// Whether a result is sure to be there, so that one value can be taken.
+    pub(super) fn is_made(&mut self, reference: &DataRef, shape: &Shape) -> bool {
+        if !shape.conditional || shape.is_family() {
+            return true;
+        }
+        let name = self.name_of(reference);
+        let message = format!("`{name}` is made only when the condition around it allows");
+        let told = Diagnostic::error("maybe-missing", reference.span.clone(), message);
+        self.tell(told.help(format!("use it inside the same braces, or take what there is of it with `gather({name})`")));
+        false
+    }
+
+    fn name_of(&self, reference: &DataRef) -> String {
+        match reference.target {
+            Target::Input(input) => self.pipeline.inputs[input].name.text.clone(),
+            Target::Step(step) => self.pipeline.steps[step].name.text.clone(),
+        }
+    }
+
     /// Whether one value stands where one is wanted, and a family where a family is.
-    fn check_family(&mut self, reference: &DataRef, from: usize, many: bool, slot: &str) {
-        let (name, free) = match reference.target {
-            Target::Input(input) => {
-                // An input is no family; a Dir that is taken whole is one value.
-                (self.pipeline.inputs[input].name.text.clone(), usize::from(reference.indices.iter().any(Option::is_none)))
-            }
-            Target::Step(step) => {
-                let shared = shared_loops(&self.pipeline.steps[step], &self.pipeline.steps[from]);
-                let open =
-                    self.pipeline.steps[step].loops.len() - if reference.gather || !reference.indices.is_empty() { 0 } else { shared };
-                let given = reference.indices.iter().filter(|index| index.is_some()).count();
-                let free = if reference.gather { 1 } else { open.saturating_sub(given) };
-                (self.pipeline.steps[step].name.text.clone(), free)
-            }
-        };
-        if !many && free > 0 {
+    fn check_family(&mut self, reference: &DataRef, shape: &Shape, many: bool, slot: &str) {
+        let name = self.name_of(reference);
+        if !many && shape.is_family() {
             let message = format!("`{slot}` takes one value, `{name}` is a family");
             let told = Diagnostic::error("family-needs-index", reference.span.clone(), message);
             self.tell(told.help(format!("take one member, `{name}[\"…\"]`, or use it inside the same loop")));
         }
-        if many && free == 0 {
+        if many && !shape.is_family() {
             let message = format!("`{slot}` takes a family, `{name}` is one value here");
             self.tell(
                 Diagnostic::error("family-needs-index", reference.span.clone(), message)

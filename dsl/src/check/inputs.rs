@@ -4,10 +4,31 @@ use super::{Checker, dotted};
 use crate::ast::{Expr, ExprKind, Word};
 use crate::diagnostics::Diagnostic;
 use crate::evaluate::evaluate;
+use crate::glob::is_pattern;
 use crate::pipeline::{Alternative, InputDecl};
 use neuroflow_data::Kind;
 use neuroflow_stage::{Value, nearest};
 use std::collections::BTreeMap;
+use std::fmt;
+
+/// The reader whose text is a name.
+const DATASET: &str = "dataset";
+
+/// What an alternative gives.
+#[derive(Clone, Copy, PartialEq)]
+struct Given {
+    kind: Kind,
+    members: Kind,
+}
+
+impl fmt::Display for Given {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.kind, self.members) {
+            (Kind::Dir, members) if members != Kind::File => write!(f, "a family, each a {members}"),
+            (kind, _) => write!(f, "a {kind}"),
+        }
+    }
+}
 
 impl Checker<'_> {
     pub(super) fn input(&mut self, name: &Word, alternatives: &[Expr]) {
@@ -15,25 +36,25 @@ impl Checker<'_> {
             return;
         }
         let mut declared: Vec<Alternative> = Vec::new();
-        let mut kind = None;
+        let mut given: Option<Given> = None;
         for alternative in alternatives {
-            let Some((this, given)) = self.alternative(alternative) else { continue };
-            match kind {
-                None => kind = Some(given),
-                Some(first) if first != given => {
-                    let message = format!("every alternative must give the same: the first gives a {first}, this one a {given}");
+            let Some((this, gives)) = self.alternative(alternative) else { continue };
+            match given {
+                None => given = Some(gives),
+                Some(first) if first != gives => {
+                    let message = format!("every alternative must give the same: the first gives {first}, this one {gives}");
                     self.tell(Diagnostic::error("type-mismatch", alternative.span.clone(), message));
                 }
                 Some(_) => {}
             }
             declared.push(this);
         }
-        if let Some(kind) = kind {
-            self.pipeline.inputs.push(InputDecl { name: name.clone(), alternatives: declared, kind });
+        if let Some(Given { kind, members }) = given {
+            self.pipeline.add_input(InputDecl { name: name.clone(), alternatives: declared, kind, members });
         }
     }
 
-    fn alternative(&mut self, expr: &Expr) -> Option<(Alternative, Kind)> {
+    fn alternative(&mut self, expr: &Expr) -> Option<(Alternative, Given)> {
         let ExprKind::Call(callee, arguments) = &expr.kind else {
             let message = "an input is read by a reader, such as `dataset(\"name\")` or `csv(\"file.csv\")`";
             self.tell(Diagnostic::error("unknown-reader", expr.span.clone(), message));
@@ -63,10 +84,9 @@ impl Checker<'_> {
                 return None;
             }
         };
-        let scope = self.pipeline.scope();
         let (mut positional, mut named, mut wanted) = (Vec::new(), BTreeMap::new(), true);
         for argument in arguments {
-            let value = match evaluate(&argument.value, &scope) {
+            let value = match evaluate(&argument.value, &self.pipeline.scope()) {
                 Ok(value) => value,
                 Err(diagnostic) => {
                     self.tell(diagnostic);
@@ -99,6 +119,16 @@ impl Checker<'_> {
             self.tell(Diagnostic::error("wrong-value", expr.span.clone(), message));
         }
         let reader = reader.unwrap_or_default();
-        Some((Alternative { reader, is_stage, arguments: positional, named, wanted, span: expr.span.clone() }, kind))
+        let given = match positional.as_slice() {
+            [Value::Text(path)] if !is_stage && reader != DATASET && is_pattern(path) => {
+                if kind == Kind::Dir {
+                    let message = format!("`{reader}` gives several things of each file, so it reads one file and no pattern");
+                    self.tell(Diagnostic::error("wrong-value", expr.span.clone(), message).help("name one file"));
+                }
+                Given { kind: Kind::Dir, members: kind }
+            }
+            _ => Given { kind, members: Kind::File },
+        };
+        Some((Alternative { reader, is_stage, arguments: positional, named, wanted, span: expr.span.clone() }, given))
     }
 }

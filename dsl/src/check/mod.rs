@@ -2,25 +2,32 @@
 
 mod arguments;
 mod bindings;
+mod blocks;
 mod inputs;
 mod policies;
 mod programs;
+mod promises;
+pub(crate) mod queries;
 mod results;
 mod settings;
 mod steps;
+mod sweeps;
 
-pub(crate) use policies::controls_in;
 pub use programs::program_signature;
-pub(crate) use steps::shared_loops;
 
 use crate::ast::{Expr, ExprKind, Statement, StatementKind, Word, statements};
 use crate::diagnostics::{Diagnostic, sort};
 use crate::evaluate::evaluate;
 use crate::parser::parse;
 use crate::pipeline::Pipeline;
+use crate::used::{Files, NoFiles, Places, UsedFile};
+use crate::written::{Promise, write_out};
+use blocks::Contents;
 use neuroflow_data::Kind;
-use neuroflow_stage::{Registry, Value};
-use std::collections::{BTreeMap, BTreeSet};
+use neuroflow_stage::{Registry, Signature, Value};
+use programs::Templates;
+use std::collections::{HashMap, HashSet};
+use std::rc::Rc;
 
 /// What a pipeline may name beside its own steps.
 pub struct Catalogue<'a> {
@@ -37,37 +44,55 @@ pub struct Checked {
     pub pipeline: Pipeline,
     /// What is wrong, sorted by place.
     pub diagnostics: Vec<Diagnostic>,
+    /// The files that it uses, with the texts that were checked.
+    pub files: Vec<UsedFile>,
 }
 
-/// Checks a pipeline. `set` are values given for this run as `name`, `text`: each replaces a parameter's default.
+/// Checks the text of a pipeline that has no folder; see [`check_with`].
 pub fn check(text: &str, set: &[(String, String)], catalogue: &Catalogue<'_>) -> Checked {
+    check_with(text, set, catalogue, &NoFiles)
+}
+
+/// Checks a pipeline. `set` are values given for this run as `name`, `text`: each replaces a parameter's default. `files` is the folder of the pipeline.
+pub fn check_with(text: &str, set: &[(String, String)], catalogue: &Catalogue<'_>, files: &dyn Files) -> Checked {
     let parsed = parse(text);
+    let mut diagnostics = parsed.diagnostics.clone();
+    let all = statements(&parsed.root(), &mut diagnostics);
+    let mut places = Places::new(text);
+    let written = write_out(all, files, &mut places, &mut diagnostics);
     let mut checker = Checker {
         catalogue,
-        diagnostics: parsed.diagnostics.clone(),
-        pipeline: Pipeline::default(),
-        seen: BTreeMap::new(),
-        used: BTreeSet::new(),
-        nested: BTreeMap::new(),
+        files,
+        diagnostics,
+        pipeline: Pipeline::beginning(places),
+        signatures: HashMap::new(),
+        seen: HashMap::new(),
+        used: HashSet::new(),
+        templates: Templates::default(),
     };
-    let root = parsed.root();
-    let all = statements(&root, &mut checker.diagnostics);
-    checker.run(&all, set);
-    let mut diagnostics = checker.diagnostics;
+    for name in &written.defined {
+        checker.define(name);
+    }
+    checker.run(&written.statements, set, &written.promises);
+    let Checker { mut diagnostics, pipeline, .. } = checker;
+    pipeline.places.settle(&mut diagnostics);
     sort(&mut diagnostics);
-    Checked { pipeline: checker.pipeline, diagnostics }
+    let files = pipeline.places.files();
+    Checked { pipeline, diagnostics, files }
 }
 
 struct Checker<'a> {
     catalogue: &'a Catalogue<'a>,
+    files: &'a dyn Files,
     diagnostics: Vec<Diagnostic>,
     pipeline: Pipeline,
+    /// Declarations of stages, asked for once.
+    signatures: HashMap<String, Rc<Signature>>,
     /// Where each name was defined first.
-    seen: BTreeMap<String, std::ops::Range<usize>>,
+    seen: HashMap<String, std::ops::Range<usize>>,
     /// Steps that something needs.
-    used: BTreeSet<usize>,
-    /// Steps written inside the call of another, by the place of their own call; none when it names no stage.
-    nested: BTreeMap<(usize, usize), Option<usize>>,
+    used: HashSet<usize>,
+    templates: Templates,
 }
 
 impl Checker<'_> {
@@ -82,7 +107,7 @@ impl Checker<'_> {
     }
 
     fn define(&mut self, name: &Word) -> bool {
-        if name.text == "param" || name.text == "gather" {
+        if ["param", "gather", "sql", "exec"].contains(&name.text.as_str()) {
             let message = format!("`{}` has a meaning of its own and can't be a name", name.text);
             self.tell(Diagnostic::error("duplicate-name", name.span.clone(), message));
             return false;
@@ -100,21 +125,21 @@ impl Checker<'_> {
         }
     }
 
-    fn run(&mut self, all: &[Statement], set: &[(String, String)]) {
+    fn run(&mut self, all: &[Statement], set: &[(String, String)], promises: &[Promise]) {
         self.header(all);
         self.params(all, set);
         let mut chosen: Vec<&Statement> = Vec::new();
-        self.choose(all, &mut chosen);
+        self.choose(all, 0, &mut chosen);
         for statement in &chosen {
             if let StatementKind::Input(name, alternatives) = &statement.kind {
                 self.input(name, alternatives);
             }
         }
-        let mut found = Vec::new();
+        let mut found = Contents::default();
         for statement in &chosen {
-            self.find_steps(statement, &mut Vec::new(), &mut found);
+            self.find_steps(statement, 0, &mut found);
         }
-        self.steps(&found);
+        self.steps(&found, promises);
         self.cycles();
         for statement in &chosen {
             match &statement.kind {
@@ -147,14 +172,15 @@ impl Checker<'_> {
         }
     }
 
-    /// The statements that count: branches of `if` whose condition holds, in place of the `if`.
-    fn choose<'s>(&mut self, all: &'s [Statement], chosen: &mut Vec<&'s Statement>) {
+    /// The statements that count: branches of an `if` on parameters whose condition holds, in place of the `if`. One that names scores or loop variables
+    /// is decided later and stays.
+    fn choose<'s>(&mut self, all: &'s [Statement], block: usize, chosen: &mut Vec<&'s Statement>) {
         for statement in all {
             match &statement.kind {
-                StatementKind::If(condition, then, otherwise) => {
+                StatementKind::If(condition, then, otherwise) if !self.is_decided_later(condition, block) => {
                     let value = evaluate(condition, &self.pipeline.scope());
                     match value {
-                        Ok(Value::Bool(truth)) => self.choose(if truth { then } else { otherwise }, chosen),
+                        Ok(Value::Bool(truth)) => self.choose(if truth { then } else { otherwise }, block, chosen),
                         Ok(other) => {
                             let message = format!("`if` needs true or false, this is {}", other.describe());
                             self.tell(Diagnostic::error("wrong-value", condition.span.clone(), message));
@@ -162,15 +188,18 @@ impl Checker<'_> {
                         Err(diagnostic) => self.tell(diagnostic),
                     }
                 }
-                StatementKind::Later(word) => self.not_yet(word),
                 _ => chosen.push(statement),
             }
         }
     }
 
-    fn not_yet(&mut self, word: &Word) {
-        let message = format!("`{}` isn't in this version", word.text);
-        self.tell(Diagnostic::error("not-yet", word.span.clone(), message).help("docs/language.md says what this version runs"));
+    fn signature(&mut self, stage: &str) -> Option<Rc<Signature>> {
+        if let Some(known) = self.signatures.get(stage) {
+            return Some(Rc::clone(known));
+        }
+        let signature = Rc::new(self.catalogue.stages.get(stage)?.signature());
+        self.signatures.insert(stage.to_owned(), Rc::clone(&signature));
+        Some(signature)
     }
 }
 

@@ -1,18 +1,20 @@
 //! `exec` steps: the template, what it is given, and the file that it writes.
 
-use super::steps::{Called, Found};
+use super::blocks::Found;
+use super::steps::{Called, Calls};
 use super::{Checker, dotted};
 use crate::ast::{Argument, Expr, ExprKind, Word};
 use crate::command;
 use crate::diagnostics::Diagnostic;
-use crate::evaluate::evaluate;
-use crate::pipeline::{Binding, Loop, Policy, Program, StepDecl, Target};
+use crate::pipeline::{Binding, Program, StepDecl, Target};
 use neuroflow_data::Kind;
 use neuroflow_stage::{Exactness, OutputSpec, Signature, nearest};
+use std::collections::HashMap;
+use std::sync::Arc;
 
 /// Whether a step runs a program.
 pub(super) fn is_program(call: &Expr) -> bool {
-    matches!(&call.kind, ExprKind::Call(callee, _) if dotted(callee).as_deref() == Some("exec"))
+    matches!(&call.kind, ExprKind::Call(callee, _) if matches!(&callee.kind, ExprKind::Name(name) if name == "exec"))
 }
 
 /// The signature of a program that gives one output of a kind.
@@ -32,40 +34,66 @@ pub fn program_signature(kind: Kind) -> Signature {
     }
 }
 
+/// The names in templates, each of which is read once.
+#[derive(Default)]
+pub(super) struct Templates {
+    reader: Option<command::Reader>,
+    known: HashMap<String, Result<Vec<String>, String>>,
+}
+
+impl Templates {
+    fn names(&mut self, template: &str) -> Result<Vec<String>, String> {
+        if let Some(known) = self.known.get(template) {
+            return known.clone();
+        }
+        let names = self.reader.get_or_insert_default().names(template);
+        self.known.insert(template.to_owned(), names.clone());
+        names
+    }
+}
+
 impl Checker<'_> {
-    pub(super) fn declare_program<'s>(&mut self, found: &Found<'s>, loops: Vec<Loop>, called: &mut Vec<Called<'s>>) {
-        let ExprKind::Call(_, arguments) = &found.call.kind else { return };
-        let Some((reader, file, kind)) = self.gives(found) else { return };
+    pub(super) fn declare_program<'s>(
+        &mut self,
+        found: &Found<'s>,
+        call: &'s Expr,
+        gives: Option<&Expr>,
+        with: &'s [(Word, Expr)],
+        called: &mut Vec<Called<'s>>,
+    ) {
+        let ExprKind::Call(_, arguments) = &call.kind else { return };
+        let Some((reader, file, kind)) = self.gives(call, gives) else { return };
         let template = arguments.iter().find(|argument| argument.name.is_none()).map(|argument| &argument.value);
         let Some(Expr { kind: ExprKind::Text(template), .. }) = template else {
             let message = "`exec` takes the command first, as text in quotes";
             self.tell(
-                Diagnostic::error("bad-exec", found.call.span.clone(), message)
+                Diagnostic::error("bad-exec", call.span.clone(), message)
                     .help("write `exec(\"program {{ input }} {{ out }}\", input = step)`"),
             );
             return;
         };
-        self.pipeline.steps.push(StepDecl {
+        self.pipeline.add_step(StepDecl {
             name: found.name.clone(),
             stage: "exec".into(),
-            program: Some(Program { template: template.clone(), reader, file }),
-            loops,
+            program: Some(Arc::new(Program { template: template.clone(), reader, file })),
+            sweep: None,
+            block: found.block,
             bindings: Vec::new(),
             params: Vec::new(),
-            policy: Policy::default(),
+            with: Vec::new(),
             outputs: vec![(command::OUT.to_owned(), kind)],
             metrics: Vec::new(),
             span: found.span.clone(),
         });
-        called.push(Called::program(found, arguments, kind));
+        called.push(Called { call, arguments, with, calls: Calls::Program(kind) });
     }
 
     /// `-> table("file.csv")`: reader, file and kind.
-    fn gives(&mut self, found: &Found<'_>) -> Option<(String, String, Kind)> {
-        let Some(gives) = found.gives else {
+    fn gives(&mut self, call: &Expr, gives: Option<&Expr>) -> Option<(String, String, Kind)> {
+        let Some(gives) = gives else {
             let message = "an `exec` step says which file it writes";
             let help = "write `exec(…) -> csv(\"result.csv\")`, and `{{ out }}` in the command where that path goes";
-            self.tell(Diagnostic::error("bad-exec", found.call.span.clone(), message).help(help));
+            self.tell(Diagnostic::error("bad-exec", call.span.clone(), message).help(help));
             return None;
         };
         let (reader, file) = match &gives.kind {
@@ -104,7 +132,7 @@ impl Checker<'_> {
 
     /// What a program is given: results by their names, and values.
     pub(super) fn program_arguments(&mut self, position: usize, call: &Expr, arguments: &[Argument]) {
-        let scope = self.scope_of(position);
+        let block = self.pipeline.steps[position].block;
         let mut names: Vec<Word> = Vec::new();
         for argument in arguments {
             let Some(name) = &argument.name else {
@@ -126,18 +154,23 @@ impl Checker<'_> {
                 if let Target::Step(step) = reference.target {
                     self.used.insert(step);
                 }
-                self.pipeline.steps[position].bindings.push(Binding { slot: name.text.clone(), reference, kind });
+                let shape = self.pipeline.shape(&reference, block);
+                if self.is_made(&reference, &shape) {
+                    let family = shape.is_family();
+                    self.pipeline.steps[position].bindings.push(Binding { slot: name.text.clone(), reference, kind, family });
+                }
             } else {
-                match evaluate(&argument.value, &scope) {
-                    Ok(_) => self.pipeline.steps[position].params.push((name.clone(), argument.value.clone())),
-                    Err(told) => self.tell(told),
+                match self.sampled(&argument.value, block) {
+                    Some(Err(told)) => self.tell(told),
+                    _ => self.pipeline.steps[position].params.push((name.clone(), argument.value.clone())),
                 }
             }
         }
         let Some(template) = self.pipeline.steps[position].program.as_ref().map(|program| program.template.clone()) else { return };
         let place =
             arguments.iter().find(|argument| argument.name.is_none()).map_or(call.span.clone(), |argument| argument.value.span.clone());
-        match command::names(&template) {
+        let used = self.templates.names(&template);
+        match used {
             Err(reason) => self.tell(Diagnostic::error("bad-exec", place, format!("the command can't be read: {reason}"))),
             Ok(used) => {
                 let known = || names.iter().map(|name| name.text.as_str()).chain([command::OUT, command::SEED]);
@@ -169,7 +202,7 @@ impl Checker<'_> {
     /// Whether an argument names a step or an input, and not a value.
     fn names_a_result(&self, expr: &Expr) -> bool {
         match &expr.kind {
-            ExprKind::Name(name) => self.pipeline.step(name).is_some() || self.pipeline.input(name).is_some(),
+            ExprKind::Name(name) => self.seen.contains_key(name) && !self.pipeline.params.contains_key(name),
             ExprKind::Field(of, _) | ExprKind::Index(of, _) | ExprKind::All(of) => self.names_a_result(of),
             ExprKind::Call(callee, _) => dotted(callee).as_deref() == Some("gather"),
             _ => false,

@@ -5,6 +5,7 @@ use crate::ast::{Expr, Word};
 use crate::condition;
 use crate::diagnostics::{Diagnostic, has_errors};
 use crate::pipeline::{ExpectDecl, ReportDecl};
+use crate::written::short;
 use neuroflow_stage::nearest;
 
 impl Checker<'_> {
@@ -16,7 +17,7 @@ impl Checker<'_> {
             let mut path: Vec<(usize, Vec<usize>)> = Vec::new();
             if state[start] == 0 {
                 state[start] = 1;
-                path.push((start, self.pipeline.needs(start)));
+                path.push((start, self.pipeline.after(start)));
             }
             while let Some((step, rest)) = path.last_mut() {
                 let step = *step;
@@ -38,7 +39,7 @@ impl Checker<'_> {
                     }
                     Some(next) if state[next] == 0 => {
                         state[next] = 1;
-                        let needs = self.pipeline.needs(next);
+                        let needs = self.pipeline.after(next);
                         path.push((next, needs));
                     }
                     Some(_) => {}
@@ -54,8 +55,9 @@ impl Checker<'_> {
             return;
         }
         for (position, step) in self.pipeline.steps.iter().enumerate() {
-            if !self.used.contains(&position) {
-                let message = format!("nothing uses `{}`", step.name.text);
+            if !self.used.contains(&position) && !self.pipeline.places.is_elsewhere(step.name.span.start) {
+                // Of a function that is called often it is told once.
+                let message = format!("nothing uses `{}`", short(&step.name.text));
                 let warning = Diagnostic::warning("unused-step", step.name.span.clone(), message);
                 self.diagnostics.push(warning.help("name it in a `report` or an `expect`, or remove it"));
             }
@@ -63,10 +65,11 @@ impl Checker<'_> {
     }
 
     pub(super) fn expectation(&mut self, condition: &Expr, message: Option<&String>, written: &str) {
-        let (diagnostics, steps) = condition::check(condition, &self.pipeline, &self.seen.keys().cloned().collect::<Vec<_>>());
+        let (diagnostics, steps) = condition::check(condition, &self.pipeline, &[], &|name| self.seen.contains_key(name));
         self.diagnostics.extend(diagnostics);
-        self.used.extend(steps);
-        self.pipeline.expects.push(ExpectDecl { condition: condition.clone(), written: written.to_owned(), message: message.cloned() });
+        self.used.extend(&steps);
+        let (condition, written, message) = (condition.clone(), written.to_owned(), message.cloned());
+        self.pipeline.expects.push(ExpectDecl { condition, written, message, steps });
     }
 
     pub(super) fn report(&mut self, name: &Word, title: Option<&String>, names: &[Word]) {

@@ -17,8 +17,7 @@ impl Checker<'_> {
             if !self.define(name) {
                 continue;
             }
-            let scope = self.pipeline.scope();
-            let value = match default.as_ref().map(|default| evaluate(default, &scope)) {
+            let value = match default.as_ref().map(|default| evaluate(default, &self.pipeline.scope())) {
                 Some(Ok(value)) => Some(value),
                 Some(Err(diagnostic)) => {
                     self.tell(diagnostic);
@@ -91,7 +90,7 @@ impl Checker<'_> {
     }
 }
 
-fn param_type(name: &str) -> Option<ParamType> {
+pub(super) fn param_type(name: &str) -> Option<ParamType> {
     if let Some(inner) = name.strip_prefix('[').and_then(|name| name.strip_suffix(']')) {
         return Some(ParamType::List(Box::new(param_type(inner)?)));
     }

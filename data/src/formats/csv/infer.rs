@@ -188,10 +188,8 @@ pub(super) fn shape(text: &[u8], delimiter: u8, header: HeaderRow, limits: &Limi
 fn looks_like_header(first: &ByteRecord, types: &[ColumnType], repeats_first: bool, n_rows: usize) -> bool {
     let all_words = first.iter().all(|field| matches!(ColumnType::of(field), ColumnType::Text | ColumnType::Unknown));
     let some_word = first.iter().any(|field| ColumnType::of(field) == ColumnType::Text);
-    let mut seen = BTreeSet::new();
-    let distinct = first.iter().filter(|field| !field.trim_ascii().is_empty()).all(|field| seen.insert(field.trim_ascii()));
     let numbers_below = types.iter().any(|kind| kind.is_numeric() || *kind == ColumnType::Boolean);
-    all_words && some_word && distinct && (numbers_below || (n_rows > 0 && !repeats_first))
+    all_words && some_word && (numbers_below || n_rows == 0 || !repeats_first)
 }
 
 fn names_of(first: &ByteRecord) -> Result<Vec<String>, FormatError> {
@@ -204,8 +202,8 @@ fn names_of(first: &ByteRecord) -> Result<Vec<String>, FormatError> {
             Err(_) => return Err(at(line_of(first), Some(column), "the column name is not UTF-8", "save the table as UTF-8")),
         };
         if !seen.insert(name.clone()) {
-            let reason = format!("two columns are called `{name}`");
-            return Err(at(line_of(first), Some(column), reason, "rename one, or read the table as one without a header row"));
+            let help = "the first row of a table names its columns: give each a name of its own";
+            return Err(at(line_of(first), Some(column), format!("column `{name}` stands twice in the header"), help));
         }
         names.push(name);
     }

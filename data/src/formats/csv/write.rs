@@ -5,6 +5,7 @@ use arrow::datatypes::{DataType, Float32Type, Float64Type};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 
 use super::super::{Format, FormatError, Place};
+use crate::json::json_value;
 
 /// Writes the field of one column in a given row.
 type Cell<'c> = Box<dyn Fn(usize) -> Result<String, FormatError> + 'c>;
@@ -12,7 +13,7 @@ type Cell<'c> = Box<dyn Fn(usize) -> Result<String, FormatError> + 'c>;
 /// Writes `batch` with a header row, commas and line feeds.
 ///
 /// Floats are written with the fewest digits that read back to the same bits (`0.1`, `1.0`, `1e300`); nulls are empty fields. A NaN is
-/// written as `NaN`, which [`read_csv`](super::read_csv) takes for a missing value. Columns of lists or structs are refused.
+/// written as `NaN`, which [`read_csv`](super::read_csv) takes for a missing value. Lists and structs are written as JSON.
 pub fn write_csv(batch: &RecordBatch) -> Result<Vec<u8>, FormatError> {
     let schema = batch.schema();
     let mut cells: Vec<Cell<'_>> = Vec::with_capacity(batch.num_columns());
@@ -26,10 +27,11 @@ pub fn write_csv(batch: &RecordBatch) -> Result<Vec<u8>, FormatError> {
                 let values = column.as_primitive::<Float32Type>();
                 Box::new(move |row| Ok(if values.is_null(row) { String::new() } else { format!("{:?}", values.value(row)) }))
             }
-            nested if nested.is_nested() => {
-                let help = "export it as Parquet, Arrow or JSON";
-                return Err(at(field.name(), format!("a column of type {nested} has no place in CSV"), help));
-            }
+            nested if nested.is_nested() => Box::new(move |row| match json_value(column, row) {
+                _ if column.is_null(row) => Ok(String::new()),
+                Ok(value) => Ok(value.to_string()),
+                Err(error) => Err(at(field.name(), error.to_string(), "export it as Parquet or Arrow")),
+            }),
             _ => {
                 let options = FormatOptions::new().with_display_error(false);
                 let formatter = ArrayFormatter::try_new(column.as_ref(), &options.with_null(""))
