@@ -11,7 +11,7 @@ use crate::error::CacheError;
 use crate::frame::{self, Kind};
 use crate::objects::{Objects, SMALL};
 use crate::record::{ActionRecord, Head};
-use crate::runs::{Runs, named_by};
+use crate::runs::{Naming, Runs, named_by};
 use std::collections::BTreeSet;
 use std::io::{self, Read, Write};
 use std::path::Path;
@@ -109,7 +109,7 @@ pub(crate) fn export(objects: &Objects, runs: &Runs, id: &str, path: &Path) -> R
 
 fn write_all(objects: &Objects, runs: &Runs, id: &str, out: &mut Out<'_>) -> Result<Moved, CacheError> {
     let mut moved = Moved { run: id.to_owned(), ..Moved::default() };
-    let named = named_by(&runs.read(id)?, objects).digests;
+    let named = named_by(runs.read(id)?, objects).digests;
     // A digest in a run's record names a key or an object; what it names tells which.
     let keys: BTreeSet<Digest> = named.iter().copied().filter(|digest| objects.segments.raw(digest).is_some()).collect();
     let mut contents: BTreeSet<Digest> = named.into_iter().filter(|digest| !keys.contains(digest)).collect();
@@ -317,7 +317,7 @@ impl Import<'_> {
     }
 
     fn run(&self, id: &str, content: &[u8]) -> Result<(), Wrong> {
-        if serde_json::from_slice::<serde_json::Value>(content).is_err() {
+        if serde_json::from_slice::<Naming>(content).is_err() {
             return Err(Wrong::Archive("the run's record is damaged".into()));
         }
         if self.runs.ids()?.iter().any(|known| known == id) {

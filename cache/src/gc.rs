@@ -14,7 +14,7 @@ use crate::gate::Gate;
 use crate::merge::{Merge, prepare, publish};
 use crate::objects::Objects;
 use crate::record::{ActionRecord, Head};
-use crate::runs::{Runs, named_by};
+use crate::runs::{Naming, Runs, named_by};
 use crate::segments::frames;
 use crate::{frame, frame::Kind};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -198,12 +198,12 @@ impl Collector<'_> {
             return Err(unprotected(run, "there is no record of it any more"));
         }
         for id in ids {
-            let record = match self.runs.read::<serde_json::Value>(&id) {
+            let record = match self.runs.read::<Naming>(&id) {
                 Ok(record) => record,
                 Err(_) if pinned.contains(&id) => return Err(unprotected(&id, "its record can't be read or is damaged")),
                 Err(_) => continue,
             };
-            let named = named_by(&record, self.objects);
+            let named = named_by(record, self.objects);
             if !named.is_whole && pinned.contains(&id) {
                 return Err(unprotected(&id, "the list of its tasks is missing or damaged"));
             }

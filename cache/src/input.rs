@@ -31,31 +31,43 @@ pub(crate) fn put_file(objects: &Objects, stats: &StatCache, path: &Path) -> Res
     }
     for _ in 0..MOST_TRIES {
         let began_ns = disk.now_ns();
-        let (digest, before, after) = if stat.size <= READ_UP_TO { put_small(objects, &path)? } else { put_large(objects, &path)? };
-        if before == after {
-            stats.learn(&path, &before, began_ns, digest);
-            return Ok((digest, before.size));
+        let put = if stat.size <= READ_UP_TO { put_small(objects, &path)? } else { put_large(objects, &path)? };
+        if let Some((digest, stat)) = put {
+            stats.learn(&path, &stat, began_ns, digest);
+            return Ok((digest, stat.size));
         }
     }
     Err(CacheError::Changing { path })
 }
 
-fn put_small(objects: &Objects, path: &Path) -> Result<(Digest, Stat, Stat), CacheError> {
+/// Whether an open file held the same content all the while between two looks at it.
+///
+/// Another file that takes its name changes no byte of the one that is open, only its time of change (it has one name less).
+fn stood_still(disk: &dyn Disk, path: &Path, before: &Stat, after: &Stat) -> bool {
+    let lost_its_name = || match disk.stat(path) {
+        Ok(now) => now.inode != before.inode,
+        Err(error) => error.kind() == std::io::ErrorKind::NotFound,
+    };
+    before == after || (Stat { ctime_ns: before.ctime_ns, ..*after } == *before && lost_its_name())
+}
+
+/// Reads and publishes; nothing when the file changed meanwhile.
+fn put_small(objects: &Objects, path: &Path) -> Result<Option<(Digest, Stat)>, CacheError> {
     let failed = |error| CacheError::io("reading", path, error);
     let mut source = objects.disk.open(path).map_err(failed)?;
     let before = source.stat().map_err(failed)?;
     let mut bytes = Vec::with_capacity(usize::try_from(before.size).unwrap_or(0).min(READ_UP_TO as usize));
     // One byte more than there should be, so that a file that grows is seen to.
     source.by_ref().take(before.size.saturating_add(1)).read_to_end(&mut bytes).map_err(failed)?;
-    let mut after = source.stat().map_err(failed)?;
-    if bytes.len() as u64 != before.size {
-        after.size = bytes.len() as u64;
-        return Ok((Digest::of(b""), before, after));
+    let after = source.stat().map_err(failed)?;
+    if bytes.len() as u64 != before.size || !stood_still(objects.disk.as_ref(), path, &before, &after) {
+        return Ok(None);
     }
-    Ok((objects.put(&bytes)?, before, after))
+    Ok(Some((objects.put(&bytes)?, before)))
 }
 
-fn put_large(objects: &Objects, path: &Path) -> Result<(Digest, Stat, Stat), CacheError> {
+/// Copies, hashes the copy and publishes it; nothing when the file changed meanwhile.
+fn put_large(objects: &Objects, path: &Path) -> Result<Option<(Digest, Stat)>, CacheError> {
     let disk = objects.disk.as_ref();
     let temporary = objects.temporary();
     let copied = copy_and_hash(disk, path, &temporary);
@@ -66,15 +78,16 @@ fn put_large(objects: &Objects, path: &Path) -> Result<(Digest, Stat, Stat), Cac
             return Err(error);
         }
     };
-    if before != after || size != before.size {
+    if size != before.size || !stood_still(disk, path, &before, &after) {
         let _ = disk.remove(&temporary);
-        return Ok((digest, before, Stat { size, ..after }));
+        return Ok(None);
     }
     objects.publish(&temporary, &digest, Ok(()))?;
     objects.commit.note(digest);
-    Ok((digest, before, after))
+    Ok(Some((digest, before)))
 }
 
+/// The copy's digest, how the file looked before and after, and the size of the copy.
 fn copy_and_hash(disk: &dyn Disk, path: &Path, temporary: &Path) -> Result<(Digest, Stat, Stat, u64), CacheError> {
     let (before, after) = disk.copy(path, temporary).map_err(|error| CacheError::io("copying", path, error))?;
     let copy = disk.read(temporary).map_err(|error| CacheError::io("reading", temporary, error))?;
@@ -95,7 +108,7 @@ pub(crate) fn hash_file(disk: &dyn Disk, stats: &StatCache, path: &Path) -> Resu
         let before = source.stat().map_err(failed)?;
         let digest = tree_hash::of_source(source.as_ref(), before.size).map_err(failed)?;
         if let Some(digest) = digest
-            && source.stat().map_err(failed)? == before
+            && stood_still(disk, &path, &before, &source.stat().map_err(failed)?)
         {
             stats.learn(&path, &before, began_ns, digest);
             return Ok((digest, before.size));

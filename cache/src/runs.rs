@@ -4,7 +4,8 @@ use crate::digest::Digest;
 use crate::disk::Disk;
 use crate::error::CacheError;
 use crate::objects::Objects;
-use serde::de::DeserializeOwned;
+use serde::de::{Deserialize, DeserializeOwned, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -122,10 +123,9 @@ pub(crate) struct Named {
 }
 
 /// Every digest that a run's record names, in itself or in the object of its tasks. Of that object nothing is believed unless it is what its name says.
-pub(crate) fn named_by(record: &serde_json::Value, objects: &Objects) -> Named {
-    let mut named = Named { digests: Vec::new(), is_whole: true };
-    digests_in(record, &mut named.digests);
-    let Some(tasks) = record.get(TASKS).and_then(serde_json::Value::as_str) else { return named };
+pub(crate) fn named_by(record: Naming, objects: &Objects) -> Named {
+    let mut named = Named { digests: record.digests, is_whole: true };
+    let Some(tasks) = record.tasks else { return named };
     let digest = tasks.parse::<Digest>().ok();
     let text = digest.and_then(|digest| objects.get(&digest).ok().flatten().filter(|text| Digest::of_many(text) == digest));
     named.is_whole = text.is_some();
@@ -136,12 +136,112 @@ pub(crate) fn named_by(record: &serde_json::Value, objects: &Objects) -> Named {
     named
 }
 
-/// Every digest in a document, wherever it stands.
-fn digests_in(value: &serde_json::Value, found: &mut Vec<Digest>) {
-    match value {
-        serde_json::Value::String(text) => found.extend(text.parse::<Digest>().ok()),
-        serde_json::Value::Array(values) => values.iter().for_each(|value| digests_in(value, found)),
-        serde_json::Value::Object(values) => values.values().for_each(|value| digests_in(value, found)),
-        _ => {}
+/// What a record says of other things: read in passing, so that the record of a run of millions of tasks is never held as a document.
+#[derive(Default)]
+pub(crate) struct Naming {
+    /// Every digest, wherever it stands.
+    digests: Vec<Digest>,
+    /// The name of the object of its tasks.
+    tasks: Option<String>,
+}
+
+impl<'de> Deserialize<'de> for Naming {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Naming, D::Error> {
+        let mut naming = Naming::default();
+        Part { naming: &mut naming, depth: 0, is_tasks: false }.deserialize(from)?;
+        Ok(naming)
+    }
+}
+
+/// One value within a record.
+struct Part<'a> {
+    naming: &'a mut Naming,
+    depth: usize,
+    is_tasks: bool,
+}
+
+impl<'de> DeserializeSeed<'de> for Part<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, from: D) -> Result<(), D::Error> {
+        from.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Part<'_> {
+    type Value = ();
+
+    fn expecting(&self, formatter: &mut std::fmt::Formatter) -> std::fmt::Result {
+        formatter.write_str("any value")
+    }
+
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<(), E> {
+        self.naming.digests.extend(text.parse::<Digest>().ok());
+        if self.is_tasks {
+            self.naming.tasks = Some(text.to_owned());
+        }
+        Ok(())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut parts: A) -> Result<(), A::Error> {
+        while parts.next_element_seed(Part { naming: self.naming, depth: self.depth + 1, is_tasks: false })?.is_some() {}
+        Ok(())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut parts: A) -> Result<(), A::Error> {
+        while let Some(name) = parts.next_key::<Cow<str>>()? {
+            let is_tasks = self.depth == 0 && name == TASKS;
+            parts.next_value_seed(Part { naming: self.naming, depth: self.depth + 1, is_tasks })?;
+        }
+        Ok(())
+    }
+
+    fn visit_unit<E>(self) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<(), E> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn digests_are_found_wherever_they_stand_and_the_tasks_only_at_the_top() {
+        let digest = |number: u8| Digest::of(&[number]);
+        let record = serde_json::json!({
+            "a": [1, -2.5, null, true, { "b": digest(1).to_string(), "tasks": "not these" }],
+            "text \" with an escape": [[digest(2).to_string()], "no digest"],
+            "tasks": digest(3).to_string(),
+        });
+        let naming: Naming = serde_json::from_slice(record.to_string().as_bytes()).unwrap();
+        let mut found = naming.digests.clone();
+        found.sort_unstable();
+        let mut all = vec![digest(1), digest(2), digest(3)];
+        all.sort_unstable();
+        assert_eq!(found, all);
+        assert_eq!(naming.tasks, Some(digest(3).to_string()));
+    }
+
+    #[test]
+    fn what_is_no_document_is_refused() {
+        for text in [&b"{\"a\": [1, 2}"[..], b"{\"a\": \"\xff\"}", b"{} {}", b""] {
+            assert!(serde_json::from_slice::<Naming>(text).is_err());
+        }
     }
 }

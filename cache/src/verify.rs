@@ -6,7 +6,7 @@ use crate::frame::{self, Kind};
 use crate::merge::{Merge, merge};
 use crate::objects::Objects;
 use crate::record::Head;
-use crate::runs::Runs;
+use crate::runs::{Naming, Runs};
 use crate::segments::frames;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Mutex;
@@ -58,7 +58,7 @@ pub(crate) fn verify(objects: &Objects, runs: &Runs) -> Result<VerifyReport, Cac
 fn is_good_run(runs: &Runs, id: &str, noted: Option<&Digest>) -> Result<bool, CacheError> {
     match runs.bytes(id) {
         Ok(bytes) => {
-            let is_document = serde_json::from_slice::<serde_json::Value>(&bytes).is_ok();
+            let is_document = serde_json::from_slice::<Naming>(&bytes).is_ok();
             Ok(is_document && noted.is_none_or(|content| Digest::of(&bytes) == *content))
         }
         // Somebody removed it meanwhile.
