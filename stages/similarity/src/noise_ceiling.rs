@@ -104,7 +104,7 @@ impl Stage for NoiseCeiling {
                     HalfMeasure::Euclidean {} => euclidean(&means),
                 }
             };
-            if let Some(r) = params.compare.of(&half(true)?, &half(false)?)? {
+            if let Some(r) = params.compare.of(members.len(), &half(true)?, &half(false)?)? {
                 // At r = −1 the formula has no value; it is approached, never reached, by real data.
                 values.push(2.0 * r / (1.0 + r).max(1e-3));
             }
