@@ -56,7 +56,7 @@ pipeline example
 input sessions = ingest.simulate()
 one = ingest.trials(sessions["sim1"])
 other = ingest.trials(sessions["sim2"])
-shared = similarity.cca(one, other, by = "direction", method = svcca(variance = 0.6), permutations = 50)
+shared = similarity.cca(one, other, by = "direction", method = svcca(variance = 0.4), permutations = 50)
 report example { shared }
 ```"#;
 

@@ -103,7 +103,10 @@ impl Stage for Cka {
             outputs: vec![OutputSpec::new("scores", Kind::Scores, "", "The alignment.")],
             params: Vec::new(),
             metrics: &["cka"],
-            sites: vec![ControlSite { control: "window", at: SiteAt::Parameter("window") }],
+            sites: vec![
+                ControlSite { control: "shuffle", at: SiteAt::Input("first") },
+                ControlSite { control: "window", at: SiteAt::Parameter("window") },
+            ],
             transductive: false,
             exactness: Exactness::Bitwise,
         }
@@ -191,6 +194,22 @@ mod tests {
             let scores: Scores = run_pair(&Cka, &a, &b, &params).unwrap().one("scores").unwrap();
             assert!(scores.scores[0].value > 0.3 && scores.scores[0].notes[0].starts_with("p = 0.00"), "{:?}", scores.scores[0]);
         }
+    }
+
+    #[test]
+    fn shuffled_conditions_score_at_chance() {
+        let control = neuroflow_stage::Control::parse(&Value::call("shuffle", vec![("column", Value::from("direction"))])).unwrap();
+        let (a, b) = (features(1, 12, 5, 0.0), features(1, 12, 5, 0.5));
+        let values: Vec<f64> = (0..40)
+            .map(|draw| {
+                let changed = control.change(&neuroflow_data::Typed::into_artifact(a.clone()).unwrap(), draw).unwrap();
+                let changed = <neuroflow_data::Features as neuroflow_data::Typed>::from_artifact(&changed).unwrap();
+                let outputs = run_pair(&Cka, &changed, &b, &[("permutations", Value::Int(0))]).unwrap();
+                outputs.one::<Scores>("scores").unwrap().scores[0].value
+            })
+            .collect();
+        let error = neuroflow_compute::statistics::standard_deviation(&values, 1) / (40.0f64).sqrt();
+        assert!(neuroflow_compute::statistics::mean(&values).abs() <= 4.0 * error, "{values:?}");
     }
 
     #[test]

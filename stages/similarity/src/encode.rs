@@ -225,6 +225,9 @@ impl Problem {
             for (row, &sample) in test.iter().enumerate() {
                 predicted.row_mut(sample).copy_from_slice(found.row(row));
             }
+            if found.values().iter().any(|value| !value.is_finite()) {
+                return Err(StageError::refused("predictions pass the largest number; bring the responses to a smaller scale first"));
+            }
             let measured = self.targets.take_rows(&test);
             for target in 0..n_targets {
                 let (p, m) = (found.column(target), measured.column(target));

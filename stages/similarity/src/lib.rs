@@ -11,6 +11,7 @@ mod failure;
 #[cfg(test)]
 mod golden;
 pub mod group_rsa;
+pub mod kernel_analysis;
 mod layers;
 pub mod noise_ceiling;
 mod paired;
@@ -38,4 +39,5 @@ pub const STAGES: &[&dyn neuroflow_stage::AnyStage] = &[
     &depth::Depth,
     &spatial::Spatial,
     &temporal::Temporal,
+    &kernel_analysis::KernelAnalysis,
 ];

@@ -85,7 +85,10 @@ impl Stage for Retrieval {
             ],
             params: Vec::new(),
             metrics: &["accuracy", "top", "rank"],
-            sites: vec![ControlSite { control: "window", at: SiteAt::Parameter("window") }],
+            sites: vec![
+                ControlSite { control: "shuffle", at: SiteAt::Input("queries") },
+                ControlSite { control: "window", at: SiteAt::Parameter("window") },
+            ],
             transductive: false,
             exactness: Exactness::Bitwise,
         }

@@ -39,12 +39,11 @@ regions and few depths, so look at p.
 pipeline example
 input sessions = ingest.simulate()
 responses = ingest.trials(sessions["sim1"])
-for cycles in [2.0, 4.5] {
-  gabor = train.features(responses, cycles = cycles)
-  encoding = similarity.encode(responses, gabor, samples = rows, folds = 3, inner_folds = 2, region = "community")
+for layer in [1, 2, 3] {
+  curve = sql("select cast(direction as int) as region, 1.0 / (1.0 + abs(direction / 90.0 - {layer})) as score from activity group by direction", activity = responses)
 }
-places = query.sql("select distinct region, cast(region as double) as x, 0.0 as y, 0.0 as z from scores", scores = encoding[2.0].regions)
-order = similarity.spatial(encoding[*].regions, places, origin = "0", threshold = -1.0, permutations = 20)
+places = sql("select cast(direction as int) as region, direction as x, 0.0 as y, 0.0 as z from activity group by direction", activity = responses)
+order = similarity.spatial(gather(curve), places, origin = "0", permutations = 20)
 report example { order }
 ```"#;
 

@@ -34,11 +34,10 @@ times at which its score is at least 95 % of its peak. Two separate peaks are me
 pipeline example
 input sessions = ingest.simulate()
 responses = ingest.trials(sessions["sim1"])
-for cycles in [2.0, 3.0, 4.5] {
-  gabor = train.features(responses, cycles = cycles)
-  encoding = similarity.encode(responses, gabor, samples = rows, hold_out = samples, folds = 3, penalties = [10.0], each_bin = true)
+for layer in [1, 2, 3] {
+  curve = sql("select bin as time, 1.0 / (1.0 + abs(bin - 0.5 * {layer})) as score from activity group by bin", activity = responses)
 }
-order = similarity.temporal(encoding[*].times, permutations = 20)
+order = similarity.temporal(gather(curve), permutations = 20)
 report example { order }
 ```"#;
 
