@@ -156,9 +156,15 @@ fn exact_singular_values(matrix: &Matrix) -> Result<Vec<f64>, ComputeError> {
     }
     let none = ComputeSvdVectors::No;
     let mut values = vec![0.0; size];
+    let largest = matrix.values().iter().fold(0.0f64, |largest, value| largest.max(value.abs()));
+    if largest == 0.0 {
+        return Ok(values);
+    }
+    // Scaled, so that squares of huge values do not overflow.
+    let scaled = matrix.clone().map(|value| value / largest);
     let mut memory = MemBuffer::new(svd_scratch::<f64>(rows, cols, none, none, Par::Seq, Default::default()));
     svd(
-        matrix.view().faer(),
+        scaled.view().faer(),
         DiagMut::from_slice_mut(&mut values),
         None::<MatMut<'_, f64>>,
         None::<MatMut<'_, f64>>,
@@ -167,6 +173,7 @@ fn exact_singular_values(matrix: &Matrix) -> Result<Vec<f64>, ComputeError> {
         Default::default(),
     )
     .map_err(|_| ComputeError::NoConvergence { operation: "singular values", rows, columns: cols })?;
+    values.iter_mut().for_each(|value| *value *= largest);
     Ok(values)
 }
 

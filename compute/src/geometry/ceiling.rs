@@ -32,8 +32,10 @@ pub fn pooled_triangle(size: usize, triangles: &[&[f64]], likeness: Likeness) ->
         if scaled.len() != pairs {
             return Err(ComputeError::shape("pooled dissimilarities", format!("subjects with {pairs} and {} pairs", scaled.len())));
         }
-        pool.iter_mut().zip(scaled).for_each(|(sum, value)| *sum += value / triangles.len() as f64);
+        pool.iter_mut().zip(scaled).for_each(|(sum, value)| *sum += value);
     }
+    // Divided at the end: sums of ranks that are equal stay so.
+    pool.iter_mut().for_each(|sum| *sum /= triangles.len() as f64);
     if likeness == Likeness::Pearson {
         let least = pool.iter().copied().fold(f64::INFINITY, f64::min);
         pool.iter_mut().for_each(|value| *value -= least);
