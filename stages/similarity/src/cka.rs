@@ -215,7 +215,7 @@ mod tests {
     #[test]
     fn constants_few_samples_and_impossible_batches_are_refused() {
         let a = features(1, 12, 5, 0.0);
-        let said = |b, params: &[(&str, Value)]| run_pair(&Cka, &a, b, params).unwrap_err().to_string();
+        let said = |b: &neuroflow_data::Features, params: &[(&str, Value)]| run_pair(&Cka, &a, b, params).unwrap_err().to_string();
         assert!(said(&features(2, 12, 1, f64::NAN), &[]).contains("does not vary"));
         let batch = Value::call("minibatch", vec![("size", Value::Int(20))]);
         assert!(said(&features(2, 12, 3, 0.1), &[("estimate", batch.clone())]).contains("12 samples make no batch of 20"));
