@@ -208,7 +208,11 @@ fn similarity_cases(responses: &Artifact, features: &Case, model: &Case, session
         spatial,
         temporal,
         Case::new("similarity.kernel_analysis", &[("of", responses)], &[("permutations", Value::Int(2)), ("variant", once)]),
-        Case::new("similarity.kernel_analysis", &[("of", responses)], &[("permutations", Value::Int(2)), ("variant", Value::word("sample_space"))]),
+        Case::new(
+            "similarity.kernel_analysis",
+            &[("of", responses)],
+            &[("permutations", Value::Int(2)), ("variant", Value::word("sample_space"))],
+        ),
     ]
 }
 

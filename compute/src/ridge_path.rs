@@ -151,7 +151,10 @@ impl KernelRidge {
     /// As [`RidgePath::predict`].
     pub fn predict(&self, kernel: &Matrix, penalties: &[f64]) -> Result<Matrix, ComputeError> {
         if kernel.cols() != self.vectors.rows() {
-            return Err(ComputeError::shape(OPERATION, format!("a kernel with {} samples; the fit has {}", kernel.cols(), self.vectors.rows())));
+            return Err(ComputeError::shape(
+                OPERATION,
+                format!("a kernel with {} samples; the fit has {}", kernel.cols(), self.vectors.rows()),
+            ));
         }
         finite(OPERATION, kernel.values())?;
         let centred = self.centring.as_ref().map_or_else(|| kernel.clone(), |centring| centring.outside(kernel));
@@ -285,7 +288,10 @@ impl Plan {
         }
         let n_folds = fold.iter().max().map_or(0, |last| last + 1);
         if n_folds < 2 || n_folds > samples {
-            return Err(ComputeError::shape(OPERATION, format!("{n_folds} folds of {samples} samples; at least 2 folds with a sample each are needed")));
+            return Err(ComputeError::shape(
+                OPERATION,
+                format!("{n_folds} folds of {samples} samples; at least 2 folds with a sample each are needed"),
+            ));
         }
         let mut order: Vec<usize> = (0..samples).collect();
         order.sort_by_key(|&sample| fold[sample]);
@@ -398,7 +404,12 @@ fn primal_folds(x: &Matrix, y: &Matrix, plan: &Plan, options: RidgeOptions) -> R
             let mean_target = if options.centres() { column_means(&targets) } else { vec![0.0; y.cols()] };
             let projected = gemm_tn(&eigen.vectors, &gemm_tn(&prepare(&inside, &offset, &scale), &minus(&targets, &mean_target))?)?;
             let outside = prepare(&x.take_rows(&plan.test(fold).collect::<Vec<_>>()), &offset, &scale);
-            Ok(FoldPath { test: gemm(&outside, &eigen.vectors)?, eigenvalues: eigen.values, cut, then: Then::Targets(projected, mean_target) })
+            Ok(FoldPath {
+                test: gemm(&outside, &eigen.vectors)?,
+                eigenvalues: eigen.values,
+                cut,
+                then: Then::Targets(projected, mean_target),
+            })
         })
         .collect()
 }
@@ -526,7 +537,10 @@ fn shared_smoothers<T: Real>(kernel: &Matrix, plan: &Plan, penalty: f64, interce
 fn fold_smoother<T: Real>(fold: &FoldPath, penalty: f64) -> Result<Smoother<T>, ComputeError> {
     let factors: Vec<f64> = fold.eigenvalues.iter().map(|&value| shrinkage(value, penalty, fold.cut)).collect();
     let mut scaled = fold.test.clone();
-    scaled.values_mut().chunks_exact_mut(factors.len().max(1)).for_each(|row| row.iter_mut().zip(&factors).for_each(|(value, factor)| *value *= factor));
+    scaled
+        .values_mut()
+        .chunks_exact_mut(factors.len().max(1))
+        .for_each(|row| row.iter_mut().zip(&factors).for_each(|(value, factor)| *value *= factor));
     match &fold.then {
         Then::Targets(..) => {
             let columns = factors.len() + 1;
@@ -555,11 +569,11 @@ fn inverse_of(kernel: &Matrix, penalty: f64) -> Result<Matrix, ComputeError> {
     let mut lower = kernel.values().to_vec();
     (0..size).for_each(|place| lower[place * (size + 1)] += penalty);
     let params = Spec::<LltParams, f64>::default();
-    let mut memory =
-        MemBuffer::new(cholesky_in_place_scratch::<f64>(size, Par::Seq, params).or(inverse_scratch::<f64>(size, Par::Seq)));
+    let mut memory = MemBuffer::new(cholesky_in_place_scratch::<f64>(size, Par::Seq, params).or(inverse_scratch::<f64>(size, Par::Seq)));
     let stack = MemStack::new(&mut memory);
-    cholesky_in_place(MatMut::from_column_major_slice_mut(&mut lower, size, size), Default::default(), Par::Seq, stack, params)
-        .map_err(|_| ComputeError::value(OPERATION, format!("with a penalty of {penalty} the problem has no single solution; use a larger one")))?;
+    cholesky_in_place(MatMut::from_column_major_slice_mut(&mut lower, size, size), Default::default(), Par::Seq, stack, params).map_err(
+        |_| ComputeError::value(OPERATION, format!("with a penalty of {penalty} the problem has no single solution; use a larger one")),
+    )?;
     let mut found = Matrix::zeros(size, size);
     let target = MatMut::from_column_major_slice_mut(found.values_mut(), size, size);
     inverse(target, MatRef::from_column_major_slice(&lower, size, size), Par::Seq, stack);
@@ -573,7 +587,13 @@ fn inverse_of(kernel: &Matrix, penalty: f64) -> Result<Matrix, ComputeError> {
 }
 
 /// Predictions of a block of targets `[test sample × target]`: the map's columns stand for stretches of rows of `parts`.
-fn predict<T: Real>(smoother: &Smoother<T>, parts: &[(&Vec<T>, std::ops::Range<usize>)], n_targets: usize, first: usize, width: usize) -> Vec<T> {
+fn predict<T: Real>(
+    smoother: &Smoother<T>,
+    parts: &[(&Vec<T>, std::ops::Range<usize>)],
+    n_targets: usize,
+    first: usize,
+    width: usize,
+) -> Vec<T> {
     let rows = smoother.values.len() / smoother.columns.max(1);
     let mut predicted = vec![T::default(); rows * width];
     let mut column = 0;
@@ -700,10 +720,9 @@ fn preparation(x: &Matrix, options: RidgeOptions) -> (Vec<f64>, Vec<f64>) {
 
 fn prepare(x: &Matrix, offset: &[f64], scale: &[f64]) -> Matrix {
     let mut prepared = x.clone();
-    prepared
-        .values_mut()
-        .par_chunks_mut(offset.len().max(1))
-        .for_each(|row| row.iter_mut().zip(offset.iter().zip(scale)).for_each(|(value, (offset, scale))| *value = (*value - offset) / scale));
+    prepared.values_mut().par_chunks_mut(offset.len().max(1)).for_each(|row| {
+        row.iter_mut().zip(offset.iter().zip(scale)).for_each(|(value, (offset, scale))| *value = (*value - offset) / scale)
+    });
     prepared
 }
 
@@ -841,11 +860,9 @@ mod tests {
         let penalties = [0.3, 4.0, 100.0];
         for (samples, features) in [(30, 50), (31, 6), (40, 29)] {
             let (x, y, fold) = problem(3, samples, features, 5);
-            for options in [
-                PLAIN,
-                RidgeOptions { intercept: false, standardise: false },
-                RidgeOptions { intercept: true, standardise: true },
-            ] {
+            for options in
+                [PLAIN, RidgeOptions { intercept: false, standardise: false }, RidgeOptions { intercept: true, standardise: true }]
+            {
                 let expected = by_fold(&x, &y, &fold, &penalties, options);
                 let found = cross_validate(&x, &y, &fold, &penalties, options, Precision::Double).unwrap();
                 let single = cross_validate(&x, &y, &fold, &penalties, options, Precision::Single).unwrap();
@@ -869,7 +886,8 @@ mod tests {
         let expected = by_fold(&x, &y, &fold, &[0.0], PLAIN);
         let found = cross_validate(&x, &y, &fold, &[0.0], PLAIN, Precision::Double).unwrap();
         expected.iter().enumerate().for_each(|(place, [r, _])| close(found.r[place], *r, 1e-8));
-        let (weights, _) = RidgePath::fit(&x, &y, RidgeOptions { intercept: false, standardise: false }).unwrap().coefficients(&[0.0; 2]).unwrap();
+        let (weights, _) =
+            RidgePath::fit(&x, &y, RidgeOptions { intercept: false, standardise: false }).unwrap().coefficients(&[0.0; 2]).unwrap();
         let least = crate::factor::least_squares(&x, &y).unwrap().solution;
         all_close(weights.values(), least.values(), 1e-8);
     }
@@ -894,7 +912,8 @@ mod tests {
         let y = Matrix::from_fn(20, 1, |_, _| 0.3);
         let found = cross_validate(&x, &y, &fold, &[1.0], PLAIN, Precision::Double).unwrap();
         assert_eq!((found.of(0, 0, 0, HeldOut::Correlation), found.of(0, 0, 0, HeldOut::Explained)), (0.0, 0.0));
-        let refused = |fold: &[usize], penalties: &[f64]| cross_validate(&x, &y, fold, penalties, PLAIN, Precision::Double).unwrap_err().to_string();
+        let refused =
+            |fold: &[usize], penalties: &[f64]| cross_validate(&x, &y, fold, penalties, PLAIN, Precision::Double).unwrap_err().to_string();
         assert!(refused(&fold, &[]).contains("no penalty"));
         assert!(refused(&fold, &[-1.0]).contains("-1"));
         assert!(refused(&[0; 20], &[1.0]).contains("1 folds"));

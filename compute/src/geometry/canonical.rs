@@ -200,7 +200,9 @@ pub(super) fn nuclear_norm_of_cross(x: &Matrix, y: &Matrix) -> Result<f64, Compu
         // XᵀY = V_x S_x U_xᵀ U_y S_y V_yᵀ has the singular values of the middle four.
         let (left, right) = (thin_svd(x)?, thin_svd(y)?);
         let between = gemm_tn(&left.u, &right.u)?;
-        exact_singular_values(&Matrix::from_fn(between.rows(), between.cols(), |row, col| left.values[row] * between[(row, col)] * right.values[col]))?
+        exact_singular_values(&Matrix::from_fn(between.rows(), between.cols(), |row, col| {
+            left.values[row] * between[(row, col)] * right.values[col]
+        }))?
     } else {
         exact_singular_values(&gemm_tn(x, y)?)?
     };

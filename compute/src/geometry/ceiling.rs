@@ -27,7 +27,10 @@ pub fn pooled_triangle(size: usize, triangles: &[&[f64]], likeness: Likeness) ->
     let mut pool = vec![0.0; pairs];
     for (subject, triangle) in triangles.iter().enumerate() {
         let scaled = scaled(size, triangle, likeness)?.ok_or_else(|| {
-            ComputeError::value("pooled dissimilarities", format!("the dissimilarities of subject {subject} (counted from 0) are all the same: they have no scale"))
+            ComputeError::value(
+                "pooled dissimilarities",
+                format!("the dissimilarities of subject {subject} (counted from 0) are all the same: they have no scale"),
+            )
         })?;
         if scaled.len() != pairs {
             return Err(ComputeError::shape("pooled dissimilarities", format!("subjects with {pairs} and {} pairs", scaled.len())));
@@ -56,7 +59,10 @@ pub fn noise_ceiling(size: usize, triangles: &Matrix, likeness: Likeness) -> Res
     let pool = pooled_triangle(size, &all, likeness)?;
     let likeness_with = |subject: usize, pool: &[f64]| -> Result<f64, ComputeError> {
         TrianglePair::new(size, triangles.row(subject), pool, likeness)?.value().ok_or_else(|| {
-            ComputeError::value("noise ceiling", format!("the likeness of subject {subject} (counted from 0) with the pool is not defined: one of them is constant"))
+            ComputeError::value(
+                "noise ceiling",
+                format!("the likeness of subject {subject} (counted from 0) with the pool is not defined: one of them is constant"),
+            )
         })
     };
     let (mut lower, mut upper) = (Vec::with_capacity(subjects), Vec::with_capacity(subjects));
@@ -158,7 +164,12 @@ mod tests {
             close(found.lower, 1.0, 1e-12);
             close(found.upper, 1.0, 1e-12);
         }
-        assert!(noise_ceiling(6, &Matrix::from_rows(&[triangle.clone()]).unwrap(), Likeness::Cosine).unwrap_err().to_string().contains("at least 2"));
+        assert!(
+            noise_ceiling(6, &Matrix::from_rows(&[triangle.clone()]).unwrap(), Likeness::Cosine)
+                .unwrap_err()
+                .to_string()
+                .contains("at least 2")
+        );
         let flat = Matrix::from_rows(&[triangle, vec![0.5; 15]]).unwrap();
         assert!(noise_ceiling(6, &flat, Likeness::Pearson).unwrap_err().to_string().contains("subject 1"));
     }

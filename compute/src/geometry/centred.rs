@@ -96,7 +96,8 @@ impl<'a> Centred<'a> {
         (0..self.matrix.rows())
             .into_par_iter()
             .map(|row| {
-                let deviations: Vec<f64> = self.matrix.row(row).iter().zip(&self.means).map(|(value, mean)| (value - mean) * self.scale).collect();
+                let deviations: Vec<f64> =
+                    self.matrix.row(row).iter().zip(&self.means).map(|(value, mean)| (value - mean) * self.scale).collect();
                 crate::product::inner(&deviations, &deviations)
             })
             .collect()

@@ -81,7 +81,12 @@ pub fn minibatch_cka(x: &Matrix, y: &Matrix, batches: &[Vec<usize>]) -> Result<O
         }
         let (part_x, part_y) = (whole_x.matrix().take_rows(batch), whole_y.matrix().take_rows(batch));
         let (Some(part_x), Some(part_y)) = (Centred::of(operation, &part_x)?, Centred::of(operation, &part_y)?) else { continue };
-        let part = linear_alignment(&part_x.with_scale(whole_x.scale()), &part_y.with_scale(whole_y.scale()), Estimator::Debiased, Precision::Double);
+        let part = linear_alignment(
+            &part_x.with_scale(whole_x.scale()),
+            &part_y.with_scale(whole_y.scale()),
+            Estimator::Debiased,
+            Precision::Double,
+        );
         mean.cross += part.cross;
         mean.left += part.left;
         mean.right += part.right;
@@ -98,7 +103,10 @@ pub fn kernel_cka(k: &Matrix, l: &Matrix, estimator: Estimator) -> Result<Option
     finite("cka", k.values())?;
     finite("cka", l.values())?;
     if k.rows() != k.cols() || l.rows() != l.cols() {
-        return Err(ComputeError::shape("cka", format!("kernels of {} × {} and {} × {}; both are square", k.rows(), k.cols(), l.rows(), l.cols())));
+        return Err(ComputeError::shape(
+            "cka",
+            format!("kernels of {} × {} and {} × {}; both are square", k.rows(), k.cols(), l.rows(), l.cols()),
+        ));
     }
     let n = k.rows();
     let scaled = |kernel: &Matrix| {
@@ -115,14 +123,19 @@ pub fn kernel_cka(k: &Matrix, l: &Matrix, estimator: Estimator) -> Result<Option
         centre_kernel(&mut k);
         centre_kernel(&mut l);
     }
-    let product = |a: &Matrix, b: &Matrix| sum(&a.row_iter().zip(b.row_iter()).map(|(a, b)| crate::product::inner(a, b)).collect::<Vec<_>>());
+    let product =
+        |a: &Matrix, b: &Matrix| sum(&a.row_iter().zip(b.row_iter()).map(|(a, b)| crate::product::inner(a, b)).collect::<Vec<_>>());
     let rows = |kernel: &Matrix| kernel.row_iter().map(sum).collect::<Vec<f64>>();
     let (rows_k, rows_l) = (rows(&k), rows(&l));
     let criterion = |a: &Matrix, rows_a: &[f64], b: &Matrix, rows_b: &[f64]| match estimator {
         Estimator::Biased => product(a, b),
         Estimator::Debiased => unbiased(n, product(a, b), rows_a, rows_b),
     };
-    let alignment = Alignment { cross: criterion(&k, &rows_k, &l, &rows_l), left: criterion(&k, &rows_k, &k, &rows_k), right: criterion(&l, &rows_l, &l, &rows_l) };
+    let alignment = Alignment {
+        cross: criterion(&k, &rows_k, &l, &rows_l),
+        left: criterion(&k, &rows_k, &k, &rows_k),
+        right: criterion(&l, &rows_l, &l, &rows_l),
+    };
     // A constant kernel leaves rounding only.
     let square = (n * n) as f64;
     let nothing = estimator == Estimator::Biased && (alignment.left < 1e-28 * square || alignment.right < 1e-28 * square);
@@ -224,7 +237,8 @@ fn lower_strips_of<T: Real>(rows: &Rows<T>, first: usize, height: usize) -> Vec<
 
 /// `‖A Aᵀ‖²` from its lower half.
 fn symmetric_squares<T: Real>(rows: &Rows<T>) -> f64 {
-    let parts = lower_strips(rows, rows, |first, height, strip| 2.0 * squares(&strip[..first * height]) + squares(&strip[first * height..]));
+    let parts =
+        lower_strips(rows, rows, |first, height, strip| 2.0 * squares(&strip[..first * height]) + squares(&strip[first * height..]));
     sum(&parts)
 }
 
@@ -329,8 +343,15 @@ mod tests {
             assert_eq!(linear_cka(&x, &constant, estimator, Precision::Double).unwrap(), None);
         }
         assert_eq!(kernel_cka(&Matrix::identity(4).map(|_| 1.0), &Matrix::identity(4), Estimator::Biased).unwrap(), None);
-        assert!(linear_cka(&x, &normal_matrix(1, 5, 3), Estimator::Biased, Precision::Double).unwrap_err().to_string().contains("6 and 5 rows"));
-        assert!(linear_cka(&x.take_rows(&[0, 1, 2]), &x.take_rows(&[0, 1, 2]), Estimator::Debiased, Precision::Double).unwrap_err().to_string().contains("at least 4"));
+        assert!(
+            linear_cka(&x, &normal_matrix(1, 5, 3), Estimator::Biased, Precision::Double).unwrap_err().to_string().contains("6 and 5 rows")
+        );
+        assert!(
+            linear_cka(&x.take_rows(&[0, 1, 2]), &x.take_rows(&[0, 1, 2]), Estimator::Debiased, Precision::Double)
+                .unwrap_err()
+                .to_string()
+                .contains("at least 4")
+        );
         assert!(minibatch_cka(&x, &x, &[vec![0, 1, 2]]).is_err() && minibatch_cka(&x, &x, &[]).is_err());
         assert!(minibatch_cka(&x, &x, &[vec![0, 1, 2, 9]]).is_err());
     }

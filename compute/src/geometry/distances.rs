@@ -104,7 +104,10 @@ pub fn crossnobis_distances(folds: &[Matrix], covariance: Option<&Cholesky>) -> 
 pub fn crossnobis_distances_by_pairs(folds: &[Matrix], covariances: &[Matrix]) -> Result<Vec<f64>, ComputeError> {
     let operation = "crossnobis distances";
     if covariances.len() != folds.len() {
-        return Err(ComputeError::shape(operation, format!("{} folds and {} covariances; every fold has its own", folds.len(), covariances.len())));
+        return Err(ComputeError::shape(
+            operation,
+            format!("{} folds and {} covariances; every fold has its own", folds.len(), covariances.len()),
+        ));
     }
     let centred = whitened_folds(folds, &vec![None; folds.len()])?;
     let (conditions, columns) = centred[0].shape();
@@ -204,7 +207,10 @@ fn triangle_of(left: &Rows<f64>, right: &Rows<f64>, value: impl Fn(usize, usize,
 
 fn check(operation: &'static str, rows: &Matrix) -> Result<(), ComputeError> {
     if rows.rows() > MOST_ROWS {
-        return Err(ComputeError::shape(operation, format!("{} rows have more than 2³¹ pairs; at most {MOST_ROWS} rows are compared", rows.rows())));
+        return Err(ComputeError::shape(
+            operation,
+            format!("{} rows have more than 2³¹ pairs; at most {MOST_ROWS} rows are compared", rows.rows()),
+        ));
     }
     finite(operation, rows.values())
 }
@@ -315,9 +321,8 @@ mod tests {
         if let Some(case) = Case::open("more/similarity/rdm_methods") {
             let (rows, condition) = (case.matrix("in_Z"), case.labels("in_condition"));
             let run = case.labels("in_run");
-            let without_mean = |matrix: &Matrix| {
-                Matrix::from_fn(matrix.rows(), matrix.cols(), |row, col| matrix[(row, col)] - mean(matrix.row(row)))
-            };
+            let without_mean =
+                |matrix: &Matrix| Matrix::from_fn(matrix.rows(), matrix.cols(), |row, col| matrix[(row, col)] - mean(matrix.row(row)));
             let all = means(&rows, &condition, |_| true);
             let noise = covariance_of(&case.matrix("in_precision"));
             let folds = folds_of(&rows, &condition, &run);

@@ -37,7 +37,12 @@ fn same_samples(operation: &'static str, x: &Matrix, y: &Matrix) -> Result<(), C
         return Err(ComputeError::shape(operation, reason));
     }
     if x.rows() < 2 || x.cols() == 0 || y.cols() == 0 {
-        let reason = format!("{} samples of {} and {} features; at least 2 samples and a feature on each side are needed", x.rows(), x.cols(), y.cols());
+        let reason = format!(
+            "{} samples of {} and {} features; at least 2 samples and a feature on each side are needed",
+            x.rows(),
+            x.cols(),
+            y.cols()
+        );
         return Err(ComputeError::shape(operation, reason));
     }
     Ok(())

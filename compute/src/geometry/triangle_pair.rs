@@ -316,9 +316,11 @@ impl Below {
 
     fn clear(&mut self, places: usize) {
         let blocks = places.div_ceil(Below::BLOCK);
-        for (level, length) in
-            [(&mut self.fine, blocks * Below::BLOCK), (&mut self.middle, blocks.div_ceil(Below::BLOCK) * Below::BLOCK), (&mut self.coarse, blocks.div_ceil(Below::BLOCK))]
-        {
+        for (level, length) in [
+            (&mut self.fine, blocks * Below::BLOCK),
+            (&mut self.middle, blocks.div_ceil(Below::BLOCK) * Below::BLOCK),
+            (&mut self.coarse, blocks.div_ceil(Below::BLOCK)),
+        ] {
             level.clear();
             level.resize(length, 0);
         }

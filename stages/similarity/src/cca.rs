@@ -70,7 +70,12 @@ impl Stage for Cca {
             summary: "Measures how strongly the shared directions of two representations correlate.",
             doc: DOC,
             inputs: vec![
-                InputSpec::one("first", &[Kind::Responses, Kind::Features], "trial × unit × bin, or stimulus × feature", "A representation."),
+                InputSpec::one(
+                    "first",
+                    &[Kind::Responses, Kind::Features],
+                    "trial × unit × bin, or stimulus × feature",
+                    "A representation.",
+                ),
                 InputSpec::one("second", &[Kind::Responses, Kind::Features], "trial × unit × bin, or stimulus × feature", "Another one."),
             ],
             outputs: vec![

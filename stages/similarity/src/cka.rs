@@ -97,7 +97,12 @@ impl Stage for Cka {
             summary: "Measures how well two representations align, whatever their rotation and scale.",
             doc: DOC,
             inputs: vec![
-                InputSpec::one("first", &[Kind::Responses, Kind::Features], "trial × unit × bin, or stimulus × feature", "A representation."),
+                InputSpec::one(
+                    "first",
+                    &[Kind::Responses, Kind::Features],
+                    "trial × unit × bin, or stimulus × feature",
+                    "A representation.",
+                ),
                 InputSpec::one("second", &[Kind::Responses, Kind::Features], "trial × unit × bin, or stimulus × feature", "Another one."),
             ],
             outputs: vec![OutputSpec::new("scores", Kind::Scores, "", "The alignment.")],
@@ -123,7 +128,11 @@ impl Stage for Cka {
                 score.chance = Some(0.0);
             }
             if let Some(p) = paired.p(value, params.permutations, context, of)? {
-                score.notes.push(format!("p = {p:.4} over {} permutations of the {} conditions", params.permutations, paired.conditions.len()));
+                score.notes.push(format!(
+                    "p = {p:.4} over {} permutations of the {} conditions",
+                    params.permutations,
+                    paired.conditions.len()
+                ));
             }
             Outputs::new().with("scores", Scores::new(vec![score]))
         })
@@ -138,7 +147,9 @@ fn batches(params: &CkaParams, samples: usize, seed: u64) -> Result<Vec<Vec<usiz
         return Err(StageError::refused("batches are for the linear kernel; use `estimate = debiased` with another one"));
     }
     if samples < size {
-        return Err(StageError::refused(format!("{samples} samples make no batch of {size}; use a smaller `size`, or `estimate = debiased`")));
+        return Err(StageError::refused(format!(
+            "{samples} samples make no batch of {size}; use a smaller `size`, or `estimate = debiased`"
+        )));
     }
     let order = Stream::new(seed).split("batches").permutation(samples);
     Ok(order.chunks_exact(size).map(<[usize]>::to_vec).collect())

@@ -145,7 +145,14 @@ fn common(area: &Observations, layers: &[Layer]) -> Result<(usize, Matrix, Vec<V
     Ok((shared.len(), means(area, &own), triangles))
 }
 
-fn analyse(area: &Matrix, n: usize, layers: &[Layer], triangles: &[Vec<f64>], params: &DepthParams, context: &Context) -> Result<Outputs, StageError> {
+fn analyse(
+    area: &Matrix,
+    n: usize,
+    layers: &[Layer],
+    triangles: &[Vec<f64>],
+    params: &DepthParams,
+    context: &Context,
+) -> Result<Outputs, StageError> {
     let own = correlation(area)?;
     let likeness = triangles
         .iter()

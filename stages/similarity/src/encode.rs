@@ -173,7 +173,9 @@ impl Problem {
         let activity = if params.each_bin {
             let bins = responses.bins_within(params.window.start.0, params.window.end.0);
             let (units, each) = (responses.n_units(), bins.len());
-            let rows = Matrix::from_fn(responses.n_trials(), units * each, |trial, target| responses.trace(trial, target / each)[bins[target % each]]);
+            let rows = Matrix::from_fn(responses.n_trials(), units * each, |trial, target| {
+                responses.trace(trial, target / each)[bins[target % each]]
+            });
             Observations { rows, ..whole }
         } else {
             whole
@@ -245,7 +247,13 @@ impl Problem {
     }
 
     /// Predictions of the test samples `[test sample × target]` and the penalty of each target, chosen on the training samples.
-    fn fit_and_predict(&self, train: &[usize], test: &[usize], params: &EncodeParams, stream: &Stream) -> Result<(Matrix, Vec<f64>), StageError> {
+    fn fit_and_predict(
+        &self,
+        train: &[usize],
+        test: &[usize],
+        params: &EncodeParams,
+        stream: &Stream,
+    ) -> Result<(Matrix, Vec<f64>), StageError> {
         let (x, y) = (self.features.take_rows(train), self.targets.take_rows(train));
         let outside = self.features.take_rows(test);
         let inner = self.inner_folds(train, params, stream)?;
@@ -254,10 +262,14 @@ impl Problem {
             let chosen = if params.penalties.len() == 1 {
                 vec![0; y.cols()]
             } else {
-                best(&[cross_validate(&x, &y, &inner, &params.penalties, options, Precision::Double).map_err(numerical)?], &params.choose, y.cols())
-                    .into_iter()
-                    .map(|(_, penalty)| penalty)
-                    .collect()
+                best(
+                    &[cross_validate(&x, &y, &inner, &params.penalties, options, Precision::Double).map_err(numerical)?],
+                    &params.choose,
+                    y.cols(),
+                )
+                .into_iter()
+                .map(|(_, penalty)| penalty)
+                .collect()
             };
             let penalties: Vec<f64> = chosen.iter().map(|&place| params.penalties[place]).collect();
             let predicted = RidgePath::fit(&x, &y, options).and_then(|path| path.predict(&outside, &penalties)).map_err(numerical)?;
@@ -283,7 +295,10 @@ impl Problem {
         };
         let scores = weightings
             .iter()
-            .map(|weights| cross_validate_kernel(&summed(weights, |pair| &pair.0), &y, &inner, &params.penalties, true, Precision::Double).map_err(numerical))
+            .map(|weights| {
+                cross_validate_kernel(&summed(weights, |pair| &pair.0), &y, &inner, &params.penalties, true, Precision::Double)
+                    .map_err(numerical)
+            })
             .collect::<Result<Vec<_>, _>>()?;
         let chosen = best(&scores, &params.choose, y.cols());
         let mut predicted = Matrix::zeros(test.len(), y.cols());
@@ -314,7 +329,9 @@ impl Problem {
         known.sort_unstable();
         known.dedup();
         if known.len() < 2 {
-            return Err(StageError::refused("a training side has a single condition: no penalty can be chosen on it; use fewer folds or more conditions"));
+            return Err(StageError::refused(
+                "a training side has a single condition: no penalty can be chosen on it; use fewer folds or more conditions",
+            ));
         }
         Ok(deal(&groups, &known, params.inner_folds.min(known.len()), stream))
     }
@@ -327,9 +344,8 @@ impl Problem {
         score.folds = r.row_iter().map(mean).collect();
         score.notes.push(format!("{} units, {} conditions, {} folds", self.units.len(), self.conditions.len(), params.folds));
         let mut scores = vec![score, Score::new("r2", mean(&r2), samples)];
-        let normalised: Option<Vec<Option<f64>>> = self.ceiling.as_ref().map(|ceilings| {
-            ceilings.iter().zip(&mean_r).map(|(&ceiling, &r)| noise_normalised(r, ceiling)).collect()
-        });
+        let normalised: Option<Vec<Option<f64>>> =
+            self.ceiling.as_ref().map(|ceilings| ceilings.iter().zip(&mean_r).map(|(&ceiling, &r)| noise_normalised(r, ceiling)).collect());
         let defined: Vec<f64> = normalised.iter().flatten().flatten().copied().collect();
         if !defined.is_empty() {
             for (name, value) in [("normalised", median(&defined)), ("normalised_mean", mean(&defined))] {
@@ -341,7 +357,8 @@ impl Problem {
         }
         let each = self.times.as_ref().map_or(1, Vec::len).max(1);
         let unit_of = |target: usize| target / each;
-        let mut table = vec![columns::from_texts("unit", &(0..n_targets).map(|target| self.units[unit_of(target)].as_str()).collect::<Vec<_>>())];
+        let mut table =
+            vec![columns::from_texts("unit", &(0..n_targets).map(|target| self.units[unit_of(target)].as_str()).collect::<Vec<_>>())];
         if let Some(regions) = &self.regions {
             table.push(columns::from_texts("region", &(0..n_targets).map(|target| regions[unit_of(target)].as_str()).collect::<Vec<_>>()));
         }
@@ -350,8 +367,14 @@ impl Problem {
         }
         table.push(columns::from_numbers("score", mean_r.clone()));
         table.push(columns::from_numbers("r2", r2));
-        table.push(columns::from_optional_numbers("ceiling", (0..n_targets).map(|target| self.ceiling.as_ref().map(|ceiling| ceiling[target])).collect()));
-        table.push(columns::from_optional_numbers("normalised", (0..n_targets).map(|target| normalised.as_ref().and_then(|of| of[target])).collect()));
+        table.push(columns::from_optional_numbers(
+            "ceiling",
+            (0..n_targets).map(|target| self.ceiling.as_ref().map(|ceiling| ceiling[target])).collect(),
+        ));
+        table.push(columns::from_optional_numbers(
+            "normalised",
+            (0..n_targets).map(|target| normalised.as_ref().and_then(|of| of[target])).collect(),
+        ));
         table.push(columns::from_numbers("log10_penalty", logs));
         let means = |of: &dyn Fn(usize) -> usize, count: usize| -> Vec<f64> {
             let (mut sums, mut counts) = (vec![0.0; count], vec![0.0; count]);
@@ -362,16 +385,16 @@ impl Problem {
             sums.iter().zip(&counts).map(|(sum, count)| sum / f64::max(*count, 1.0)).collect()
         };
         let times = match &self.times {
-            Some(times) => vec![
-                columns::from_numbers("time", times.clone()),
-                columns::from_numbers("score", means(&|target| target % each, each)),
-            ],
+            Some(times) => {
+                vec![columns::from_numbers("time", times.clone()), columns::from_numbers("score", means(&|target| target % each, each))]
+            }
             None => vec![columns::from_numbers("time", Vec::new()), columns::from_numbers("score", Vec::new())],
         };
         let mut known = self.regions.clone().unwrap_or_default();
         known.sort();
         known.dedup();
-        let place = |target: usize| self.regions.as_ref().and_then(|regions| known.binary_search(&regions[unit_of(target)]).ok()).unwrap_or(0);
+        let place =
+            |target: usize| self.regions.as_ref().and_then(|regions| known.binary_search(&regions[unit_of(target)]).ok()).unwrap_or(0);
         let by_region = if known.is_empty() { Vec::new() } else { means(&place, known.len()) };
         let regions = vec![columns::from_texts("region", &known), columns::from_numbers("score", by_region)];
         let names: Vec<String> = (0..n_targets)
@@ -408,7 +431,12 @@ fn folds(paired: &Paired, params: &EncodeParams) -> Result<Vec<usize>, StageErro
     known.dedup();
     if known.len() <= params.folds {
         return Err(StageError::refused_with_help(
-            format!("{} has {} {what}; {} folds need more than that, so that each side has 2 at least", paired.names[0], known.len(), params.folds),
+            format!(
+                "{} has {} {what}; {} folds need more than that, so that each side has 2 at least",
+                paired.names[0],
+                known.len(),
+                params.folds
+            ),
             format!("at most `folds = {}` works here", known.len().saturating_sub(1)),
         ));
     }
@@ -555,7 +583,9 @@ mod tests {
         let values: Vec<f64> = (0..conditions * (useless + useful)).map(|_| stream.normal()).collect();
         let weights: Vec<f64> = (0..useful * units).map(|_| stream.normal()).collect();
         let signal = |condition: usize, unit: usize| {
-            (0..useful).map(|feature| values[condition * (useless + useful) + useless + feature] * weights[feature * units + unit]).sum::<f64>()
+            (0..useful)
+                .map(|feature| values[condition * (useless + useful) + useless + feature] * weights[feature * units + unit])
+                .sum::<f64>()
         };
         let mut activity = Vec::new();
         for trial in 0..conditions * repeats {
@@ -574,9 +604,11 @@ mod tests {
         let directions = |count: usize| columns::from_numbers("direction", (0..count).map(|row| (row % conditions) as f64).collect());
         let trials = Table::from_columns(vec![directions(conditions * repeats)]).unwrap();
         let responses = Responses::new("s", Tensor::new(axes, None, activity).unwrap(), trials, None).unwrap();
-        let layer = Coordinates::Labels((0..useless + useful).map(|feature| if feature < useless { "low" } else { "high" }.to_owned()).collect());
+        let layer =
+            Coordinates::Labels((0..useless + useful).map(|feature| if feature < useless { "low" } else { "high" }.to_owned()).collect());
         let axes = vec![Axis::count("stimulus", conditions), Axis::count("feature", useless + useful).with_property("layer", layer)];
-        let features = Features::new(Tensor::new(axes, None, values).unwrap(), Table::from_columns(vec![directions(conditions)]).unwrap()).unwrap();
+        let features =
+            Features::new(Tensor::new(axes, None, values).unwrap(), Table::from_columns(vec![directions(conditions)]).unwrap()).unwrap();
         (responses, features)
     }
 
@@ -595,7 +627,8 @@ mod tests {
     #[test]
     fn a_planted_linear_code_is_found_and_its_normalised_score_is_near_the_ceiling() {
         let (responses, features) = planted(60, 4, 6, 1.0);
-        let outputs = run(&responses, &features, &[penalties(), ("window", Value::window(0.4, 1.0)), ("region", Value::from("region"))]).unwrap();
+        let outputs =
+            run(&responses, &features, &[penalties(), ("window", Value::window(0.4, 1.0)), ("region", Value::from("region"))]).unwrap();
         let scores: Scores = outputs.one("scores").unwrap();
         assert!(scores.get("r").unwrap().value > 0.9, "{:?}", scores.get("r"));
         assert!(scores.get("normalised").unwrap().value > 88.0, "{:?}", scores.get("normalised"));

@@ -145,7 +145,9 @@ impl Group {
         for (subject, name) in self.subjects.row_iter().zip(&self.names) {
             let pair = params.compare.pair(self.conditions, subject, &self.model)?;
             likeness.push(pair.value().ok_or_else(|| {
-                StageError::refused(format!("the RDM of {name} or the model's is constant: its geometry says nothing, so there is nothing to compare"))
+                StageError::refused(format!(
+                    "the RDM of {name} or the model's is constant: its geometry says nothing, so there is nothing to compare"
+                ))
             })?);
             pairs.push(pair);
         }
@@ -293,7 +295,11 @@ mod tests {
     #[test]
     fn the_true_model_lies_between_the_bounds_and_intervals_widen_with_the_factors_drawn() {
         let (subjects, truth) = group(8, 1.0);
-        let members: Vec<(&str, Rdm)> = ["a", "b", "c", "d", "e", "f", "g", "h"].into_iter().zip(&subjects).map(|(name, one)| (name, rdms(&[name], std::slice::from_ref(one)))).collect();
+        let members: Vec<(&str, Rdm)> = ["a", "b", "c", "d", "e", "f", "g", "h"]
+            .into_iter()
+            .zip(&subjects)
+            .map(|(name, one)| (name, rdms(&[name], std::slice::from_ref(one))))
+            .collect();
         let width = |resample: &str| {
             let params = [("resample", Value::word(resample)), ("bootstrap", Value::Int(300)), ("permutations", Value::Int(100))];
             let outputs = run(members.clone(), rdms(&["m"], std::slice::from_ref(&truth)), &params).unwrap();

@@ -142,8 +142,12 @@ fn analyse(observations: &Observations, params: &KernelAnalysisParams, context: 
     score.n_classes = Some(classes as u64);
     if areas.len() > 1 {
         let spread = standard_deviation(&areas, 1);
-        score.interval =
-            Some(Interval { low: value - spread, high: value + spread, level: 0.68, method: format!("standard deviation over {} resamples", areas.len()) });
+        score.interval = Some(Interval {
+            low: value - spread,
+            high: value + spread,
+            level: 0.68,
+            method: format!("standard deviation over {} resamples", areas.len()),
+        });
     }
     if let Some(p) = p_over(value, &null) {
         let chances: Vec<f64> = null.iter().flatten().copied().collect();
@@ -151,7 +155,8 @@ fn analyse(observations: &Observations, params: &KernelAnalysisParams, context: 
         score.notes.push(format!("p = {p:.4} over {} permutations of the labels", params.permutations));
     }
     let length = precisions.first().map_or(0, Vec::len);
-    let curve: Vec<f64> = (0..length).map(|place| precisions.iter().map(|curve| curve[place]).sum::<f64>() / precisions.len() as f64).collect();
+    let curve: Vec<f64> =
+        (0..length).map(|place| precisions.iter().map(|curve| curve[place]).sum::<f64>() / precisions.len() as f64).collect();
     let complexity: Vec<f64> = match params.variant {
         Variant::SampleSpace {} => (0..length).map(|components| components as f64).collect(),
         Variant::LeaveOneOut { .. } => penalties().into_iter().map(|penalty| 1.0 / penalty).collect(),
@@ -169,7 +174,9 @@ impl Distances {
         let triangle = euclidean_distances(rows).map_err(numerical)?;
         let scale = triangle.iter().copied().fold(0.0f64, f64::max);
         if !(scale > 0.0 && scale.is_finite()) {
-            return Err(StageError::refused("the representation does not vary over the samples, or its distances pass the largest number: there is nothing to analyse"));
+            return Err(StageError::refused(
+                "the representation does not vary over the samples, or its distances pass the largest number: there is nothing to analyse",
+            ));
         }
         // Only ratios of distances count in either version.
         Ok(Distances(Matrix::from_fn(n, n, |row, column| match row.cmp(&column) {
@@ -206,7 +213,9 @@ fn sample_space(distances: &Matrix, labels: &[Vec<usize>], classes: usize) -> Re
     for quantile in [0.1, 0.5, 0.9] {
         let width = sorted[((quantile * (n * n) as f64) as usize).min(n * n - 1)];
         if width <= 0.0 {
-            return Err(StageError::refused("a tenth of all distances between samples are zero: too many samples are the same for this version"));
+            return Err(StageError::refused(
+                "a tenth of all distances between samples are zero: too many samples are the same for this version",
+            ));
         }
         let mut kernel = distances.clone().map(|distance| (-distance / width).exp());
         centre(&mut kernel);
@@ -247,7 +256,9 @@ fn leave_one_out(distances: &Matrix, labels: &[Vec<usize>], classes: usize, cont
     let pairs: Vec<f64> = (0..n).flat_map(|row| (row + 1..n).map(move |column| (row, column))).map(|pair| distances[pair].sqrt()).collect();
     let middle = median(&pairs);
     if middle <= 0.0 {
-        return Err(StageError::refused("half of all distances between samples are zero: too many samples are the same for kernel analysis"));
+        return Err(StageError::refused(
+            "half of all distances between samples are zero: too many samples are the same for kernel analysis",
+        ));
     }
     let targets: Vec<Matrix> = labels.iter().map(|labels| targets(labels, classes)).collect();
     let penalties = penalties();
@@ -258,10 +269,12 @@ fn leave_one_out(distances: &Matrix, labels: &[Vec<usize>], classes: usize, cont
         let kernel = distances.clone().map(|distance| (-distance / (2.0 * width * width)).exp());
         let eigen = symmetric_eigen(&kernel).map_err(numerical)?;
         let squares = eigen.vectors.clone().map(|value| value * value);
-        let projections = targets.iter().map(|targets| gemm_tn(&eigen.vectors, targets).map_err(numerical)).collect::<Result<Vec<_>, _>>()?;
+        let projections =
+            targets.iter().map(|targets| gemm_tn(&eigen.vectors, targets).map_err(numerical)).collect::<Result<Vec<_>, _>>()?;
         for (place, penalty) in penalties.iter().enumerate() {
             let factors: Vec<f64> = eigen.values.iter().map(|value| 1.0 / (value.max(0.0) + penalty)).collect();
-            let diagonal: Vec<f64> = squares.row_iter().map(|row| row.iter().zip(&factors).map(|(square, factor)| square * factor).sum()).collect();
+            let diagonal: Vec<f64> =
+                squares.row_iter().map(|row| row.iter().zip(&factors).map(|(square, factor)| square * factor).sum()).collect();
             for (projection, least) in projections.iter().zip(&mut least) {
                 let shrunk = Matrix::from_fn(n, classes, |direction, class| projection[(direction, class)] * factors[direction]);
                 let weights = neuroflow_compute::product::gemm(&eigen.vectors, &shrunk).map_err(numerical)?;
@@ -360,7 +373,8 @@ mod tests {
     /// Two classes of samples, apart or not.
     fn classes(n: usize, apart: f64) -> Features {
         let one = features(3, n, 4, 0.0);
-        let values: Vec<f64> = one.values().values().iter().enumerate().map(|(at, value)| value + if at / 4 % 2 == 0 { apart } else { 0.0 }).collect();
+        let values: Vec<f64> =
+            one.values().values().iter().enumerate().map(|(at, value)| value + if at / 4 % 2 == 0 { apart } else { 0.0 }).collect();
         let labels = Table::from_columns(vec![columns::from_numbers("direction", (0..n).map(|row| (row % 2) as f64).collect())]).unwrap();
         let axes = vec![Axis::count("stimulus", n), Axis::count("feature", 4)];
         Features::new(Tensor::new(axes, None, values).unwrap(), labels).unwrap()
@@ -383,7 +397,8 @@ mod tests {
 
     #[test]
     fn few_samples_rare_classes_and_constants_are_refused() {
-        let said = |features: &Features, params: &[(&str, Value)]| run(&KernelAnalysis, &[("of", features)], params).unwrap_err().to_string();
+        let said =
+            |features: &Features, params: &[(&str, Value)]| run(&KernelAnalysis, &[("of", features)], params).unwrap_err().to_string();
         assert!(said(&classes(8, 1.0), &[]).contains("8 samples"));
         assert!(said(&features(1, 14, 3, 0.0), &[]).contains("rarest class"));
         assert!(said(&features(1, 14, 3, f64::NAN), &[("variant", Value::word("sample_space"))]).contains("does not vary"));

@@ -16,7 +16,10 @@ impl LayerTable {
             .many::<Table>(slot)?
             .into_iter()
             .enumerate()
-            .map(|(place, (label, table))| LayerTable { name: if label.is_empty() { format!("layer {}", place + 1) } else { label }, table })
+            .map(|(place, (label, table))| LayerTable {
+                name: if label.is_empty() { format!("layer {}", place + 1) } else { label },
+                table,
+            })
             .collect();
         if layers.len() < 2 {
             return Err(StageError::refused_with_help(
@@ -57,7 +60,11 @@ fn finite(layer: &LayerTable, column: &str) -> Result<Vec<f64>, StageError> {
     let values = layer.table.numbers(column)?;
     match values.iter().position(|value| !value.is_finite()) {
         None => Ok(values),
-        Some(row) => Err(StageError::refused(format!("{}: row {row} of `{column}` (counted from 0) is {}", layer.name, if values[row].is_nan() { "a gap" } else { "infinite" }))),
+        Some(row) => Err(StageError::refused(format!(
+            "{}: row {row} of `{column}` (counted from 0) is {}",
+            layer.name,
+            if values[row].is_nan() { "a gap" } else { "infinite" }
+        ))),
     }
 }
 

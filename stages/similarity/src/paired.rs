@@ -73,9 +73,8 @@ impl Paired {
 
     /// The features of the second input with conditions permuted.
     fn permuted(&self, order: &[usize]) -> Matrix {
-        let first: Vec<usize> = (0..self.conditions.len())
-            .map(|condition| self.condition.iter().position(|&other| other == condition).unwrap_or(0))
-            .collect();
+        let first: Vec<usize> =
+            (0..self.conditions.len()).map(|condition| self.condition.iter().position(|&other| other == condition).unwrap_or(0)).collect();
         self.y.take_rows(&self.condition.iter().map(|&condition| first[order[condition]]).collect::<Vec<_>>())
     }
 
@@ -97,6 +96,11 @@ impl Paired {
 
     /// The refusal of a side that does not vary.
     pub(crate) fn constant(&self, what: &str) -> StageError {
-        StageError::refused(format!("{} or {} does not vary over the {} samples, or too little to tell it from noise: {what}", self.names[0], self.names[1], self.len()))
+        StageError::refused(format!(
+            "{} or {} does not vary over the {} samples, or too little to tell it from noise: {what}",
+            self.names[0],
+            self.names[1],
+            self.len()
+        ))
     }
 }

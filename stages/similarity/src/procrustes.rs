@@ -52,7 +52,12 @@ impl Stage for ProcrustesStage {
             summary: "Measures how far two representations remain apart after the best rotation.",
             doc: DOC,
             inputs: vec![
-                InputSpec::one("first", &[Kind::Responses, Kind::Features], "trial × unit × bin, or stimulus × feature", "A representation."),
+                InputSpec::one(
+                    "first",
+                    &[Kind::Responses, Kind::Features],
+                    "trial × unit × bin, or stimulus × feature",
+                    "A representation.",
+                ),
                 InputSpec::one("second", &[Kind::Responses, Kind::Features], "trial × unit × bin, or stimulus × feature", "Another one."),
             ],
             outputs: vec![OutputSpec::new("scores", Kind::Scores, "", "Similarity, distance and angle.")],
@@ -72,7 +77,11 @@ impl Stage for ProcrustesStage {
             let mut score = Score::new("similarity", found.similarity, paired.len());
             let p = paired.p(found.similarity, params.permutations, context, |x, y| Ok(of(x, y)?.map(|found| found.similarity)))?;
             if let Some(p) = p {
-                score.notes.push(format!("p = {p:.4} over {} permutations of the {} conditions", params.permutations, paired.conditions.len()));
+                score.notes.push(format!(
+                    "p = {p:.4} over {} permutations of the {} conditions",
+                    params.permutations,
+                    paired.conditions.len()
+                ));
             }
             let mut angle = Score::new("angle", found.angle, paired.len());
             angle.unit = Some("rad".into());

@@ -181,7 +181,10 @@ fn folds_of_runs(observations: &Observations, column: &str) -> Result<(Vec<usize
     runs.sort();
     runs.dedup();
     if runs.len() < 2 {
-        return Err(StageError::refused(format!("{}: the column `{column}` names a single run; cross-validation needs at least 2", observations.name)));
+        return Err(StageError::refused(format!(
+            "{}: the column `{column}` names a single run; cross-validation needs at least 2",
+            observations.name
+        )));
     }
     let fold: Vec<usize> = labels.iter().map(|label| runs.binary_search(label).unwrap_or(0)).collect();
     let conditions = observations.axis.len();
@@ -219,7 +222,12 @@ fn fold_residuals(observations: &Observations, fold: &[usize], wanted: usize, me
     let rows: Vec<usize> = (0..fold.len()).filter(|&row| fold[row] == wanted).collect();
     if rows.len() <= means.rows() {
         return Err(StageError::refused_with_help(
-            format!("{}: fold {wanted} has {} trials of {} conditions: no noise is left to estimate", observations.name, rows.len(), means.rows()),
+            format!(
+                "{}: fold {wanted} has {} trials of {} conditions: no noise is left to estimate",
+                observations.name,
+                rows.len(),
+                means.rows()
+            ),
             "use `noise = pooled`, or fewer folds",
         ));
     }
@@ -264,9 +272,8 @@ mod tests {
     #[test]
     fn runs_and_means_are_those_of_rsatoolbox() {
         let Some(responses) = recorded() else { return };
-        let crossnobis = |noise: &str| {
-            ("measure", Value::call("crossnobis", vec![("runs", Value::from("run")), ("noise", Value::word(noise))]))
-        };
+        let crossnobis =
+            |noise: &str| ("measure", Value::call("crossnobis", vec![("runs", Value::from("run")), ("noise", Value::word(noise))]));
         let flat = ("remove_mean", Value::from(true));
         for (name, params) in [
             ("out_correlation", vec![]),

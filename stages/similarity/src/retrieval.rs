@@ -70,7 +70,12 @@ impl Stage for Retrieval {
             summary: "Measures how often the right condition is found among distractors.",
             doc: DOC,
             inputs: vec![
-                InputSpec::one("queries", &[Kind::Responses, Kind::Features], "trial × unit × bin, or stimulus × feature", "What is looked for."),
+                InputSpec::one(
+                    "queries",
+                    &[Kind::Responses, Kind::Features],
+                    "trial × unit × bin, or stimulus × feature",
+                    "What is looked for.",
+                ),
                 InputSpec::one(
                     "candidates",
                     &[Kind::Responses, Kind::Features],
@@ -98,7 +103,13 @@ impl Stage for Retrieval {
         let paired = Paired::of(inputs, ["queries", "candidates"], &params.by, &params.window, &params.queries)?;
         if paired.x.cols() != paired.y.cols() {
             return Err(StageError::refused_with_help(
-                format!("{} has {} features and {} has {}; both need the same ones", paired.names[0], paired.x.cols(), paired.names[1], paired.y.cols()),
+                format!(
+                    "{} has {} features and {} has {}; both need the same ones",
+                    paired.names[0],
+                    paired.x.cols(),
+                    paired.names[1],
+                    paired.y.cols()
+                ),
                 "bring one into the space of the other first, for example with `similarity.encode`",
             ));
         }
@@ -210,7 +221,8 @@ mod tests {
                 // Others: the first `better` beat the right one, the next `tied` do so half of the time each way.
                 let order = stream.permutation(n - 1);
                 let own = stream.uniform();
-                let ahead = order[..k - 1].iter().filter(|&&other| other < better || (other < better + tied && stream.uniform() < own)).count();
+                let ahead =
+                    order[..k - 1].iter().filter(|&&other| other < better || (other < better + tied && stream.uniform() < own)).count();
                 hits[0] += f64::from(ahead == 0);
                 hits[1] += f64::from(ahead < top);
             }
@@ -221,7 +233,11 @@ mod tests {
         assert!((Place { better: 3, tied: 0 }.within(10, 10, 4) - 1.0).abs() < 1e-12);
     }
 
-    fn scores(queries: &neuroflow_data::Features, candidates: &neuroflow_data::Features, params: &[(&str, Value)]) -> Result<(Scores, Table), StageError> {
+    fn scores(
+        queries: &neuroflow_data::Features,
+        candidates: &neuroflow_data::Features,
+        params: &[(&str, Value)],
+    ) -> Result<(Scores, Table), StageError> {
         let outputs = run(&Retrieval, &[("queries", queries), ("candidates", candidates)], params)?;
         Ok((outputs.one("scores")?, outputs.one("table")?))
     }

@@ -92,7 +92,8 @@ impl Stage for Spatial {
             let curve: Option<Vec<f64>> =
                 scores.iter().map(|layer| layer.iter().find(|(name, _)| name == region).map(|(_, score)| *score)).collect();
             let (Some(curve), Some(place)) = (curve, place_of(region)) else { continue };
-            let best = curve.iter().enumerate().fold((0, *first), |best, (layer, &value)| if value > best.1 { (layer, value) } else { best });
+            let best =
+                curve.iter().enumerate().fold((0, *first), |best, (layer, &value)| if value > best.1 { (layer, value) } else { best });
             if best.1 > params.threshold {
                 regions.push(region.clone());
                 distances.push(place.iter().zip(&origin).map(|(a, b)| (a - b).powi(2)).sum::<f64>().sqrt());
@@ -102,7 +103,11 @@ impl Stage for Spatial {
         }
         if regions.len() < 3 {
             return Err(StageError::refused_with_help(
-                format!("{} regions have a place, a score in every layer and pass the threshold {}; at least 3 are needed", regions.len(), params.threshold),
+                format!(
+                    "{} regions have a place, a score in every layer and pass the threshold {}; at least 3 are needed",
+                    regions.len(),
+                    params.threshold
+                ),
                 "lower `threshold`, or give more regions",
             ));
         }
