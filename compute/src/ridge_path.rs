@@ -2,9 +2,10 @@
 //!
 //! * [`RidgePath`]: one eigendecomposition, in the space of features or of samples, whichever is smaller, serves every penalty.
 //! * [`KernelRidge`]: the same from a kernel, for weighted sums of kernels (banded ridge).
-//! * [`cross_validate`], [`cross_validate_kernel`]: held-out scores of every fold, penalty and target. With more features than samples all folds share one Gram matrix: the residuals of a
-//!   held-out block `f` are `(P_ff)⁻¹ (P Y)_f` with `P = (K + λ I)⁻¹`, less its part along the constant when there is an intercept, so that no fold is fitted by itself, and
-//!   predictions are one product with the targets. With fewer features, folds share the Gram matrices of their blocks.
+//! * [`cross_validate`], [`cross_validate_kernel`]: held-out scores of every fold, penalty and target. With more features than samples all folds
+//!   share one Gram matrix: the residuals of a held-out block `f` are `(P_ff)⁻¹ (P Y)_f` with `P = (K + λ I)⁻¹`, less its part along the constant
+//!   when there is an intercept, so that no fold is fitted by itself, and predictions are one product with the targets. With fewer features, folds
+//!   share the Gram matrices of their blocks.
 //!
 //! Penalties are those of scikit-learn's `Ridge(alpha)`. Everything learned (means, scales, weights) is learned on the training side.
 
@@ -82,7 +83,8 @@ impl RidgePath {
         Ok(RidgePath { offset, scale, mean_target, basis, eigenvalues, projected, cut })
     }
 
-    /// Weights `[feature × target]` in units of the features as given, and intercepts, for a penalty of each target. With a penalty of 0, directions without variance have no weight (the solution of least norm).
+    /// Weights `[feature × target]` in units of the features as given, and intercepts, for a penalty of each target. With a penalty of 0,
+    /// directions without variance have no weight (the solution of least norm).
     ///
     /// # Errors
     /// Another number of penalties than targets, one that is negative or not finite.
@@ -209,7 +211,8 @@ impl PathScores {
     }
 }
 
-/// Held-out scores by cross-validation of `x [sample × feature]` against `y [sample × target]`; `fold[sample]` names the fold (`0 .. n`) that tests a sample.
+/// Held-out scores by cross-validation of `x [sample × feature]` against `y [sample × target]`; `fold[sample]` names the fold (`0 .. n`) that tests
+/// a sample.
 ///
 /// `precision` is that of the products with the targets, where nearly all of the work is; everything before is in double precision.
 ///

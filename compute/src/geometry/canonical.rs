@@ -1,8 +1,9 @@
 //! Canonical correlations of two sets of features, and what is made of them: SVCCA and PWCCA.
 //!
-//! Two routes, chosen by the shapes and the condition of the data alone. Small or ill-conditioned problems go through orthonormal bases by singular values, which loses nothing.
-//! Large ones go through the Gram matrices of standardised columns and their Cholesky factors: a third of the work; the error of a correlation is about `ε κ²` with the
-//! condition number `κ` of the features, and where that could pass 1e-8 the first route is taken after all.
+//! Two routes, chosen by the shapes and the condition of the data alone. Small or ill-conditioned problems go through orthonormal bases by singular
+//! values, which loses nothing. Large ones go through the Gram matrices of standardised columns and their Cholesky factors: a third of the work;
+//! the error of a correlation is about `ε κ²` with the condition number `κ` of the features, and where that could pass 1e-8 the first route is
+//! taken after all.
 
 use faer::MatMut;
 use faer::Par;
@@ -98,8 +99,8 @@ pub fn svcca(x: &Matrix, y: &Matrix, share: f64) -> Result<Option<Svcca>, Comput
     Ok(Some(Svcca { correlations: bounded(singular_values(&gemm_tn(&basis_x.u, &basis_y.u)?)?), kept }))
 }
 
-/// The mean canonical correlation weighted by how much each canonical direction of `x` accounts for `x` (Morcos et al. 2018): weights `Σ_j |⟨h_i, x_j⟩|` over the centred columns `x_j`,
-/// `h_i` the unit-norm canonical variates. Not symmetric. None where a side is constant.
+/// The mean canonical correlation weighted by how much each canonical direction of `x` accounts for `x` (Morcos et al. 2018): weights `Σ_j |⟨h_i,
+/// x_j⟩|` over the centred columns `x_j`, `h_i` the unit-norm canonical variates. Not symmetric. None where a side is constant.
 ///
 /// # Errors
 /// As [`canonical_correlations`].
@@ -120,7 +121,8 @@ pub fn pwcca(x: &Matrix, y: &Matrix) -> Result<Option<f64>, ComputeError> {
 
 /// Singular values, descending.
 ///
-/// Up to 256 rows or columns by bidiagonalisation. Above that as square roots of the eigenvalues of the smaller Gram matrix, with an absolute error of about 1e-8 of the largest.
+/// Up to 256 rows or columns by bidiagonalisation. Above that as square roots of the eigenvalues of the smaller Gram matrix, with an absolute error
+/// of about 1e-8 of the largest.
 ///
 /// # Errors
 /// Values that are not finite.
@@ -251,7 +253,8 @@ fn fewest(variances: &[f64], share: f64) -> usize {
     variances.len()
 }
 
-/// What takes centred columns to unit-norm leading directions: eigenvectors of the Gram matrix divided by the roots of their eigenvalues, `[column × direction]`.
+/// What takes centred columns to unit-norm leading directions: eigenvectors of the Gram matrix divided by the roots of their eigenvalues, `[column
+/// × direction]`.
 fn leading(columns: &Rows<f64>, share: f64) -> Result<Matrix, ComputeError> {
     let eigen = symmetric_eigen(&gram(columns))?;
     let size = eigen.values.len();

@@ -15,8 +15,8 @@ pub struct NoiseCeiling {
 
 /// The mean of the subjects' triangles after each is brought to a common scale for this likeness, as rsatoolbox pools.
 ///
-/// `triangles [subject × pair]`. Cosine: divided by the root mean square. Pearson: standardised, then shifted so that the least is 0. Rank measures: average ranks. Whitened
-/// measures: divided by the whitened length (of the centred triangle for the correlation).
+/// `triangles [subject × pair]`. Cosine: divided by the root mean square. Pearson: standardised, then shifted so that the least is 0. Rank
+/// measures: average ranks. Whitened measures: divided by the whitened length (of the centred triangle for the correlation).
 ///
 /// # Errors
 /// No subject; a subject whose triangle is constant where that has no scale.

@@ -1,7 +1,8 @@
 //! Centred kernel alignment (Kornblith et al. 2019): how alike two sets of features of the same samples are, whatever rotation or scale.
 //!
-//! With the centred kernels `K = X Xᵀ` and `L = Y Yᵀ`, `CKA = ⟨K, L⟩ / (‖K‖ ‖L‖)`. Linear kernels are never made where features are fewer than samples: `⟨K, L⟩ = ‖XᵀY‖²`, and only
-//! sums of squares of strips of the product are kept. Whichever of the two spaces costs less is used, symmetric products by halves.
+//! With the centred kernels `K = X Xᵀ` and `L = Y Yᵀ`, `CKA = ⟨K, L⟩ / (‖K‖ ‖L‖)`. Linear kernels are never made where features are fewer than
+//! samples: `⟨K, L⟩ = ‖XᵀY‖²`, and only sums of squares of strips of the product are kept. Whichever of the two spaces costs less is used,
+//! symmetric products by halves.
 
 use super::centred::Centred;
 use super::same_samples;
@@ -59,7 +60,8 @@ pub fn linear_cka(x: &Matrix, y: &Matrix, estimator: Estimator, precision: Preci
     })
 }
 
-/// CKA over batches of samples (Nguyen et al. 2021): the debiased criterion is averaged over `batches` before the ratio is taken, so that samples need not fit together.
+/// CKA over batches of samples (Nguyen et al. 2021): the debiased criterion is averaged over `batches` before the ratio is taken, so that samples
+/// need not fit together.
 ///
 /// Each batch lists rows. None as for [`linear_cka`].
 ///
@@ -142,7 +144,8 @@ pub fn kernel_cka(k: &Matrix, l: &Matrix, estimator: Estimator) -> Result<Option
     Ok(if nothing { None } else { alignment.value() })
 }
 
-/// The Gaussian kernel `exp(−d² / (2 (fraction · median)²))` of the rows of `x`, with the median of the distances `d` of all pairs, `[sample × sample]`; none where the median is zero.
+/// The Gaussian kernel `exp(−d² / (2 (fraction · median)²))` of the rows of `x`, with the median of the distances `d` of all pairs, `[sample ×
+/// sample]`; none where the median is zero.
 ///
 /// # Errors
 /// More rows than [`super::MOST_ROWS`], fewer than two, values that are not finite.

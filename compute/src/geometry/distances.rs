@@ -65,11 +65,11 @@ pub fn mahalanobis_distances(rows: &Matrix, covariance: &Cholesky) -> Result<Vec
     euclidean_distances(&whitened(rows, covariance)?)
 }
 
-/// Cross-validated squared distances: `δ_mᵀ Σ⁻¹ δ_n / columns` averaged over ordered pairs of different folds `m ≠ n` (Walther et al. 2016). Unbiased, so it is zero on average where
-/// there is no difference, and can be negative.
+/// Cross-validated squared distances: `δ_mᵀ Σ⁻¹ δ_n / columns` averaged over ordered pairs of different folds `m ≠ n` (Walther et al. 2016).
+/// Unbiased, so it is zero on average where there is no difference, and can be negative.
 ///
-/// `folds` has for each fold the condition means `[condition × column]`; without a covariance, columns count alike. The same as leaving one fold out in turn and
-/// comparing it with the mean of the others.
+/// `folds` has for each fold the condition means `[condition × column]`; without a covariance, columns count alike. The same as leaving one fold
+/// out in turn and comparing it with the mean of the others.
 ///
 /// # Errors
 /// As [`mahalanobis_distances`]; fewer than two folds, folds of different shape.
@@ -97,7 +97,8 @@ pub fn crossnobis_distances(folds: &[Matrix], covariance: Option<&Cholesky>) -> 
     Ok(triangle_of(&left, &right, |a, b, product| (own[a] + own[b] - 2.0 * product) / divisor))
 }
 
-/// As [`crossnobis_distances`] with a covariance of each fold: every pair of folds is whitened by the mean of its two covariances, as rsatoolbox does with a list of precisions.
+/// As [`crossnobis_distances`] with a covariance of each fold: every pair of folds is whitened by the mean of its two covariances, as rsatoolbox
+/// does with a list of precisions.
 ///
 /// # Errors
 /// As [`crossnobis_distances`]; another number of covariances than folds.

@@ -1,10 +1,11 @@
-//! Geometry of representations: dissimilarities between rows, the likeness of two dissimilarity matrices under resampling, and similarities of two sets of
-//! features over the same samples.
+//! Geometry of representations: dissimilarities between rows, the likeness of two dissimilarity matrices under resampling, and similarities of two
+//! sets of features over the same samples.
 //!
-//! * [`correlation_distances`], [`euclidean_distances`], [`cosine_distances`], [`crossnobis_distances`], …: one value for each pair of rows, as the upper triangle
-//!   of the matrix, row by row. Products are taken by symmetric halves, in strips, so that beside the triangle itself only some 256 MiB are needed;
-//!   more than [`MOST_ROWS`] rows are refused.
-//! * [`TrianglePair`]: cosine, Pearson, Spearman, Kendall and whitened likeness of two triangles, also for resampled conditions without drawing a matrix.
+//! * [`correlation_distances`], [`euclidean_distances`], [`cosine_distances`], [`crossnobis_distances`], …: one value for each pair of rows, as the
+//!   upper triangle of the matrix, row by row. Products are taken by symmetric halves, in strips, so that beside the triangle itself only some 256
+//!   MiB are needed; more than [`MOST_ROWS`] rows are refused.
+//! * [`TrianglePair`]: cosine, Pearson, Spearman, Kendall and whitened likeness of two triangles, also for resampled conditions without drawing a
+//!   matrix.
 //! * [`linear_cka`], [`kernel_cka`], [`canonical_correlations`], [`svcca`], [`pwcca`], [`procrustes`]: how alike two sets of features are.
 //!
 //! Rows are samples (conditions, stimuli), columns are channels (units, features). All results are the same bytes on any number of threads.

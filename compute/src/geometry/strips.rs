@@ -101,8 +101,8 @@ fn strip<T: Real>(left: &Rows<T>, right: &Rows<T>, first: usize, end: usize, to:
     product
 }
 
-/// Calls `take(first row, rows, strip)` for strips of the lower half of the symmetric product of `left` with `right` (row `r` with rows `0 ..= r`; what a strip holds
-/// past its diagonal is symmetric too), in parallel; gives the answers in order.
+/// Calls `take(first row, rows, strip)` for strips of the lower half of the symmetric product of `left` with `right` (row `r` with rows `0 ..= r`;
+/// what a strip holds past its diagonal is symmetric too), in parallel; gives the answers in order.
 pub(crate) fn lower_strips<T: Real, R: Send>(left: &Rows<T>, right: &Rows<T>, take: impl Fn(usize, usize, Vec<T>) -> R + Sync) -> Vec<R> {
     lower_strips_within(left, right, 0..left.rows, take)
 }

@@ -1,8 +1,9 @@
 //! How alike two dissimilarity matrices are, also when conditions are resampled or permuted.
 //!
-//! A bootstrap over conditions draws each condition `m` times; a pair of two different conditions then stands `m₁ m₂` times, and a pair of a condition with itself is left out (Nili et al. 2014).
-//! Nothing is drawn here: both matrices are ranked once, and a resample is a pass over those rankings with `m₁ m₂` as whole-number weights. Rank sums and pair counts are
-//! exact integers, so the values are those of ranking each resample anew.
+//! A bootstrap over conditions draws each condition `m` times; a pair of two different conditions then stands `m₁ m₂` times, and a pair of a
+//! condition with itself is left out (Nili et al. 2014). Nothing is drawn here: both matrices are ranked once, and a resample is a pass over those
+//! rankings with `m₁ m₂` as whole-number weights. Rank sums and pair counts are exact integers, so the values are those of ranking each resample
+//! anew.
 
 use rayon::prelude::*;
 
@@ -462,8 +463,9 @@ impl Values {
         (pairs > 1.0 && varies(vx, xx) && varies(vy, yy)).then(|| (cxy / (vx.sqrt() * vy.sqrt())).clamp(-1.0, 1.0))
     }
 
-    /// With `V = 2 I + M Mᵀ` for the incidence `M [pair × condition]` of the pairs that are there (4 on the diagonal, 1 where two pairs share a condition), `V⁻¹ = ½ (I − M (2 I + MᵀM)⁻¹ Mᵀ)`, and
-    /// `2 I + MᵀM` is diagonal plus `1 1ᵀ`: no matrix is made. Copies of a drawn condition have equal sums, so a condition stands for all its copies.
+    /// With `V = 2 I + M Mᵀ` for the incidence `M [pair × condition]` of the pairs that are there (4 on the diagonal, 1 where two pairs share a
+    /// condition), `V⁻¹ = ½ (I − M (2 I + MᵀM)⁻¹ Mᵀ)`, and `2 I + MᵀM` is diagonal plus `1 1ᵀ`: no matrix is made. Copies of a drawn condition have
+    /// equal sums, so a condition stands for all its copies.
     fn whitened(&self, multiplicity: &[u32], order: Option<&Vec<usize>>, centre: bool) -> Option<f64> {
         if self.constant {
             return None;

@@ -1,7 +1,8 @@
 //! `similarity.cca`: canonical correlations of two representations.
 //!
-//! For what: which directions do two populations share, whatever the linear map between them? Promises: the mean canonical correlation, plain, of the strongest directions (SVCCA) or weighted
-//! by what they account for (PWCCA), all correlations, and p over permuted conditions. Refuses: so many directions that correlations of 1 follow by construction. From: Raghu et al. 2017 (SVCCA); Morcos et al. 2018 (PWCCA).
+//! For what: which directions do two populations share, whatever the linear map between them? Promises: the mean canonical correlation, plain, of
+//! the strongest directions (SVCCA) or weighted by what they account for (PWCCA), all correlations, and p over permuted conditions. Refuses: so
+//! many directions that correlations of 1 follow by construction. From: Raghu et al. 2017 (SVCCA); Morcos et al. 2018 (PWCCA).
 
 use crate::failure::numerical;
 use crate::paired::{Paired, Samples};
@@ -48,8 +49,9 @@ params! {
 /// The stage `similarity.cca`.
 pub struct Cca;
 
-const DOC: &str = r#"The mean canonical correlation of two sets of features. It is high by chance when directions are many and samples few, and exactly 1 for some when the ranks of both sides
-sum to as many as there are samples, which is refused: keep fewer directions with `method = svcca(variance = 0.8)`, use more samples, or `similarity.cka`.
+const DOC: &str = r#"The mean canonical correlation of two sets of features. It is high by chance when directions are many and samples few, and
+exactly 1 for some when the ranks of both sides sum to as many as there are samples, which is refused: keep fewer directions with `method =
+svcca(variance = 0.8)`, use more samples, or `similarity.cka`.
 
 ```nf
 pipeline example

@@ -1,7 +1,8 @@
 //! `similarity.cka`: centred kernel alignment of two representations.
 //!
-//! For what: are two populations, or a population and a layer, the same up to rotation and scale? Promises: one number, the debiased estimate unless asked otherwise, and p over permuted
-//! conditions. Refuses: fewer than four samples, a side that does not vary. From: Kornblith et al. 2019; Song et al. 2012 (unbiased); Nguyen et al. 2021 (batches).
+//! For what: are two populations, or a population and a layer, the same up to rotation and scale? Promises: one number, the debiased estimate
+//! unless asked otherwise, and p over permuted conditions. Refuses: fewer than four samples, a side that does not vary. From: Kornblith et al.
+//! 2019; Song et al. 2012 (unbiased); Nguyen et al. 2021 (batches).
 
 use crate::failure::numerical;
 use crate::paired::{Paired, Samples};
@@ -75,8 +76,8 @@ params! {
 /// The stage `similarity.cka`.
 pub struct Cka;
 
-const DOC: &str = r#"Centred kernel alignment of two sets of features over the conditions that both have. 1 when they differ by a rotation and a scale only.
-The biased estimate is high for any two large populations with few conditions, whatever they do: look at p, or use the debiased one.
+const DOC: &str = r#"Centred kernel alignment of two sets of features over the conditions that both have. 1 when they differ by a rotation and a
+scale only. The biased estimate is high for any two large populations with few conditions, whatever they do: look at p, or use the debiased one.
 
 ```nf
 pipeline example

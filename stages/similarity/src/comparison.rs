@@ -19,7 +19,8 @@ words! {
         KendallTauB = "kendall_tau_b" {},
         /// The expected rank correlation under random breaking of ties.
         RhoA = "rho_a" {},
-        /// Cosine after whitening by the covariance that pattern noise gives to dissimilarities (Diedrichsen et al. 2021); for distances that can be negative.
+        /// Cosine after whitening by the covariance that pattern noise gives to dissimilarities (Diedrichsen et al. 2021); for distances that can
+        /// be negative.
         WhitenedCosine = "whitened_cosine" {},
         /// Correlation after the same whitening.
         WhitenedPearson = "whitened_pearson" {},

@@ -1,7 +1,8 @@
 //! `similarity.depth`: at which depth of a network an area stands.
 //!
-//! For what: placing brain areas along the layers of a model. Promises: the relative depth, 0–1, of the layer whose geometry is most like the area's, an interval from resampled units and conditions, and the
-//! likeness of each layer with the layers that can't be told from the best. Refuses: fewer than two layers, fewer than four common conditions. From: Shi, Shea-Brown & Buice 2019 (pseudo-depth).
+//! For what: placing brain areas along the layers of a model. Promises: the relative depth, 0–1, of the layer whose geometry is most like the
+//! area's, an interval from resampled units and conditions, and the likeness of each layer with the layers that can't be told from the best.
+//! Refuses: fewer than two layers, fewer than four common conditions. From: Shi, Shea-Brown & Buice 2019 (pseudo-depth).
 
 use crate::comparison::Comparison;
 use crate::conditions::Observations;
@@ -35,9 +36,9 @@ params! {
 /// The stage `similarity.depth`.
 pub struct Depth;
 
-const DOC: &str = r#"Layers are given in their order, first to last; features with a property `layer` are cut into one layer for each of its values. `depth` is the position of the best layer divided by the
-last position. Where the curve over layers is flat the best layer is a matter of luck: look at the interval, and at `best` in the table, which is true for layers whose interval reaches that of the best one.
-Give the untrained network too.
+const DOC: &str = r#"Layers are given in their order, first to last; features with a property `layer` are cut into one layer for each of its values.
+`depth` is the position of the best layer divided by the last position. Where the curve over layers is flat the best layer is a matter of luck: look
+at the interval, and at `best` in the table, which is true for layers whose interval reaches that of the best one. Give the untrained network too.
 
 ```nf
 pipeline example

@@ -1,8 +1,9 @@
 //! `similarity.encode`: how well a model's features predict each unit.
 //!
-//! For what: a voxel- or unit-wise encoding model. Promises: cross-validated ridge regression in which penalties are chosen inside the training side, one for all units or one for each, and one for each
-//! band of features when asked; Pearson's r per fold, averaged, and relative to what noise allows. Refuses: fewer conditions than folds, features that don't name the conditions.
-//! From: Naselaris et al. 2011; Dupré la Tour et al. 2022 (banded ridge by random search); Gifford et al. 2023 (the Algonauts' noise-normalised score).
+//! For what: a voxel- or unit-wise encoding model. Promises: cross-validated ridge regression in which penalties are chosen inside the training
+//! side, one for all units or one for each, and one for each band of features when asked; Pearson's r per fold, averaged, and relative to what
+//! noise allows. Refuses: fewer conditions than folds, features that don't name the conditions. From: Naselaris et al. 2011; Dupré la Tour et al.
+//! 2022 (banded ridge by random search); Gifford et al. 2023 (the Algonauts' noise-normalised score).
 
 use crate::conditions::Observations;
 use crate::failure::numerical;
@@ -85,10 +86,11 @@ params! {
 /// The stage `similarity.encode`.
 pub struct Encode;
 
-const DOC: &str = r#"Predicts the responses of each unit from features of the stimuli. `r` is Pearson's correlation of prediction and response in each held-out fold, averaged over folds, then over units.
-`normalised` is the median over units of `100 · r² / NC`, at most 100, with negative r as 0 (Gifford et al. 2023). The ceiling NC is the share of a sample's variance that repeats of the same
-condition have in common; it needs two trials of each condition, and units without a ceiling above zero are left out.
-`units` has a row for each unit (and bin), `times` the mean over units for each bin, `regions` for each region, `predicted` the held-out predictions.
+const DOC: &str = r#"Predicts the responses of each unit from features of the stimuli. `r` is Pearson's correlation of prediction and response in
+each held-out fold, averaged over folds, then over units. `normalised` is the median over units of `100 · r² / NC`, at most 100, with negative r as
+0 (Gifford et al. 2023). The ceiling NC is the share of a sample's variance that repeats of the same condition have in common; it needs two trials
+of each condition, and units without a ceiling above zero are left out. `units` has a row for each unit (and bin), `times` the mean over units for
+each bin, `regions` for each region, `predicted` the held-out predictions.
 
 ```nf
 pipeline example
@@ -526,14 +528,16 @@ pub(crate) fn noise_normalised(r: f64, ceiling: f64) -> Option<f64> {
     (ceiling > 0.0).then(|| (100.0 * r.max(0.0).powi(2) / ceiling).min(100.0))
 }
 
-/// `NC = ncsnr² / (ncsnr² + mean over samples of 1 / repeats)`: the share of the variance of samples that repeats have in common (Allen et al. 2022).
+/// `NC = ncsnr² / (ncsnr² + mean over samples of 1 / repeats)`: the share of the variance of samples that repeats have in common (Allen et al.
+/// 2022).
 pub(crate) fn ceiling_of(ncsnr: f64, inverse_repeats: f64) -> f64 {
     let signal = ncsnr * ncsnr;
     if signal > 0.0 { signal / (signal + inverse_repeats) } else { 0.0 }
 }
 
-/// The noise ceiling of each target from repeats; none when a condition has a single trial. With the target brought to a variance of 1, noise is the mean over conditions of the variance across repeats
-/// (divisor `n − 1`, so that two repeats do not look quieter than they are), signal what remains.
+/// The noise ceiling of each target from repeats; none when a condition has a single trial. With the target brought to a variance of 1, noise is
+/// the mean over conditions of the variance across repeats (divisor `n − 1`, so that two repeats do not look quieter than they are), signal what
+/// remains.
 fn noise_ceilings(observations: &Observations, samples: &Samples) -> Option<Vec<f64>> {
     let members = observations.members();
     if members.iter().any(|rows| rows.len() < 2) {
@@ -576,7 +580,8 @@ mod tests {
     use neuroflow_stage::{AnyStage, Control};
     use std::collections::BTreeMap;
 
-    /// Responses of `units` units to `conditions` stimuli that are a linear map of features, with noise; two layers of features, of which only the second counts.
+    /// Responses of `units` units to `conditions` stimuli that are a linear map of features, with noise; two layers of features, of which only the
+    /// second counts.
     fn planted(conditions: usize, repeats: usize, units: usize, noise: f64) -> (Responses, Features) {
         let mut stream = Stream::new(11);
         let (useless, useful) = (6, 4);

@@ -1,8 +1,9 @@
 //! `similarity.group_rsa`: how alike the representations of several subjects are to a model's.
 //!
-//! For what: a claim about a population of subjects and of conditions, not about the subjects and conditions at hand. Promises: the mean likeness over subjects, an interval from resampled
-//! subjects, conditions or both, p over permuted conditions, and the bounds of the noise ceiling. Refuses: fewer than two subjects, fewer than four common conditions, an RDM that
-//! is constant. From: Nili et al. 2014; Schütt et al. 2023 for the two-factor bootstrap.
+//! For what: a claim about a population of subjects and of conditions, not about the subjects and conditions at hand. Promises: the mean likeness
+//! over subjects, an interval from resampled subjects, conditions or both, p over permuted conditions, and the bounds of the noise ceiling.
+//! Refuses: fewer than two subjects, fewer than four common conditions, an RDM that is constant. From: Nili et al. 2014; Schütt et al. 2023 for the
+//! two-factor bootstrap.
 
 use crate::comparison::Comparison;
 use crate::failure::numerical;
@@ -17,7 +18,8 @@ use neuroflow_stage::{Context, Exactness, InputSpec, Inputs, OutputSpec, Outputs
 words! {
     /// What a bootstrap draws anew.
     pub enum Resample {
-        /// Subjects and conditions: the result should hold for new subjects and new conditions. The variance is corrected for what both draws count twice.
+        /// Subjects and conditions: the result should hold for new subjects and new conditions. The variance is corrected for what both draws count
+        /// twice.
         Both = "both" {},
         /// Subjects: the result should hold for these conditions.
         Subjects = "subjects" {},
@@ -43,10 +45,11 @@ params! {
 /// The stage `similarity.group_rsa`.
 pub struct GroupRsa;
 
-const DOC: &str = r#"Each RDM of each input is a subject. The likeness is computed for each subject and averaged; only conditions that all subjects and the model have count.
-A resampled pair of one condition with itself is left out. With `resample = both` the standard error is `√(2 (s² + c²) − b²)` from the variances over subjects, over conditions and over both,
-kept between the larger single one and that of both (Schütt et al. 2023); the interval is the likeness ± 1.96 of it.
-`ceiling_upper` is the mean likeness of a subject with the mean of all, which no model passes; `ceiling_lower` with the mean of the others, which the true model passes on average.
+const DOC: &str = r#"Each RDM of each input is a subject. The likeness is computed for each subject and averaged; only conditions that all subjects
+and the model have count. A resampled pair of one condition with itself is left out. With `resample = both` the standard error is `√(2 (s² + c²) −
+b²)` from the variances over subjects, over conditions and over both, kept between the larger single one and that of both (Schütt et al. 2023); the
+interval is the likeness ± 1.96 of it. `ceiling_upper` is the mean likeness of a subject with the mean of all, which no model passes;
+`ceiling_lower` with the mean of the others, which the true model passes on average.
 
 ```nf
 pipeline example

@@ -1,7 +1,8 @@
 //! `similarity.kernel_analysis`: how simple a classification is in a representation.
 //!
-//! For what: comparing representations by precision as a function of the complexity that a classifier is allowed. Promises: the area under that curve in either of two published versions, which are different numbers with
-//! different chance levels, and the same under permuted labels. Refuses: a single class, fewer than 12 samples (a quantile of the first version would be a diagonal zero), a representation that does not vary.
+//! For what: comparing representations by precision as a function of the complexity that a classifier is allowed. Promises: the area under that
+//! curve in either of two published versions, which are different numbers with different chance levels, and the same under permuted labels.
+//! Refuses: a single class, fewer than 12 samples (a quantile of the first version would be a diagonal zero), a representation that does not vary.
 //! From: Cadieu et al. 2013 (`sample_space`, after Montavon et al. 2011); Cadieu et al. 2014 (`leave_one_out`).
 
 use crate::conditions::Observations;
@@ -51,9 +52,10 @@ params! {
 /// The stage `similarity.kernel_analysis`.
 pub struct KernelAnalysis;
 
-const DOC: &str = r#"The area under the curve of precision over complexity, for one-against-rest labels and Gaussian kernels whose width is chosen anew at each complexity.
-`leave_one_out` is near 0 for labels without relation to the representation, `sample_space` near 0.5, because it is measured on the samples it was fitted to:
-never put the two on one axis, and never read the second as an accuracy. `chance` is the mean under permuted labels. Each sample is a row; work grows with the cube of their number.
+const DOC: &str = r#"The area under the curve of precision over complexity, for one-against-rest labels and Gaussian kernels whose width is chosen
+anew at each complexity. `leave_one_out` is near 0 for labels without relation to the representation, `sample_space` near 0.5, because it is
+measured on the samples it was fitted to: never put the two on one axis, and never read the second as an accuracy. `chance` is the mean under
+permuted labels. Each sample is a row; work grows with the cube of their number.
 
 ```nf
 pipeline example
@@ -191,7 +193,8 @@ impl Distances {
     }
 }
 
-/// One-against-rest labels in −1 and 1, centred by class and divided by their standard deviation over all, so that predicting nothing has an error of 1 `[sample × class]`.
+/// One-against-rest labels in −1 and 1, centred by class and divided by their standard deviation over all, so that predicting nothing has an error
+/// of 1 `[sample × class]`.
 fn targets(labels: &[usize], classes: usize) -> Matrix {
     let mut targets = Matrix::from_fn(labels.len(), classes, |row, class| if labels[row] == class { 1.0 } else { -1.0 });
     for class in 0..classes {
@@ -203,7 +206,8 @@ fn targets(labels: &[usize], classes: usize) -> Matrix {
     if spread > 0.0 { targets.map(|value| value / spread) } else { targets }
 }
 
-/// The 2013 version: for `d = 0 … n` components, 1 minus the least mean squared error over three kernel widths of the projection of the targets. A curve for each set of labels.
+/// The 2013 version: for `d = 0 … n` components, 1 minus the least mean squared error over three kernel widths of the projection of the targets. A
+/// curve for each set of labels.
 fn sample_space(distances: &Matrix, labels: &[Vec<usize>], classes: usize) -> Result<Vec<Vec<f64>>, StageError> {
     let n = distances.rows();
     let mut sorted = distances.values().to_vec();
@@ -250,7 +254,8 @@ fn penalties() -> Vec<f64> {
     (0..PENALTIES).map(|place| 10f64.powf(-4.0 + 7.0 * place as f64 / (PENALTIES - 1) as f64)).collect()
 }
 
-/// The 2014 version: for each penalty, 1 minus the least leave-one-out error over 32 kernel widths of kernel ridge regression. A curve for each set of labels.
+/// The 2014 version: for each penalty, 1 minus the least leave-one-out error over 32 kernel widths of kernel ridge regression. A curve for each set
+/// of labels.
 fn leave_one_out(distances: &Matrix, labels: &[Vec<usize>], classes: usize, context: &Context) -> Result<Vec<Vec<f64>>, StageError> {
     let n = distances.rows();
     let pairs: Vec<f64> = (0..n).flat_map(|row| (row + 1..n).map(move |column| (row, column))).map(|pair| distances[pair].sqrt()).collect();

@@ -1,7 +1,8 @@
 //! `similarity.procrustes`: how far two representations remain apart after the best rotation.
 //!
-//! For what: a distance between populations that is a true metric and, unlike CKA, counts directions of little variance too. Promises: similarity, squared distance and angle of the centred, unit-norm
-//! sides, and p over permuted conditions. Refuses: a side that does not vary. From: Williams et al. 2021; Ding et al. 2021.
+//! For what: a distance between populations that is a true metric and, unlike CKA, counts directions of little variance too. Promises: similarity,
+//! squared distance and angle of the centred, unit-norm sides, and p over permuted conditions. Refuses: a side that does not vary. From: Williams
+//! et al. 2021; Ding et al. 2021.
 
 use crate::failure::numerical;
 use crate::paired::{Paired, Samples};
@@ -30,8 +31,9 @@ params! {
 /// The stage `similarity.procrustes`.
 pub struct ProcrustesStage;
 
-const DOC: &str = r#"Both sides are centred and brought to unit Frobenius norm; `similarity` is then the nuclear norm of their product, 1 when a rotation makes them equal. `distance` is
-`2 − 2 · similarity`, `angle` its arc cosine in radians. Numbers of features may differ. It is above zero for any two representations: look at p.
+const DOC: &str = r#"Both sides are centred and brought to unit Frobenius norm; `similarity` is then the nuclear norm of their product, 1 when a
+rotation makes them equal. `distance` is `2 − 2 · similarity`, `angle` its arc cosine in radians. Numbers of features may differ. It is above zero
+for any two representations: look at p.
 
 ```nf
 pipeline example

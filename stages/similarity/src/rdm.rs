@@ -1,7 +1,8 @@
 //! `similarity.rdm`: how different the responses to each pair of conditions are.
 //!
-//! For what: the geometry of a representation, which can be compared across animals and models although units differ. Promises: one matrix over sorted
-//! conditions, in rsatoolbox's conventions (condition means first; squared distances divided by the number of channels). Refuses: gaps, a single condition.
+//! For what: the geometry of a representation, which can be compared across animals and models although units differ. Promises: one matrix over
+//! sorted conditions, in rsatoolbox's conventions (condition means first; squared distances divided by the number of channels). Refuses: gaps, a
+//! single condition.
 
 use crate::conditions::Observations;
 use crate::dissimilarity::{correlation, cosine, defined, euclidean, noise_covariance, noise_factor};
@@ -68,9 +69,9 @@ params! {
 /// The stage `similarity.rdm`.
 pub struct RdmStage;
 
-const DOC: &str = r#"The representational dissimilarity matrix of a population or of a model's features (Kriegeskorte et al. 2008). Conditions are averaged over trials first.
-Correlation distance ignores overall strength; `crossnobis` is the one to use when noise is strong, because its expected value is zero where there is no difference.
-At most 65536 conditions, 16 GiB of dissimilarities.
+const DOC: &str = r#"The representational dissimilarity matrix of a population or of a model's features (Kriegeskorte et al. 2008). Conditions are
+averaged over trials first. Correlation distance ignores overall strength; `crossnobis` is the one to use when noise is strong, because its expected
+value is zero where there is no difference. At most 65536 conditions, 16 GiB of dissimilarities.
 
 ```nf
 pipeline example

@@ -1,8 +1,9 @@
 //! `similarity.retrieval`: how often the right stimulus is found among distractors.
 //!
-//! For what: decoding by matching, as with embeddings of brain activity and of images in one space, or with predicted and measured responses. Promises: the expected accuracy over all choices of distractors, in
-//! closed form, without random numbers; ties at their expectation over random breaking. Refuses: representations of different size. From: the retrieval metric of BrainFLORA (2025), whose
-//! sampled accuracies this is the mean of.
+//! For what: decoding by matching, as with embeddings of brain activity and of images in one space, or with predicted and measured responses.
+//! Promises: the expected accuracy over all choices of distractors, in closed form, without random numbers; ties at their expectation over random
+//! breaking. Refuses: representations of different size. From: the retrieval metric of BrainFLORA (2025), whose sampled accuracies this is the mean
+//! of.
 
 use crate::paired::{Paired, Samples};
 use neuroflow_compute::Matrix;
@@ -46,9 +47,10 @@ params! {
 /// The stage `similarity.retrieval`.
 pub struct Retrieval;
 
-const DOC: &str = r#"Each query is compared with all candidates, the condition means of the second input. `accuracy` is the share of queries whose own condition comes first among all candidates, `rank` the mean
-place of the right one (1 is best), `top` the share within the best few. `table` has the expected accuracy among k candidates drawn at random: with `j` of `n − 1` others better,
-`C(n−1−j, k−1) / C(n−1, k−1)` for the first place. Chance is `1/k`. Conditions must not have taken part in the training of what is compared.
+const DOC: &str = r#"Each query is compared with all candidates, the condition means of the second input. `accuracy` is the share of queries whose
+own condition comes first among all candidates, `rank` the mean place of the right one (1 is best), `top` the share within the best few. `table` has
+the expected accuracy among k candidates drawn at random: with `j` of `n − 1` others better, `C(n−1−j, k−1) / C(n−1, k−1)` for the first place.
+Chance is `1/k`. Conditions must not have taken part in the training of what is compared.
 
 ```nf
 pipeline example

@@ -1,8 +1,9 @@
 //! `similarity.rsa`: how alike two representations are.
 //!
-//! For what: does the population resemble the model? Promises: the likeness of two RDMs over the conditions that both have, an interval from resampled conditions, and p over
-//! permuted conditions. Refuses: fewer than four common conditions, and an RDM that is constant. From: Kriegeskorte et al. 2008; Nili et al. 2014; permutation of
-//! conditions and not of entries, because n(n−1)/2 entries are not so many independent values.
+//! For what: does the population resemble the model? Promises: the likeness of two RDMs over the conditions that both have, an interval from
+//! resampled conditions, and p over permuted conditions. Refuses: fewer than four common conditions, and an RDM that is constant. From:
+//! Kriegeskorte et al. 2008; Nili et al. 2014; permutation of conditions and not of entries, because n(n−1)/2 entries are not so many independent
+//! values.
 
 use crate::comparison::Comparison;
 use crate::failure::numerical;
@@ -28,9 +29,10 @@ params! {
 /// The stage `similarity.rsa`.
 pub struct Rsa;
 
-const DOC: &str = r#"Compares two RDMs over the conditions that both have. The interval resamples conditions (pairs of one condition with itself are left out); p permutes the model's conditions.
-Give a noise ceiling as third input to see what noise allows; `normalised` is the likeness divided by the square root of the ceiling, for data that are noisy on one side only.
-The control `random_weights` runs the model again with random weights: a likeness that random weights reach says nothing about the model.
+const DOC: &str = r#"Compares two RDMs over the conditions that both have. The interval resamples conditions (pairs of one condition with itself are
+left out); p permutes the model's conditions. Give a noise ceiling as third input to see what noise allows; `normalised` is the likeness divided by
+the square root of the ceiling, for data that are noisy on one side only. The control `random_weights` runs the model again with random weights: a
+likeness that random weights reach says nothing about the model.
 
 ```nf
 pipeline example

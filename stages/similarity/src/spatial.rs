@@ -1,7 +1,8 @@
 //! `similarity.spatial`: do early layers predict areas near the entrance, and late layers areas far from it?
 //!
-//! For what: the spatial score of a model (Raugel et al. 2025). Promises: Pearson's correlation over regions of the distance from a region of origin with the relative depth of the layer that predicts each region best, and p over
-//! permuted regions. Refuses: fewer than two layers, fewer than three regions with a place.
+//! For what: the spatial score of a model (Raugel et al. 2025). Promises: Pearson's correlation over regions of the distance from a region of
+//! origin with the relative depth of the layer that predicts each region best, and p over permuted regions. Refuses: fewer than two layers, fewer
+//! than three regions with a place.
 
 use crate::layers::{LayerTable, mean_by};
 use crate::resampling::{p_over, permutations};
@@ -31,18 +32,18 @@ params! {
 /// The stage `similarity.spatial`.
 pub struct Spatial;
 
-const DOC: &str = r#"The first input has a table for each layer, first to last, with a score for each region (rows of one region are averaged), such as `regions` of `similarity.encode`. The second has the place of each region.
-For each region the best layer's relative depth, 0 for the first and 1 for the last, and the distance from the origin; the score is their correlation over regions. There are few
-regions and few depths, so look at p.
+const DOC: &str = r#"The first input has a table for each layer, first to last, with a score for each region (rows of one region are averaged), such
+as `regions` of `similarity.encode`. The second has the place of each region. For each region the best layer's relative depth, 0 for the first and 1
+for the last, and the distance from the origin; the score is their correlation over regions. There are few regions and few depths, so look at p.
 
 ```nf
 pipeline example
 input sessions = ingest.simulate()
 responses = ingest.trials(sessions["sim1"])
 for layer in [1, 2, 3] {
-  curve = sql("select cast(direction as int) as region, 1.0 / (1.0 + abs(direction / 90.0 - {layer})) as score from activity group by direction", activity = responses)
+  curve = sql("select cast(direction as int) as region, 1.0 / (1.0 + abs(direction / 90.0 - {layer})) as score from a group by direction", a = responses)
 }
-places = sql("select cast(direction as int) as region, direction as x, 0.0 as y, 0.0 as z from activity group by direction", activity = responses)
+places = sql("select cast(direction as int) as region, direction as x, 0.0 as y, 0.0 as z from a group by direction", a = responses)
 order = similarity.spatial(gather(curve), places, origin = "0", permutations = 20)
 report example { order }
 ```"#;

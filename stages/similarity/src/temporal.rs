@@ -1,7 +1,8 @@
 //! `similarity.temporal`: do early layers predict early responses, and late layers late ones?
 //!
-//! For what: the temporal score of a model (Raugel et al. 2025). Promises: for each layer the mean of the times at which its score is near its peak, and Pearson's correlation of these times with depth, with p over permuted
-//! layers. Refuses: fewer than three layers, a layer whose scores are nowhere above zero.
+//! For what: the temporal score of a model (Raugel et al. 2025). Promises: for each layer the mean of the times at which its score is near its
+//! peak, and Pearson's correlation of these times with depth, with p over permuted layers. Refuses: fewer than three layers, a layer whose scores
+//! are nowhere above zero.
 
 use crate::layers::{LayerTable, mean_by_time};
 use crate::resampling::{p_over, permutations};
@@ -27,8 +28,9 @@ params! {
 /// The stage `similarity.temporal`.
 pub struct Temporal;
 
-const DOC: &str = r#"A table for each layer, first to last, with a score for each time (rows of one time are averaged), such as `times` of `similarity.encode` with `each_bin = true`. A layer's time is the mean of the
-times at which its score is at least 95 % of its peak. Two separate peaks are merged by that mean: `width`, the span of those times, tells.
+const DOC: &str = r#"A table for each layer, first to last, with a score for each time (rows of one time are averaged), such as `times` of
+`similarity.encode` with `each_bin = true`. A layer's time is the mean of the times at which its score is at least 95 % of its peak. Two separate
+peaks are merged by that mean: `width`, the span of those times, tells.
 
 ```nf
 pipeline example
