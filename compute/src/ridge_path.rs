@@ -512,14 +512,13 @@ fn smoothers<T: Real>(route: &Route, plan: &Plan, penalty: f64) -> Result<Vec<Sm
 }
 
 fn shared_smoothers<T: Real>(kernel: &Matrix, plan: &Plan, penalty: f64, intercept: bool) -> Result<Vec<Smoother<T>>, ComputeError> {
-    let samples = kernel.rows();
     let mut inverse = inverse_of(kernel, penalty)?;
     if intercept {
         // The part along the constant, which the intercept takes without penalty.
         let sums: Vec<f64> = inverse.row_iter().map(crate::statistics::sum).collect();
         let all = crate::statistics::sum(&sums);
-        for row in 0..samples {
-            let share = sums[row] / all;
+        for (row, own) in sums.iter().enumerate() {
+            let share = own / all;
             inverse.row_mut(row).iter_mut().zip(&sums).for_each(|(value, sum)| *value -= share * sum);
         }
     }

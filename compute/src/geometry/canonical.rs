@@ -339,7 +339,7 @@ mod tests {
         let (x, y) = (Centred::of("test", &x).unwrap().unwrap(), Centred::of("test", &y).unwrap().unwrap());
         let exact = exact_singular_values(&gemm_tn(&Basis::of(&x).unwrap().u, &Basis::of(&y).unwrap().u).unwrap()).unwrap();
         all_close(&by_cholesky(&x, &y).unwrap().unwrap(), &exact, 1e-9);
-        all_close(&by_cholesky(&x, &x).unwrap().unwrap(), &vec![1.0; LARGE], 1e-9);
+        all_close(&by_cholesky(&x, &x).unwrap().unwrap(), &[1.0; LARGE], 1e-9);
         // A column twice is no case for the fast route.
         let twice = Matrix::from_fn(620, LARGE, |row, col| x.matrix()[(row, col.max(1))]);
         assert!(by_cholesky(&Centred::of("test", &twice).unwrap().unwrap(), &y).unwrap().is_none());

@@ -165,7 +165,7 @@ mod tests {
             close(found.upper, 1.0, 1e-12);
         }
         assert!(
-            noise_ceiling(6, &Matrix::from_rows(&[triangle.clone()]).unwrap(), Likeness::Cosine)
+            noise_ceiling(6, &Matrix::from_rows(std::slice::from_ref(&triangle)).unwrap(), Likeness::Cosine)
                 .unwrap_err()
                 .to_string()
                 .contains("at least 2")

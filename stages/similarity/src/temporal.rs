@@ -145,8 +145,8 @@ mod tests {
 
     #[test]
     fn flat_orders_and_layers_without_a_peak_are_refused() {
-        assert!(run(&vec![vec![0.1, 1.0]; 3]).unwrap_err().to_string().contains("the same time"));
+        assert!(run(&[vec![0.1, 1.0], vec![0.1, 1.0], vec![0.1, 1.0]]).unwrap_err().to_string().contains("the same time"));
         assert!(run(&[vec![0.1, 1.0], vec![-0.1, 0.0], vec![1.0, 0.0]]).unwrap_err().to_string().contains("conv2 has no score above zero"));
-        assert!(run(&vec![vec![0.1, 1.0]; 2]).unwrap_err().to_string().contains("at least 3"));
+        assert!(run(&[vec![0.1, 1.0], vec![0.1, 1.0]]).unwrap_err().to_string().contains("at least 3"));
     }
 }
