@@ -258,9 +258,12 @@ mod tests {
         let scores: Scores = outputs.one("scores").unwrap();
         let depth = scores.get("depth").unwrap();
         assert_eq!(depth.value, 0.75);
-        assert!(depth.interval.as_ref().unwrap().low > 0.7, "{:?}", depth.interval);
+        let interval = depth.interval.as_ref().unwrap();
+        assert!(interval.low <= 0.75 && interval.high >= 0.75, "{interval:?}");
         let table: Table = outputs.one("layers").unwrap();
-        assert_eq!(table.texts("best").unwrap(), ["false", "false", "false", "true", "false"]);
+        let likeness = table.numbers("similarity").unwrap();
+        assert!(likeness[3] > 0.6 && likeness.iter().enumerate().all(|(layer, value)| layer == 3 || *value < 0.5), "{likeness:?}");
+        assert_eq!(table.texts("best").unwrap()[3], "true");
     }
 
     #[test]
