@@ -124,7 +124,8 @@ fn cases() -> Vec<Case> {
     for folds in ["3", "4"] {
         sweep.inputs.push(("scores", folds.to_owned(), scores.clone()));
     }
-    vec![
+    let representations = similarity_cases(&responses, &features, &model, &sessions);
+    let mut cases = vec![
         Case::new("ingest.window", &[("responses", &responses)], &[("window", Value::window(0.0, 1.0))]),
         Case::new("ingest.zscore", &[("responses", &responses)], &[]),
         Case::new("ingest.tuning", &[("responses", &responses)], std::slice::from_ref(&by)),
@@ -160,7 +161,7 @@ fn cases() -> Vec<Case> {
         Case::new(
             "decode.regress",
             &[("responses", &responses)],
-            &[direction, ("folds", Value::Int(4)), ("geometry", Value::word("circle"))],
+            &[direction.clone(), ("folds", Value::Int(4)), ("geometry", Value::word("circle"))],
         ),
         Case::new(
             "decode.trajectory",
@@ -177,6 +178,71 @@ fn cases() -> Vec<Case> {
         ),
         classify(Value::word("bayes")),
         classify(Value::word("knn")),
+    ];
+    cases.extend(representations);
+    cases
+}
+
+/// Representations compared with each other, with models and with noise.
+fn similarity_cases(responses: &Artifact, features: &Case, model: &Case, sessions: &[Artifact]) -> Vec<Case> {
+    let by = ("by", Value::from("direction"));
+    let features = first(features);
+    let few = ("permutations", Value::Int(20));
+    let crossnobis = ("measure", Value::word("crossnobis"));
+    let mut group = Case::new("similarity.group_rsa", &[("model", &first(model))], &[few.clone(), ("bootstrap", Value::Int(50))]);
+    for (position, session) in sessions.iter().enumerate() {
+        let trials = Case::new("ingest.trials", &[("session", session)], &[]).output("responses");
+        let rdm = first(&Case::new("similarity.rdm", &[("of", &trials)], std::slice::from_ref(&by)));
+        group.inputs.push(("subjects", format!("sim{}", position + 1), rdm));
+    }
+    let encode = Case::new(
+        "similarity.encode",
+        &[("responses", responses), ("features", &features)],
+        &[
+            ("samples", Value::word("rows")),
+            ("folds", Value::Int(3)),
+            ("inner_folds", Value::Int(2)),
+            ("penalties", Value::List(vec![Value::Number(1.0), Value::Number(100.0)])),
+        ],
+    );
+    let predicted = encode.output("predicted");
+    let mut depth = Case::new("similarity.depth", &[("responses", responses)], &[("bootstrap", Value::Int(20))]);
+    for cycles in [2.0, 4.5] {
+        let layer = Case::new("train.features", &[("responses", responses)], &[by.clone(), ("cycles", Value::Number(cycles))]);
+        depth.inputs.push(("layers", format!("{cycles}"), first(&layer)));
+    }
+    let table = |columns| neuroflow_data::Table::from_columns(columns).unwrap().into_artifact().unwrap();
+    let numbers = neuroflow_data::columns::from_numbers;
+    let regions = || neuroflow_data::columns::from_texts("region", &["V1", "V2", "V4", "IT"]);
+    let places = table(vec![regions(), numbers("x", vec![0.0, 5.0, 10.0, 15.0])]);
+    let mut spatial = Case::new("similarity.spatial", &[("places", &places)], &[few.clone(), ("place", Value::List(vec!["x".into()]))]);
+    let mut temporal = Case::new("similarity.temporal", &[], std::slice::from_ref(&few));
+    for layer in 0..4 {
+        let curve = |peak: usize| (0..4).map(|at| if at == peak { 0.5 } else { 0.1 }).collect::<Vec<f64>>();
+        spatial.inputs.push(("layers", format!("layer{layer}"), table(vec![regions(), numbers("score", curve(layer))])));
+        let times = numbers("time", vec![0.0, 0.1, 0.2, 0.3]);
+        temporal.inputs.push(("layers", format!("layer{layer}"), table(vec![times, numbers("score", curve(layer))])));
+    }
+    let pair = [("first", responses), ("second", &features)];
+    let svcca = ("method", Value::call("svcca", vec![("variance", Value::Number(0.4))]));
+    let once = Value::call("leave_one_out", vec![("resamples", Value::Int(1))]);
+    vec![
+        Case::new("similarity.rdm", &[("of", responses)], &[by.clone(), crossnobis]),
+        group,
+        Case::new("similarity.cka", &pair, std::slice::from_ref(&few)),
+        Case::new("similarity.cca", &pair, &[few.clone(), svcca]),
+        Case::new("similarity.procrustes", &pair, std::slice::from_ref(&few)),
+        encode,
+        Case::new("similarity.retrieval", &[("queries", &predicted), ("candidates", responses)], &[]),
+        depth,
+        spatial,
+        temporal,
+        Case::new("similarity.kernel_analysis", &[("of", responses)], &[("permutations", Value::Int(2)), ("variant", once)]),
+        Case::new(
+            "similarity.kernel_analysis",
+            &[("of", responses)],
+            &[("permutations", Value::Int(2)), ("variant", Value::word("sample_space"))],
+        ),
     ]
 }
 

@@ -47,6 +47,12 @@ impl Case {
         self.array(name).1.into_iter().map(|value| value as usize).collect()
     }
 
+    /// All of `expected.json`.
+    pub fn expected(&self) -> serde_json::Value {
+        let text = std::fs::read_to_string(self.folder.join("expected.json")).unwrap();
+        serde_json::from_str(&text).unwrap()
+    }
+
     /// A number of `expected.json`.
     pub fn number(&self, key: &str) -> f64 {
         let text = std::fs::read_to_string(self.folder.join("expected.json")).unwrap();

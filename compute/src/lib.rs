@@ -2,6 +2,8 @@
 //!
 //! * [`matrix`], [`product`], [`factor`]: dense real matrices in double precision, on faer's SIMD kernels.
 //! * [`statistics`]: moments, ranks, correlations, shrinkage, partition scores, assignment, p values.
+//! * [`geometry`]: dissimilarities, likeness of representations, alignment of features.
+//! * [`ridge_path`]: ridge regression of many targets for many penalties.
 //! * [`tensor`], [`optimise`]: tensors times Khatri–Rao products, and minimisation of smooth functions.
 //! * [`threads`], [`map`]: a pool with a fixed number of threads; files as read-only Arrow buffers.
 //!
@@ -13,6 +15,7 @@
 
 pub mod error;
 pub mod factor;
+pub mod geometry;
 pub mod gpu;
 pub mod map;
 pub mod matrix;
@@ -20,6 +23,7 @@ pub mod mlp;
 pub mod optimise;
 pub mod parallel;
 pub mod product;
+pub mod ridge_path;
 pub mod statistics;
 pub mod tensor;
 pub mod threads;

@@ -1,7 +1,7 @@
 //! How alike two vectors of dissimilarities are.
 
 use crate::failure::numerical;
-use neuroflow_compute::statistics::{average_ranks, kendall_tau_a, pearson, spearman};
+use neuroflow_compute::geometry::{Likeness, TrianglePair};
 use neuroflow_stage::{StageError, words};
 
 words! {
@@ -15,33 +15,47 @@ words! {
         Cosine = "cosine" {},
         /// Share of concordant minus discordant pairs, ties counted as neither: fair to models that predict ties.
         KendallTauA = "kendall_tau_a" {},
+        /// As `kendall_tau_a`, corrected for ties on both sides.
+        KendallTauB = "kendall_tau_b" {},
         /// The expected rank correlation under random breaking of ties.
         RhoA = "rho_a" {},
+        /// Cosine after whitening by the covariance that pattern noise gives to dissimilarities (Diedrichsen et al. 2021); for distances that can
+        /// be negative.
+        WhitenedCosine = "whitened_cosine" {},
+        /// Correlation after the same whitening.
+        WhitenedPearson = "whitened_pearson" {},
     }
 }
 
 impl Comparison {
-    /// The likeness of two vectors of equal length; none where it is not defined (a constant vector).
+    /// The kernel's word for it.
+    pub(crate) fn likeness(&self) -> Likeness {
+        match self {
+            Comparison::Spearman {} => Likeness::Spearman,
+            Comparison::Pearson {} => Likeness::Pearson,
+            Comparison::Cosine {} => Likeness::Cosine,
+            Comparison::KendallTauA {} => Likeness::KendallTauA,
+            Comparison::KendallTauB {} => Likeness::KendallTauB,
+            Comparison::RhoA {} => Likeness::RhoA,
+            Comparison::WhitenedCosine {} => Likeness::WhitenedCosine,
+            Comparison::WhitenedPearson {} => Likeness::WhitenedPearson,
+        }
+    }
+
+    /// Two upper triangles over `conditions` conditions, prepared for comparison and resampling.
     ///
     /// # Errors
-    /// When lengths differ.
-    pub fn of(&self, a: &[f64], b: &[f64]) -> Result<Option<f64>, StageError> {
-        let value = match self {
-            Comparison::Spearman {} => spearman(a, b).map_err(numerical)?,
-            Comparison::Pearson {} => pearson(a, b).map_err(numerical)?,
-            Comparison::KendallTauA {} => kendall_tau_a(a, b).map_err(numerical)?,
-            Comparison::Cosine {} => {
-                let inner = |x: &[f64], y: &[f64]| x.iter().zip(y).map(|(x, y)| x * y).sum::<f64>();
-                inner(a, b) / (inner(a, a) * inner(b, b)).sqrt()
-            }
-            Comparison::RhoA {} => {
-                // Schütt et al. 2023: 12 Σ r_i s_i / (n³ − n) − 3 (n + 1) / (n − 1), with mean ranks.
-                let n = a.len() as f64;
-                let inner: f64 = average_ranks(a).iter().zip(average_ranks(b)).map(|(x, y)| x * y).sum();
-                12.0 * inner / (n * n * n - n) - 3.0 * (n + 1.0) / (n - 1.0)
-            }
-        };
-        Ok(value.is_finite().then_some(value))
+    /// When lengths do not fit, or values are not finite.
+    pub(crate) fn pair(&self, conditions: usize, a: &[f64], b: &[f64]) -> Result<TrianglePair, StageError> {
+        TrianglePair::new(conditions, a, b, self.likeness()).map_err(numerical)
+    }
+
+    /// The likeness of two upper triangles; none where it is not defined (a constant one).
+    ///
+    /// # Errors
+    /// As [`Comparison::pair`].
+    pub(crate) fn of(&self, conditions: usize, a: &[f64], b: &[f64]) -> Result<Option<f64>, StageError> {
+        Ok(self.pair(conditions, a, b)?.value())
     }
 }
 
@@ -66,12 +80,13 @@ mod tests {
                 ("corr", Comparison::Pearson {}),
                 ("cosine", Comparison::Cosine {}),
                 ("tau-a", Comparison::KendallTauA {}),
+                ("kendall", Comparison::KendallTauB {}),
                 ("rho-a", Comparison::RhoA {}),
             ] {
                 let expected = golden::array("compare", &format!("{name}{suffix}")).unwrap().1;
                 for (i, left) in a.chunks(n).enumerate() {
                     for (j, right) in b.chunks(n).enumerate() {
-                        let found = comparison.of(left, right).unwrap().unwrap();
+                        let found = comparison.of(12, left, right).unwrap().unwrap();
                         let want = expected[i * (b.len() / n) + j];
                         assert!((found - want).abs() < 1e-10, "{name}{suffix}: {found} {want}");
                     }

@@ -13,6 +13,8 @@ pub(crate) struct Observations {
     /// For each row, the position of its condition on the axis.
     pub(crate) condition: Vec<usize>,
     pub(crate) axis: Axis,
+    /// The rows' columns.
+    pub(crate) table: Table,
 }
 
 impl Observations {
@@ -86,7 +88,7 @@ impl Observations {
         if rows.cols() == 0 {
             return Err(StageError::refused(format!("{name} has no units")));
         }
-        Ok(Observations { name, rows, condition, axis })
+        Ok(Observations { name, rows, condition, axis, table: table.clone() })
     }
 
     /// The mean of each condition's rows, `[condition × channel]`; only rows in `keep` count.

@@ -1,7 +1,7 @@
 //! `similarity.noise_ceiling`: how well the data's own geometry repeats, which is the most that a model can be asked for.
 //!
-//! Promises: trials of each condition are split in random halves, an RDM is computed from each half, the two are compared, and the result is corrected for the halved
-//! number of trials (Spearman & Brown); the mean over splits. Refuses: conditions with a single trial.
+//! Promises: trials of each condition are split in random halves, an RDM is computed from each half, the two are compared, and the result is
+//! corrected for the halved number of trials (Spearman & Brown); the mean over splits. Refuses: conditions with a single trial.
 
 use crate::comparison::Comparison;
 use crate::conditions::Observations;
@@ -43,8 +43,8 @@ params! {
 /// The stage `similarity.noise_ceiling`.
 pub struct NoiseCeiling;
 
-const DOC: &str = r#"Split-half reliability of an RDM over trials, corrected by Spearman and Brown's formula 2r / (1 + r). A negative half-half likeness counts as it is, so that noise averages to zero.
-Use the same measure and comparison as for the RSA that it stands beside.
+const DOC: &str = r#"Split-half reliability of an RDM over trials, corrected by Spearman and Brown's formula 2r / (1 + r). A negative half-half
+likeness counts as it is, so that noise averages to zero. Use the same measure and comparison as for the RSA that it stands beside.
 
 ```nf
 pipeline example
@@ -104,7 +104,7 @@ impl Stage for NoiseCeiling {
                     HalfMeasure::Euclidean {} => euclidean(&means),
                 }
             };
-            if let Some(r) = params.compare.of(&half(true)?, &half(false)?)? {
+            if let Some(r) = params.compare.of(members.len(), &half(true)?, &half(false)?)? {
                 // At r = −1 the formula has no value; it is approached, never reached, by real data.
                 values.push(2.0 * r / (1.0 + r).max(1e-3));
             }

@@ -1,11 +1,15 @@
 //! `similarity.rsa`: how alike two representations are.
 //!
-//! For what: does the population resemble the model? Promises: the likeness of two RDMs over the conditions that both have, an interval from resampled conditions, and p over
-//! permuted conditions. Refuses: fewer than four common conditions, and an RDM that is constant. From: Kriegeskorte et al. 2008; Nili et al. 2014; permutation of
-//! conditions and not of entries, because n(n−1)/2 entries are not so many independent values.
+//! For what: does the population resemble the model? Promises: the likeness of two RDMs over the conditions that both have, an interval from
+//! resampled conditions, and p over permuted conditions. Refuses: fewer than four common conditions, and an RDM that is constant. From:
+//! Kriegeskorte et al. 2008; Nili et al. 2014; permutation of conditions and not of entries, because n(n−1)/2 entries are not so many independent
+//! values.
 
 use crate::comparison::Comparison;
+use crate::failure::numerical;
+use crate::resampling::{draws, permutations};
 use neuroflow_compute::statistics::quantile;
+use neuroflow_compute::with_threads;
 use neuroflow_data::random::Stream;
 use neuroflow_data::{Interval, Kind, Rdm, Score, Scores, Table, columns};
 use neuroflow_stage::{Context, Exactness, InputSpec, Inputs, OutputSpec, Outputs, Signature, Stage, StageError, Value, params};
@@ -25,9 +29,10 @@ params! {
 /// The stage `similarity.rsa`.
 pub struct Rsa;
 
-const DOC: &str = r#"Compares two RDMs over the conditions that both have. The interval resamples conditions (pairs of one condition with itself are left out); p permutes the model's conditions.
-Give a noise ceiling as third input to see what noise allows; `normalised` is the likeness divided by the square root of the ceiling, for data that are noisy on one side only.
-The control `random_weights` runs the model again with random weights: a likeness that random weights reach says nothing about the model.
+const DOC: &str = r#"Compares two RDMs over the conditions that both have. The interval resamples conditions (pairs of one condition with itself are
+left out); p permutes the model's conditions. Give a noise ceiling as third input to see what noise allows; `normalised` is the likeness divided by
+the square root of the ceiling, for data that are noisy on one side only. The control `random_weights` runs the model again with random weights: a
+likeness that random weights reach says nothing about the model.
 
 ```nf
 pipeline example
@@ -46,7 +51,7 @@ impl Stage for Rsa {
     fn signature(&self) -> Signature {
         Signature {
             name: "similarity.rsa",
-            version: 1,
+            version: 2,
             summary: "Measures how alike two representations are.",
             doc: DOC,
             inputs: vec![
@@ -72,29 +77,28 @@ impl Stage for Rsa {
         let (names, left, right) = common(&brain, &model)?;
         let n = names.len();
         let pairs: Vec<(usize, usize)> = (0..n).flat_map(|a| (a + 1..n).map(move |b| (a, b))).collect();
-        let vector = |matrix: &[f64], order: &[usize]| pairs.iter().map(|&(a, b)| matrix[order[a] * n + order[b]]).collect::<Vec<f64>>();
-        let same: Vec<usize> = (0..n).collect();
-        let (x, y) = (vector(&left, &same), vector(&right, &same));
-        let value = params
-            .compare
-            .of(&x, &y)?
+        let vector = |matrix: &[f64]| pairs.iter().map(|&(a, b)| matrix[a * n + b]).collect::<Vec<f64>>();
+        let (x, y) = (vector(&left), vector(&right));
+        let pair = params.compare.pair(n, &x, &y)?;
+        let value = pair
+            .value()
             .ok_or_else(|| StageError::refused("one of the RDMs is constant: its geometry says nothing, so there is nothing to compare"))?;
         let stream = Stream::new(context.seed);
         let mut score = Score::new("similarity", value, pairs.len());
         score.chance = Some(0.0);
-        let resampled = bootstrap(params, &left, &right, n, &stream)?;
+        let (resampled, permuted) = with_threads(context.threads, || -> Result<_, StageError> {
+            let resampled = pair.resampled_all(&draws(params.bootstrap, n, &stream.split("bootstrap"))).map_err(numerical)?;
+            context.cancel.check()?;
+            Ok((resampled, pair.permuted_all(&permutations(params.permutations, n, &stream.split("permutation"))).map_err(numerical)?))
+        })
+        .map_err(numerical)??;
+        let resampled: Vec<f64> = resampled.into_iter().flatten().collect();
         if resampled.len() >= 20 {
             let (low, high) = (quantile(&resampled, 0.025), quantile(&resampled, 0.975));
             score.interval = Some(Interval { low, high, level: 0.95, method: "bootstrap over conditions".into() });
         }
-        context.cancel.check()?;
         if params.permutations > 0 {
-            let mut order = stream.split("permutation");
-            let mut at_least = 0usize;
-            for _ in 0..params.permutations {
-                let permuted = params.compare.of(&x, &vector(&right, &order.permutation(n)))?;
-                at_least += usize::from(permuted.is_none_or(|permuted| permuted >= value - 1e-12));
-            }
+            let at_least = permuted.iter().filter(|permuted| permuted.is_none_or(|permuted| permuted >= value - 1e-12)).count();
             let p = (1.0 + at_least as f64) / (1.0 + params.permutations as f64);
             score.notes.push(format!("p = {p:.4} over {} permutations of the {n} conditions", params.permutations));
         }
@@ -147,25 +151,6 @@ fn common(brain: &Rdm, model: &Rdm) -> Result<(Vec<String>, Vec<f64>, Vec<f64>),
     };
     let (x, y) = (matrix(brain, &left), matrix(model, &right));
     Ok((names, x, y))
-}
-
-fn bootstrap(params: &RsaParams, left: &[f64], right: &[f64], n: usize, stream: &Stream) -> Result<Vec<f64>, StageError> {
-    let mut values = Vec::with_capacity(params.bootstrap);
-    let mut draw = stream.split("bootstrap");
-    for _ in 0..params.bootstrap {
-        let picked: Vec<usize> = (0..n).map(|_| draw.below(n as u64) as usize).collect();
-        let (mut x, mut y) = (Vec::new(), Vec::new());
-        for (at, &a) in picked.iter().enumerate() {
-            for &b in picked[at + 1..].iter().filter(|&&b| b != a) {
-                x.push(left[a * n + b]);
-                y.push(right[a * n + b]);
-            }
-        }
-        if x.len() > 2 {
-            values.extend(params.compare.of(&x, &y)?);
-        }
-    }
-    Ok(values)
 }
 
 #[cfg(test)]
