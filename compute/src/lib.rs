@@ -3,6 +3,7 @@
 //! * [`matrix`], [`product`], [`factor`]: dense real matrices in double precision, on faer's SIMD kernels.
 //! * [`statistics`]: moments, ranks, correlations, shrinkage, partition scores, assignment, p values.
 //! * [`tensor`], [`optimise`]: tensors times Khatri–Rao products, and minimisation of smooth functions.
+//! * [`signal`], [`riemann`]: filters, spectra, wavelets and coupling of sampled signals; covariances as points of a curved space.
 //! * [`threads`], [`map`]: a pool with a fixed number of threads; files as read-only Arrow buffers.
 //!
 //! The crate promises that every function on the CPU gives the same bytes for any number of threads: work is cut into parts whose borders follow from
@@ -19,6 +20,8 @@ pub mod matrix;
 pub mod mlp;
 pub mod optimise;
 pub mod product;
+pub mod riemann;
+pub mod signal;
 pub mod statistics;
 pub mod tensor;
 pub mod threads;

@@ -34,6 +34,12 @@ pub fn with_threads<R: Send>(threads: usize, work: impl FnOnce() -> R + Send) ->
     Ok(result)
 }
 
+/// The results of `n` independent pieces of work in their order, over the threads of the current pool.
+pub fn in_order<T: Send>(n: usize, work: impl Fn(usize) -> T + Sync + Send) -> Vec<T> {
+    use rayon::prelude::*;
+    (0..n).into_par_iter().map(work).collect()
+}
+
 thread_local! {
     /// Milliseconds of processor time that pools spent for this thread.
     static LENT: Cell<f64> = const { Cell::new(0.0) };

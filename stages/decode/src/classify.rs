@@ -111,7 +111,7 @@ impl Stage for Classify {
 }
 
 /// One row a trial.
-fn table(predictions: &Predictions, target: &Target) -> Result<Table, StageError> {
+pub(crate) fn table(predictions: &Predictions, target: &Target) -> Result<Table, StageError> {
     let whole = |values: &[usize]| values.iter().map(|&value| i64::try_from(value).unwrap_or(i64::MAX)).collect::<Vec<_>>();
     let n_trials = predictions.truth.len();
     let mut pairs = vec![
