@@ -132,7 +132,12 @@ mod tests {
     fn filters_and_features_are_those_of_mne() {
         let Some((case, trials, labels)) = reference() else { return };
         let all = covariances(&trials, CovarianceEstimator::SecondMoment);
-        let (means, weights) = class_means(&all, &labels, 2);
+        // MNE divides a class' sum of squares by one less than its number of samples.
+        let (mut means, weights) = class_means(&all, &labels, 2);
+        for (mean, weight) in means.iter_mut().zip(&weights) {
+            let samples = weight * trials[0].cols() as f64;
+            *mean = mean.clone().map(|value| value * samples / (samples - 1.0));
+        }
         let fitted = CommonSpatialPatterns::fit(&means, &weights, 4).unwrap();
         let expected = case.matrix("csp_filters");
         for (filter, expected) in fitted.filters.row_iter().zip(expected.row_iter()) {

@@ -81,7 +81,7 @@ mod tests {
     #[test]
     fn the_nearest_mean_is_that_of_pyriemann() {
         let Some((case, trials, labels)) = reference() else { return };
-        let all = covariances(&trials, CovarianceEstimator::Sample);
+        let all = covariances(&trials, CovarianceEstimator::OracleApproximating);
         let half = all.len() / 2;
         let fitted = MinimumDistance::fit(&refs(&all[..half]), &labels[..half], 2, &[]).unwrap();
         let found = fitted.squared_distances(&refs(&all[half..])).unwrap();

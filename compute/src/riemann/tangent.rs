@@ -57,7 +57,7 @@ mod tests {
     #[test]
     fn vectors_are_those_of_pyriemann() {
         let Some((case, trials, _)) = reference() else { return };
-        let all = covariances(&trials, CovarianceEstimator::Sample);
+        let all = covariances(&trials, CovarianceEstimator::OracleApproximating);
         let space = TangentSpace::at(&geometric_mean(&refs(&all), None).unwrap()).unwrap();
         all_close(space.vectors(&refs(&all)).unwrap().values(), case.matrix("tangent").values(), 1e-6);
     }

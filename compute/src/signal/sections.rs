@@ -104,7 +104,6 @@ pub(super) fn point_reflected(signal: &[f64], edge: usize) -> Result<Vec<f64>, C
 #[cfg(test)]
 mod tests {
     use super::super::{Band, butterworth};
-    use super::*;
     use crate::golden::{all_close, normal_matrix};
     use proptest::prelude::*;
 
