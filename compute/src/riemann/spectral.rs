@@ -18,7 +18,7 @@ pub(super) struct Spectral {
     /// Ascending.
     pub(super) values: Vec<f64>,
     /// Row `i` is eigenvector `i`.
-    vectors: Vec<f64>,
+    pub(super) vectors: Vec<f64>,
     half: Vec<f64>,
     memory: MemBuffer,
 }
