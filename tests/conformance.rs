@@ -5,7 +5,7 @@ use neuroflow_cli::stages::registry;
 use neuroflow_data::random::Stream;
 use neuroflow_data::{Artifact, Kind, Payload, Responses, Scores, Tensor, Typed};
 use neuroflow_ingest::subset;
-use neuroflow_stage::{AnyStage, CancelToken, Context, Control, Inputs, Outputs, Progress, SiteAt, StageError, Value};
+use neuroflow_stage::{AnyStage, CancelToken, Context, Control, Dimension, Inputs, Outputs, Progress, Quantity, SiteAt, StageError, Value};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -114,6 +114,12 @@ fn cases() -> Vec<Case> {
     let classify = |model: Value| {
         Case::new("decode.classify", &[("responses", &responses)], &[direction.clone(), ("folds", Value::Int(3)), ("model", model)])
     };
+    let hertz = |value| Value::Quantity(Quantity { value, dimension: Dimension::Frequency });
+    let band = |low, high| Value::Range(Box::new(hertz(low)), Box::new(hertz(high)));
+    let eeg = |model: &str| {
+        let params = [("target", Value::from("direction")), ("folds", Value::Int(3)), ("model", Value::word(model))];
+        Case::new("decode.eeg", &[("responses", &responses)], &params)
+    };
     let scores = classify(Value::word("lda")).output("scores");
     let setting = |folds: i64| Value::List(vec![Value::from("direction"), Value::Int(folds)]);
     let mut sweep = Case::new(
@@ -178,6 +184,15 @@ fn cases() -> Vec<Case> {
         ),
         classify(Value::word("bayes")),
         classify(Value::word("knn")),
+        Case::new("ingest.filter", &[("responses", &responses)], &[("keep", Value::call("low_pass", vec![("edge", hertz(3.0))]))]),
+        Case::new("ingest.resample", &[("responses", &responses)], &[("rate", hertz(8.0))]),
+        Case::new("ingest.reference", &[("responses", &responses)], &[]),
+        Case::new("ingest.envelope", &[("responses", &responses)], &[("band", band(2.0, 6.0))]),
+        Case::new("ingest.psd", &[("responses", &responses)], &[("bands", Value::List(vec![band(1.0, 4.0), band(4.0, 8.0)]))]),
+        Case::new("connectome.coupling", &[("responses", &responses)], &[("band", band(1.0, 4.0))]),
+        eeg("csp"),
+        eeg("mdm"),
+        eeg("tangent_space"),
     ];
     cases.extend(representations);
     cases
@@ -481,7 +496,15 @@ fn a_stage_that_tells_its_progress_ends_when_it_is_cancelled() {
             },
             ..Context::quiet(7)
         };
-        let long = ["decode.classify", "decode.audit", "decode.transfer", "connectome.ntf", "connectome.sbm", "similarity.noise_ceiling"];
+        let long = [
+            "decode.classify",
+            "decode.audit",
+            "decode.eeg",
+            "decode.transfer",
+            "connectome.ntf",
+            "connectome.sbm",
+            "similarity.noise_ceiling",
+        ];
         if long.contains(&case.stage) {
             assert!(matches!(case.run(&cancelled), Err(StageError::Cancelled)), "{} works on though nobody wants it", case.stage);
         }

@@ -36,6 +36,14 @@ impl Case {
         (shape, values)
     }
 
+    /// The values of an array of complex numbers, which no reader of the program takes.
+    pub fn complex(&self, name: &str) -> Vec<crate::signal::Complex<f64>> {
+        let bytes = std::fs::read(self.folder.join(format!("{name}.npy"))).unwrap();
+        let header = 10 + usize::from(u16::from_le_bytes([bytes[8], bytes[9]]));
+        let numbers: Vec<f64> = bytes[header..].chunks_exact(8).map(|bytes| f64::from_le_bytes(bytes.try_into().unwrap())).collect();
+        numbers.chunks_exact(2).map(|pair| crate::signal::Complex::new(pair[0], pair[1])).collect()
+    }
+
     /// A two-dimensional array.
     pub fn matrix(&self, name: &str) -> Matrix {
         let (shape, values) = self.array(name);

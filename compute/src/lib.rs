@@ -5,6 +5,7 @@
 //! * [`geometry`]: dissimilarities, likeness of representations, alignment of features.
 //! * [`ridge_path`]: ridge regression of many targets for many penalties.
 //! * [`tensor`], [`optimise`]: tensors times Khatri–Rao products, and minimisation of smooth functions.
+//! * [`signal`], [`riemann`]: filters, spectra, wavelets and coupling of sampled signals; covariances as points of a curved space.
 //! * [`threads`], [`map`]: a pool with a fixed number of threads; files as read-only Arrow buffers.
 //!
 //! The crate promises that every function on the CPU gives the same bytes for any number of threads: work is cut into parts whose borders follow from
@@ -24,6 +25,8 @@ pub mod optimise;
 pub mod parallel;
 pub mod product;
 pub mod ridge_path;
+pub mod riemann;
+pub mod signal;
 pub mod statistics;
 pub mod tensor;
 pub mod threads;

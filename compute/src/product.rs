@@ -117,7 +117,7 @@ pub(crate) fn inner(x: &[f64], y: &[f64]) -> f64 {
 }
 
 /// One sequential product into row-major `values` of `a.rows() × b.cols()`. Nothing is empty.
-fn multiply(a: MatrixRef<'_>, b: MatrixRef<'_>, values: &mut [f64]) {
+pub(crate) fn multiply(a: MatrixRef<'_>, b: MatrixRef<'_>, values: &mut [f64]) {
     let target = MatMut::from_column_major_slice_mut(values, b.cols(), a.rows()).transpose_mut();
     multiply_into(a, b, target);
 }

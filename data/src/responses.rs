@@ -100,6 +100,32 @@ impl Responses {
         }
     }
 
+    /// The sampling rate in hertz, from the times of the bins: their number less one, divided by the time from the first to the last. A rate that is a whole number up to the
+    /// rounding of the times is that number.
+    ///
+    /// # Errors
+    /// When there are fewer than two bins, or their times are not evenly spaced to a thousandth of a step.
+    pub fn sampling_rate(&self) -> Result<f64, DataError> {
+        let times = self.bin_times();
+        let (Some(first), Some(last), true) = (times.first(), times.last(), times.len() > 1) else {
+            return Err(DataError::Invalid(format!("session `{}` has {} bins; a sampling rate needs two", self.session, times.len())));
+        };
+        let step = (last - first) / (times.len() - 1) as f64;
+        let uneven = |pair: &[f64]| ((pair[1] - pair[0]) - step).abs().partial_cmp(&(1e-3 * step)) != Some(std::cmp::Ordering::Less);
+        if let Some(bin) = times.windows(2).position(uneven) {
+            return Err(DataError::Invalid(format!(
+                "session `{}` has no sampling rate: its bins are not evenly spaced, bin {} lies at {} s and bin {} at {} s, the mean step is {step} s",
+                self.session,
+                bin,
+                times[bin],
+                bin + 1,
+                times[bin + 1]
+            )));
+        }
+        let (rate, whole) = (1.0 / step, (1.0 / step).round());
+        Ok(if (rate - whole).abs() <= 1e-9 * rate { whole } else { rate })
+    }
+
     /// The bins whose time lies in `[start, end)`, in seconds from onset.
     pub fn bins_within(&self, start: f64, end: f64) -> Vec<usize> {
         // Times come from decimal steps in files: a nanosecond of slack keeps 2.0 − ε out of a window that ends at 2.0.
@@ -197,4 +223,30 @@ impl Typed for Responses {
 
 fn to_json<T: serde::Serialize + ?Sized>(value: &T) -> Result<serde_json::Value, DataError> {
     serde_json::to_value(value).map_err(|error| DataError::Invalid(error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rate(times: Vec<f64>) -> Result<f64, DataError> {
+        let axes = vec![Axis::count("trial", 0), Axis::count("unit", 1), Axis::numbers("bin", Some("s"), times)];
+        Responses::new(
+            "s",
+            Tensor::new(axes, None, Vec::<f64>::new())?,
+            Table::from_columns(vec![columns::from_numbers("x", Vec::new())])?,
+            None,
+        )?
+        .sampling_rate()
+    }
+
+    #[test]
+    fn the_sampling_rate_is_that_of_evenly_spaced_bins() {
+        assert_eq!(rate((0..1001).map(|bin| -0.5 + 0.004 * f64::from(bin)).collect()).unwrap(), 250.0);
+        assert_eq!(rate((0..7).map(|bin| f64::from(bin) / 16.0).collect()).unwrap(), 16.0);
+        assert!((rate(vec![0.0, 0.03, 0.06]).unwrap() - 1.0 / 0.03).abs() < 1e-9);
+        for times in [vec![], vec![0.0], vec![0.0, 0.1, 0.3], vec![0.1, 0.0], vec![0.0, 0.0], vec![0.0, f64::NAN]] {
+            assert!(rate(times.clone()).is_err(), "{times:?}");
+        }
+    }
 }

@@ -15,7 +15,7 @@ use crate::error::finite;
 use crate::{ComputeError, Matrix};
 
 /// Refuses a matrix that is not square, finite and symmetric up to rounding (1e-8 of its largest element).
-fn symmetric(operation: &'static str, matrix: &Matrix) -> Result<(), ComputeError> {
+pub(crate) fn symmetric(operation: &'static str, matrix: &Matrix) -> Result<(), ComputeError> {
     let (rows, cols) = matrix.shape();
     if rows != cols {
         return Err(ComputeError::shape(operation, format!("the matrix is {rows} × {cols}; it must be square")));

@@ -2,6 +2,7 @@
 
 pub mod affinity;
 pub mod compare;
+pub mod coupling;
 mod description_length;
 mod factorise;
 mod failure;
@@ -12,4 +13,5 @@ mod partition_search;
 pub mod sbm;
 
 /// The stages of this topic, in reading order.
-pub const STAGES: &[&dyn neuroflow_stage::AnyStage] = &[&affinity::AffinityStage, &ntf::Ntf, &sbm::Sbm, &compare::Compare];
+pub const STAGES: &[&dyn neuroflow_stage::AnyStage] =
+    &[&affinity::AffinityStage, &coupling::Coupling, &ntf::Ntf, &sbm::Sbm, &compare::Compare];

@@ -156,7 +156,7 @@ pub(crate) fn split_of(inputs: &Inputs, responses: &Responses, target: &Target, 
 }
 
 /// One row a tested trial.
-fn table(predictions: &Predictions, target: &Target, has_probabilities: bool) -> Result<Table, StageError> {
+pub(crate) fn table(predictions: &Predictions, target: &Target, has_probabilities: bool) -> Result<Table, StageError> {
     let whole = |pick: fn(&(usize, usize)) -> usize| {
         predictions.tested.iter().map(|pair| i64::try_from(pick(pair)).unwrap_or(i64::MAX)).collect::<Vec<_>>()
     };

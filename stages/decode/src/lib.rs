@@ -6,6 +6,7 @@
 //! * [`regress`]: a number or an angle of each trial.
 //! * [`trajectory`]: signals of the animal, from bin to bin.
 //! * [`audit`]: the same target decoded from where it should not be: before the stimulus, from time alone, from behaviour alone.
+//! * [`eeg`]: each trial's condition predicted from the power and coupling of its channels.
 //! * [`transfer`]: each animal's conditions predicted by a classifier that learned from the other animals.
 //!
 //! Everything that is learned is learned on the training side; every score has its chance level; the same seed gives the same bytes on any number of threads.
@@ -17,6 +18,7 @@ mod bayes;
 pub mod classify;
 mod confusion;
 mod cross_validate;
+pub mod eeg;
 mod folds;
 mod kalman;
 pub mod lda;
@@ -49,6 +51,7 @@ mod weighted_scatter;
 
 pub use audit::Audit;
 pub use classify::Classify;
+pub use eeg::Eeg;
 pub use regress::Regress;
 pub use split_trials::SplitTrials;
 pub use time_resolved::TimeResolved;
@@ -56,4 +59,5 @@ pub use trajectory::Trajectory;
 pub use transfer::Transfer;
 
 /// The stages of this topic, in reading order.
-pub const STAGES: &[&dyn neuroflow_stage::AnyStage] = &[&SplitTrials, &Classify, &TimeResolved, &Regress, &Trajectory, &Audit, &Transfer];
+pub const STAGES: &[&dyn neuroflow_stage::AnyStage] =
+    &[&SplitTrials, &Classify, &TimeResolved, &Regress, &Trajectory, &Eeg, &Audit, &Transfer];

@@ -373,7 +373,9 @@ mod tests {
         assert!(said(&[direction(), ("width", Value::seconds(5.0))]).contains("a window of 5 s does not fit into -1 s .. 2 s"));
         assert!(said(&[direction(), ("step", Value::seconds(0.0))]).contains("both must be positive durations"));
         assert!(said(&[direction(), ("step", Value::seconds(1e-4))]).contains("into more than 2000 windows"));
-        assert!(said(&[direction(), ("width", Value::seconds(0.05)), ("step", Value::seconds(0.1))]).contains("session planted has no bins in"));
+        assert!(
+            said(&[direction(), ("width", Value::seconds(0.05)), ("step", Value::seconds(0.1))]).contains("session planted has no bins in")
+        );
     }
 
     #[test]

@@ -1,0 +1,171 @@
+//! `ingest.reference`: potentials against another reference.
+//!
+//! For what: a potential is a difference; the common average, or a quiet channel, is taken off every channel. Promises: each trial and bin by itself. Refuses: gaps, fewer than two channels, a
+//! channel that is not there.
+
+use crate::subset::of_units;
+use neuroflow_data::{Kind, Responses, Tensor};
+use neuroflow_stage::error::require_finite;
+use neuroflow_stage::{Context, Exactness, InputSpec, Inputs, OutputSpec, Outputs, Signature, Stage, StageError, Value, params, words};
+
+/// The stage `ingest.reference`.
+pub struct Reference;
+
+words! {
+    /// What is taken off every channel.
+    pub enum Against {
+        /// The mean of all channels.
+        Average = "average" {},
+        /// One channel, which is left out of the result.
+        Channel = "channel" {
+            /// Its name.
+            name: String;
+        },
+    }
+}
+
+params! {
+    /// Parameters of `ingest.reference`.
+    pub struct ReferenceParams {
+        /// What is taken off every channel.
+        against: Against = Value::word("average");
+    }
+}
+
+const DOC: &str = r#"In each trial and bin the mean of all channels, or the value of one channel, is subtracted from every channel. A channel that serves as reference would be zero everywhere, so it is left
+out.
+
+After the common average the channels add up to zero: any of them follows from the others, and covariances have no inverse. `decode.eeg` shrinks them, and its spatial filters stay in the space that is
+left. A single noisy channel is spread over all by the average: leave it out before.
+
+```nf
+pipeline referenced "Against the common average"
+input sessions = ingest.simulate()
+responses = ingest.trials(sessions["sim1"])
+referenced = ingest.reference(responses, against = average)
+report referenced { referenced }
+```"#;
+
+impl Stage for Reference {
+    type Params = ReferenceParams;
+
+    fn signature(&self) -> Signature {
+        Signature {
+            name: "ingest.reference",
+            version: 1,
+            summary: "Takes the common average, or one channel, off every channel.",
+            doc: DOC,
+            inputs: vec![InputSpec::one(
+                "responses",
+                &[Kind::Responses],
+                "trial × unit × bin",
+                "The activity of one session; units are channels.",
+            )],
+            outputs: vec![OutputSpec::new("responses", Kind::Responses, "trial × unit × bin", "The activity against the reference.")],
+            params: Vec::new(),
+            metrics: &[],
+            sites: Vec::new(),
+            transductive: false,
+            exactness: Exactness::Bitwise,
+        }
+    }
+
+    fn run(&self, inputs: &Inputs, params: &ReferenceParams, _context: &Context) -> Result<Outputs, StageError> {
+        let responses: Responses = inputs.one("responses")?;
+        let session = &responses.session;
+        require_finite(&format!("session `{session}`"), responses.values())?;
+        let (n_units, n_bins) = (responses.n_units(), responses.n_bins());
+        if n_units < 2 {
+            return Err(StageError::refused(format!(
+                "session `{session}` has {n_units} channels; a reference among them needs at least 2"
+            )));
+        }
+        let channel = match &params.against {
+            Against::Average {} => None,
+            Against::Channel { name } => Some(position(&responses, name)?),
+        };
+        let mut values = responses.values().values().to_vec();
+        for (trial, channels) in values.chunks_exact_mut((n_units * n_bins).max(1)).enumerate() {
+            let reference: Vec<f64> = match channel {
+                Some(channel) => responses.trace(trial, channel).to_vec(),
+                None => {
+                    let mut sum = vec![0.0; n_bins];
+                    channels.chunks_exact(n_bins).for_each(|trace| sum.iter_mut().zip(trace).for_each(|(sum, value)| *sum += value));
+                    sum.into_iter().map(|sum| sum / n_units as f64).collect()
+                }
+            };
+            channels
+                .chunks_exact_mut(n_bins)
+                .for_each(|trace| trace.iter_mut().zip(&reference).for_each(|(value, reference)| *value -= reference));
+        }
+        let referenced = Tensor::new(responses.values().axes().to_vec(), responses.values().unit(), values)?;
+        let mut next = responses.with_values(referenced, responses.covariates().cloned())?;
+        if let Some(channel) = channel {
+            let kept: Vec<usize> = (0..n_units).filter(|&unit| unit != channel).collect();
+            let signals: Vec<usize> = (0..responses.covariates().map_or(0, |signals| signals.shape()[1])).collect();
+            next = of_units(&next, &kept, &signals)?;
+        }
+        Outputs::new().with("responses", next)
+    }
+}
+
+/// The channel of a name.
+fn position(responses: &Responses, name: &str) -> Result<usize, StageError> {
+    let names: Vec<String> = (0..responses.n_units()).map(|unit| responses.units().coordinates.label(unit)).collect();
+    if let Some(position) = names.iter().position(|candidate| candidate == name) {
+        return Ok(position);
+    }
+    let message =
+        format!("session `{}` has no channel `{name}`; its {} channels are {}", responses.session, names.len(), shortened(&names));
+    Err(match neuroflow_stage::nearest(name, names.iter().map(String::as_str)) {
+        Some(near) => StageError::refused_with_help(message, format!("did you mean `{near}`?")),
+        None => StageError::refused(message),
+    })
+}
+
+/// The first of many names.
+fn shortened(names: &[String]) -> String {
+    let first = names.iter().take(8).map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+    if names.len() > 8 { format!("{first}, …") } else { first }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{counted, refusal, run, session};
+
+    #[test]
+    fn against_the_average_channels_add_up_to_zero_and_differences_stay() {
+        let responses = counted(3, 4, 5);
+        let found: Responses = run(&Reference, &responses, &[], 0).unwrap().one("responses").unwrap();
+        for trial in 0..3 {
+            for bin in 0..5 {
+                assert!((0..4).map(|unit| found.trace(trial, unit)[bin]).sum::<f64>().abs() < 1e-12);
+                let difference = |responses: &Responses| responses.trace(trial, 3)[bin] - responses.trace(trial, 1)[bin];
+                assert!((difference(&found) - difference(&responses)).abs() < 1e-12);
+            }
+        }
+        assert_eq!(found.covariates(), responses.covariates());
+    }
+
+    #[test]
+    fn a_channel_as_reference_is_taken_off_and_left_out() {
+        let responses = counted(2, 3, 4);
+        let against = Value::call("channel", vec![("name", "neuron2".into())]);
+        let found: Responses = run(&Reference, &responses, &[("against", against)], 0).unwrap().one("responses").unwrap();
+        assert_eq!((found.n_units(), found.units().coordinates.label(1)), (2, "neuron3".to_owned()));
+        assert_eq!(found.trace(1, 1)[2], responses.trace(1, 2)[2] - responses.trace(1, 1)[2]);
+        assert_eq!(found.covariates(), responses.covariates());
+    }
+
+    #[test]
+    fn a_reference_that_is_not_there_is_refused_with_the_names_that_are() {
+        let against = Value::call("channel", vec![("name", "neuron4".into())]);
+        let message = refusal(&Reference, &counted(1, 3, 4), &[("against", against)]);
+        assert!(message.contains("no channel `neuron4`; its 3 channels are `neuron1`, `neuron2`, `neuron3`; did you mean"), "{message}");
+        assert!(refusal(&Reference, &counted(1, 1, 4), &[]).contains("1 channels; a reference among them needs at least 2"));
+        assert!(refusal(&Reference, &session(&[0.0], 2, vec![f64::NAN; 4], 2), &[]).contains("not finite"));
+        let empty = session(&[], 2, vec![], 3);
+        assert_eq!(run(&Reference, &empty, &[], 0).unwrap().one::<Responses>("responses").unwrap(), empty);
+    }
+}

@@ -1,0 +1,164 @@
+//! `ingest.resample`: another number of bins per second.
+//!
+//! For what: recordings at different rates are brought to one, or a high rate to what an analysis needs. Promises: what the new rate can't hold is filtered out first, without a shift in
+//! time; the first bin keeps its time. Refuses: gaps, bins without a common step, rates whose ratio is not one of whole numbers. From: `scipy.signal.resample_poly`, whose numbers
+//! these are for traces with a mean of zero.
+
+use crate::traces::{each_trace, sampling_rate};
+use neuroflow_compute::signal::resample_poly;
+use neuroflow_compute::statistics::mean;
+use neuroflow_data::{Axis, Kind, Responses, Tensor};
+use neuroflow_stage::params::Hertz;
+use neuroflow_stage::{Context, Exactness, InputSpec, Inputs, OutputSpec, Outputs, Signature, Stage, StageError, params};
+
+/// The stage `ingest.resample`.
+pub struct Resample;
+
+/// The largest whole number in a ratio of rates.
+const MOST: u64 = 10_000;
+
+params! {
+    /// Parameters of `ingest.resample`.
+    pub struct ResampleParams {
+        /// The new sampling rate.
+        rate: Hertz, in 1e-6..=1e9;
+    }
+}
+
+const DOC: &str = r#"Each trace, of the activity and of the animal's signals, is brought to a new sampling rate by a polyphase filter (a Kaiser window over 10 samples of the lower rate to each
+side): frequencies above half the lower rate are removed first. Its mean is taken off before and added again after, so that its ends are not pulled to zero; the ends, some 10 samples of the lower
+rate wide, are still estimates.
+
+The new bins start at the time of the first bin. The rates must be to each other as whole numbers up to 10 000, such as 250 Hz and 100 Hz.
+
+Not for: spike counts, which are summed into wider bins and not filtered.
+
+```nf
+pipeline slower "Half the sampling rate"
+input sessions = ingest.simulate()
+responses = ingest.trials(sessions["sim1"])
+slower = ingest.resample(responses, rate = 8 Hz)
+report slower { slower }
+```"#;
+
+impl Stage for Resample {
+    type Params = ResampleParams;
+
+    fn signature(&self) -> Signature {
+        Signature {
+            name: "ingest.resample",
+            version: 1,
+            summary: "Changes the sampling rate of each trace.",
+            doc: DOC,
+            inputs: vec![InputSpec::one("responses", &[Kind::Responses], "trial × unit × bin", "The activity of one session.")],
+            outputs: vec![OutputSpec::new("responses", Kind::Responses, "trial × unit × bin", "The activity at the new rate.")],
+            params: Vec::new(),
+            metrics: &[],
+            sites: Vec::new(),
+            transductive: false,
+            exactness: Exactness::Bitwise,
+        }
+    }
+
+    fn run(&self, inputs: &Inputs, params: &ResampleParams, context: &Context) -> Result<Outputs, StageError> {
+        let responses: Responses = inputs.one("responses")?;
+        let old = sampling_rate(&responses)?;
+        let new = params.rate.0;
+        let Some((up, down)) = ratio(new / old) else {
+            return Err(StageError::refused_with_help(
+                format!("session `{}`: {new} Hz and its {old} Hz are not to each other as whole numbers up to {MOST}", responses.session),
+                "choose a rate that is a simple part or multiple of the session's",
+            ));
+        };
+        let first = responses.bin_times().first().copied().unwrap_or(0.0);
+        let bins = (responses.n_bins() * up).div_ceil(down);
+        let axis = Axis::numbers(
+            "bin",
+            responses.values().axes().get(2).and_then(|axis| axis.unit.as_deref()),
+            (0..bins).map(|bin| first + bin as f64 / new).collect(),
+        );
+        let resampled = |tensor: &Tensor| -> Result<Tensor, StageError> {
+            let values = each_trace(&responses.session, tensor, context, |trace| {
+                let centre = mean(trace);
+                let centred: Vec<f64> = trace.iter().map(|value| value - centre).collect();
+                Ok(resample_poly(&centred, up, down)?.into_iter().map(|value| value + centre).collect())
+            })?;
+            let mut axes = tensor.axes().to_vec();
+            axes[2] = axis.clone();
+            Ok(Tensor::new(axes, tensor.unit(), values)?)
+        };
+        let covariates = responses.covariates().map(resampled).transpose()?;
+        Outputs::new().with("responses", responses.with_values(resampled(responses.values())?, covariates)?)
+    }
+}
+
+/// The whole numbers that are to each other as the rates, by continued fractions.
+fn ratio(value: f64) -> Option<(usize, usize)> {
+    let (mut before, mut now) = ((0u64, 1u64), (1u64, 0u64));
+    let mut rest = value;
+    for _ in 0..40 {
+        let whole = rest.floor();
+        if !(0.0..=MOST as f64).contains(&whole) {
+            return None;
+        }
+        let next = (whole as u64 * now.0 + before.0, whole as u64 * now.1 + before.1);
+        (before, now) = (now, next);
+        if now.0 > MOST || now.1 > MOST {
+            return None;
+        }
+        if now.0 > 0 && (now.0 as f64 / now.1 as f64 - value).abs() <= 1e-9 * value {
+            return Some((usize::try_from(now.0).ok()?, usize::try_from(now.1).ok()?));
+        }
+        rest = 1.0 / (rest - whole);
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{counted, refusal, run, session};
+    use neuroflow_stage::{Dimension, Quantity, Value};
+    use std::f64::consts::TAU;
+
+    fn to(value: f64) -> [(&'static str, Value); 1] {
+        [("rate", Value::Quantity(Quantity { value, dimension: Dimension::Frequency }))]
+    }
+
+    #[test]
+    fn a_slow_sine_stays_the_same_at_any_rate_with_its_offset_and_its_times() {
+        let sine = |time: f64| 7.0 + (TAU * 0.2 * (time + 0.25)).sin();
+        let values: Vec<f64> = (0..400).map(|bin| sine(-0.25 + 0.25 * f64::from(bin))).collect();
+        for rate in [2.0, 4.0, 6.0, 10.0] {
+            let found: Responses =
+                run(&Resample, &session(&[0.0], 1, values.clone(), 400), &to(rate), 0).unwrap().one("responses").unwrap();
+            assert_eq!((found.sampling_rate().unwrap(), found.bin_times()[0]), (rate, -0.25));
+            assert_eq!(found.n_bins(), (100.0 * rate) as usize);
+            for (time, value) in found.bin_times().iter().zip(found.trace(0, 0)).filter(|(time, _)| (10.0..85.0).contains(*time)) {
+                assert!((value - sine(*time)).abs() < 5e-3, "{rate} {time}: {value}");
+            }
+        }
+    }
+
+    #[test]
+    fn signals_of_the_animal_come_along_and_the_same_rate_changes_nothing() {
+        let responses = counted(3, 2, 40);
+        let found: Responses = run(&Resample, &responses, &to(2.0), 0).unwrap().one("responses").unwrap();
+        assert_eq!((found.n_bins(), found.covariates().unwrap().shape()), (20, vec![3, 2, 20]));
+        let same: Responses = run(&Resample, &responses, &to(4.0), 0).unwrap().one("responses").unwrap();
+        let close = same.values().values().iter().zip(responses.values().values()).all(|(found, value)| (found - value).abs() < 1e-9);
+        assert!(close && same.bin_times() == responses.bin_times());
+    }
+
+    #[test]
+    fn ratios_are_those_of_whole_numbers() {
+        for (value, expected) in
+            [(0.5, (1, 2)), (100.0 / 250.0, (2, 5)), (1000.0 / 3.0 / 250.0, (4, 3)), (441.0 / 480.0, (147, 160)), (3.0, (3, 1))]
+        {
+            assert_eq!(ratio(value), Some(expected));
+        }
+        assert_eq!((ratio(std::f64::consts::PI), ratio(1e-6), ratio(f64::NAN)), (None, None, None));
+        assert!(refusal(&Resample, &counted(1, 1, 40), &to(4.0 / std::f64::consts::PI)).contains("not to each other as whole numbers"));
+        assert!(refusal(&Resample, &counted(1, 1, 1), &to(4.0)).contains("a sampling rate needs two"));
+    }
+}
