@@ -1,6 +1,8 @@
 //! The numbers: CPU kernels and wgpu kernels behind one set of functions.
 //!
 //! * [`matrix`], [`product`], [`factor`]: dense real matrices in double precision, on faer's SIMD kernels.
+//! * [`single`], [`mlp`]: products in single precision, and small networks that are trained with them.
+//! * [`gpu`]: kernels and whole algorithms on a graphics card, through wgpu.
 //! * [`statistics`]: moments, ranks, correlations, shrinkage, partition scores, assignment, p values.
 //! * [`tensor`], [`optimise`]: tensors times Khatri–Rao products, and minimisation of smooth functions.
 //! * [`threads`], [`map`]: a pool with a fixed number of threads; files as read-only Arrow buffers.
@@ -19,6 +21,7 @@ pub mod matrix;
 pub mod mlp;
 pub mod optimise;
 pub mod product;
+pub mod single;
 pub mod statistics;
 pub mod tensor;
 pub mod threads;

@@ -142,7 +142,7 @@ fn block_rows(rows: usize, cols: usize, inner: usize) -> usize {
 }
 
 /// Calls `work(number, chunk)` for each chunk, over the threads of the current pool where there are several chunks.
-pub(crate) fn for_each_chunk(values: &mut [f64], length: usize, work: impl Fn(usize, &mut [f64]) + Sync) {
+pub(crate) fn for_each_chunk<T: Send>(values: &mut [T], length: usize, work: impl Fn(usize, &mut [T]) + Sync) {
     if values.len() <= length {
         work(0, values);
     } else {
