@@ -301,6 +301,7 @@ pub(crate) fn testing() -> Option<Arc<Gpu>> {
     match Gpu::shared(Which::Any) {
         Ok(gpu) => Some(gpu),
         Err(error) => {
+            assert!(std::env::var_os("NEUROFLOW_TEST_GPU").is_none(), "no GPU for the tests: {error}");
             println!("skipped: {error}");
             None
         }

@@ -6,7 +6,7 @@
 //! * [`kernels`]: products by tiles (plain, batched, symmetric, with Khatri–Rao products and permuted labels made while they are read), squared distances, softmax,
 //!   sums and maxima, element-wise functions. Which kernel runs follows from the sizes.
 //! * [`ntf`], [`permutation`], and the training of [`crate::mlp`]: whole algorithms with one read-back.
-//! * [`timing`]: how long the device itself was at work.
+//! * [`timing`], [`probe`]: how long the device itself was at work, and what it reaches at best.
 //!
 //! Numbers on the device are single precision. Sums run in another order than on the CPU, so results agree within rounding and not in every bit; on one device the
 //! same input gives the same bytes.
@@ -20,6 +20,7 @@ pub mod ntf;
 pub mod permutation;
 pub mod policy;
 pub(crate) mod pool;
+pub mod probe;
 pub mod record;
 pub mod timing;
 
