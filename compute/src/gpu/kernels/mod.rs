@@ -5,6 +5,7 @@
 
 pub mod distances;
 pub mod fold;
+pub mod khatri_rao;
 pub mod map;
 pub mod mttkrp;
 pub mod product;
