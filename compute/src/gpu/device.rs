@@ -119,7 +119,7 @@ impl Gpu {
         type Opened = Vec<(Which, Result<Arc<Gpu>, GpuError>)>;
         static SHARED: Mutex<Opened> = Mutex::new(Vec::new());
         let mut opened = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
-        opened.retain(|(_, gpu)| gpu.as_ref().map_or(true, |gpu| !gpu.is_lost()));
+        opened.retain(|(_, gpu)| !gpu.as_ref().is_ok_and(|gpu| gpu.is_lost()));
         if let Some((_, gpu)) = opened.iter().find(|(of, _)| *of == which) {
             return gpu.clone();
         }

@@ -48,7 +48,7 @@ mod tests {
         if !gpu.abilities().timestamps {
             return;
         }
-        let mut seconds = |size: usize| {
+        let seconds = |size: usize| {
             let x = gpu.upload(&vec![1.0f32; size * size]).unwrap();
             let record = || {
                 let mut recording = gpu.record();
