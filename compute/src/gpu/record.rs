@@ -438,6 +438,25 @@ mod tests {
     }
 
     #[test]
+    fn workgroups_are_numbered_through_two_directions() {
+        let Some(gpu) = testing() else { return };
+        let source = "@group(0) @binding(0) var<uniform> p: vec4<u32>;
+@group(0) @binding(1) var<storage, read_write> out: array<f32>;
+@compute @workgroup_size(1)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
+    let place = group.y * groups.x + group.x;
+    if (place < p.x) { out[place] = f32(place); }
+}";
+        let kernel = gpu.kernel("places", || source.into(), &[true]).unwrap();
+        let count = gpu.most_groups() as usize + 1000;
+        let out = gpu.empty(count).unwrap();
+        let mut recording = gpu.record();
+        recording.call_groups(&kernel, &[count as u32, 0, 0, 0], &[&out], count).unwrap();
+        let found = recording.read(&[&out]).unwrap();
+        assert!(found[0].iter().enumerate().all(|(place, value)| *value == place as f32));
+    }
+
+    #[test]
     fn more_workgroups_than_the_device_takes_are_refused() {
         let Some(gpu) = testing() else { return };
         let source = "@group(0) @binding(0) var<uniform> p: vec4<u32>; @compute @workgroup_size(1) fn main() { _ = p; }";

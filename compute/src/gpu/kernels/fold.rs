@@ -9,6 +9,9 @@ use super::tile::fill;
 /// Elements that one workgroup folds when a whole array is folded.
 const PART: usize = 1 << 14;
 
+/// Columns up to which one thread folds a row.
+const FEW_COLUMNS: usize = 64;
+
 /// Rows that one thread adds when columns are summed.
 const ROWS: usize = 256;
 
@@ -25,6 +28,17 @@ pub enum Fold {
     SumOfSquares,
     /// The largest; NaN when there is one.
     Largest,
+}
+
+impl Fold {
+    /// In WGSL: the function of two values, the value to start with, and what is taken of an element.
+    fn words(self) -> [&'static str; 3] {
+        match self {
+            Fold::Sum => ["added", "0.0", "x[place]"],
+            Fold::SumOfSquares => ["added", "0.0", "x[place] * x[place]"],
+            Fold::Largest => ["larger", "x[first]", "x[place]"],
+        }
+    }
 }
 
 /// How the threads of a workgroup combine their values: the functions in WGSL, what the entry point gets for them, and what it hands on.
@@ -67,7 +81,21 @@ impl Recording<'_> {
         if rows > 0 && columns == 0 && fold == Fold::Largest {
             return Err(GpuError::shape("maximum", "rows without elements have none"));
         }
-        self.fold(x, rows, columns, fold)
+        if columns <= FEW_COLUMNS { self.fold_short(x, rows, columns, fold) } else { self.fold(x, rows, columns, fold) }
+    }
+
+    fn fold_short(&mut self, x: &Buffer, rows: usize, columns: usize, fold: Fold) -> Result<Buffer, GpuError> {
+        let gpu = self.gpu();
+        let source = || {
+            let [combine, start, element] = fold.words().map(str::to_owned);
+            let functions = include_str!("combine.wgsl").to_owned();
+            let values = [("functions", functions), ("start", start), ("combine", combine), ("element", element)];
+            fill(include_str!("fold_short.wgsl"), &values)
+        };
+        let kernel = gpu.kernel(&format!("fold few {fold:?}"), source, &[false, true])?;
+        let folded = gpu.empty(rows)?;
+        self.call_each(&kernel, &Parameters([rows as u32, columns as u32, 0, 0]), &[x, &folded], rows)?;
+        Ok(folded)
     }
 
     /// Folds a whole array to one number.
@@ -91,11 +119,7 @@ impl Recording<'_> {
     fn fold(&mut self, x: &Buffer, rows: usize, columns: usize, fold: Fold) -> Result<Buffer, GpuError> {
         let gpu = self.gpu();
         let threads = Threads::of(gpu);
-        let (combine, start, element) = match fold {
-            Fold::Sum => ("added", "0.0", "x[place]"),
-            Fold::SumOfSquares => ("added", "0.0", "x[place] * x[place]"),
-            Fold::Largest => ("larger", "x[first]", "x[place]"),
-        };
+        let [combine, start, element] = fold.words();
         let source = || {
             let functions = include_str!("combine.wgsl").to_owned() + &threads.combine(combine);
             let own = |value: &str| value.to_owned();
