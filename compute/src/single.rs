@@ -1,19 +1,20 @@
 //! Products of matrices in single precision, on faer's kernels: for networks, and as the twin of the products on the GPU.
 //!
-//! As in [`crate::product`], large products are cut into blocks of rows of the result whose borders follow from the shapes alone, and each block is one sequential
-//! kernel, so the number of threads does not change a bit of the result.
+//! As in [`crate::product`], large products are cut into parts of the result, by rows or columns, whichever are more; the borders follow from the shapes alone, and each part is one
+//! sequential kernel, so the number of threads does not change a bit of the result.
 
 use faer::linalg::matmul;
 use faer::{Accum, MatMut, MatRef, Par};
+use rayon::iter::{IndexedParallelIterator as _, ParallelIterator as _};
 
 use crate::ComputeError;
 use crate::product::for_each_chunk;
 
-/// Least rows of the result in one block of a large product.
-const BLOCK_ROWS: usize = 128;
+/// Least rows or columns of the result in one part of a large product: the other matrix is prepared anew for each part.
+const LEAST_PART: usize = 256;
 
-/// Blocks that a product with many rows is cut into: enough for the threads of a large machine, few enough that preparing the right matrix for each costs little.
-const BLOCKS: usize = 16;
+/// Parts that a large product is cut into: enough for the threads of a large machine.
+const PARTS: usize = 16;
 
 /// Multiply–adds below which a product is one block: cutting costs more than it gains.
 const SMALL_PRODUCT: usize = 1 << 21;
@@ -84,14 +85,26 @@ pub fn gemm_into(a: SingleRef<'_>, b: SingleRef<'_>, product: &mut [f32]) -> Res
         return Ok(());
     }
     let work = a.rows.saturating_mul(b.cols).saturating_mul(a.cols);
-    let rows = if work < SMALL_PRODUCT { a.rows } else { a.rows.div_ceil(BLOCKS).next_multiple_of(64).max(BLOCK_ROWS).min(a.rows) };
     let (left, right, cols) = (a.faer(), b.faer(), b.cols);
-    for_each_chunk(product, rows * cols, |number, values| {
-        let count = values.len() / cols;
-        let left = left.subrows(number * rows, count);
-        let target = MatMut::from_column_major_slice_mut(values, cols, count).transpose_mut();
-        matmul::matmul(target, Accum::Replace, left, right, 1.0, Par::Seq);
-    });
+    let part =
+        |extent: usize| if work < SMALL_PRODUCT { extent } else { extent.div_ceil(PARTS).next_multiple_of(64).max(LEAST_PART).min(extent) };
+    if a.rows >= cols {
+        let rows = part(a.rows);
+        for_each_chunk(product, rows * cols, |number, values| {
+            let count = values.len() / cols;
+            let target = MatMut::from_column_major_slice_mut(values, cols, count).transpose_mut();
+            matmul::matmul(target, Accum::Replace, left.subrows(number * rows, count), right, 1.0, Par::Seq);
+        });
+        return Ok(());
+    }
+    let strips = cols.div_ceil(part(cols));
+    let target = MatMut::from_column_major_slice_mut(product, cols, a.rows).transpose_mut();
+    let strip = |(target, right): (MatMut<'_, f32>, MatRef<'_, f32>)| matmul::matmul(target, Accum::Replace, left, right, 1.0, Par::Seq);
+    if strips == 1 {
+        strip((target, right));
+    } else {
+        target.par_col_partition_mut(strips).zip(right.par_col_partition(strips)).for_each(strip);
+    }
     Ok(())
 }
 
@@ -111,7 +124,7 @@ mod tests {
 
     #[test]
     fn products_equal_the_definition_for_all_layouts() {
-        for (m, k, n) in [(1, 1, 1), (1, 7, 1), (5, 1, 3), (130, 17, 61), (257, 129, 130), (1, 300, 9), (300, 300, 1)] {
+        for (m, k, n) in [(1, 1, 1), (1, 7, 1), (5, 1, 3), (130, 17, 61), (257, 129, 130), (70, 129, 300), (1, 300, 9), (300, 300, 1)] {
             let (a, b) = (normal(1, m * k), normal(2, k * n));
             let (a_turned, b_turned) = (turned(&a, m, k), turned(&b, k, n));
             let expected: Vec<f64> = (0..m * n)
@@ -129,13 +142,15 @@ mod tests {
 
     #[test]
     fn the_number_of_threads_does_not_change_a_bit() {
-        let (a, b) = (normal(3, 523 * 301), normal(4, 301 * 211));
-        let run = |threads| {
-            let product = || gemm(SingleRef::new(523, 301, &a).unwrap(), SingleRef::new(301, 211, &b).unwrap()).unwrap();
-            crate::with_threads(threads, product).unwrap()
-        };
-        let one = run(1);
-        assert!([2, 4].into_iter().all(|threads| run(threads).iter().zip(&one).all(|(a, b)| a.to_bits() == b.to_bits())));
+        for (m, k, n) in [(523, 301, 211), (64, 301, 1000)] {
+            let (a, b) = (normal(3, m * k), normal(4, k * n));
+            let run = |threads| {
+                let product = || gemm(SingleRef::new(m, k, &a).unwrap(), SingleRef::new(k, n, &b).unwrap()).unwrap();
+                crate::with_threads(threads, product).unwrap()
+            };
+            let one = run(1);
+            assert!([2, 4].into_iter().all(|threads| run(threads).iter().zip(&one).all(|(a, b)| a.to_bits() == b.to_bits())));
+        }
     }
 
     #[test]
