@@ -133,7 +133,7 @@ mod tests {
         assert_eq!((size_class(0), size_class(1), size_class(256), size_class(257)), (256, 256, 256, 320));
         for bytes in (1..100_000u64).step_by(37) {
             let class = size_class(bytes);
-            assert!(class >= bytes && class % 64 == 0 && size_class(class) == class, "{bytes}: {class}");
+            assert!(class >= bytes && class.is_multiple_of(64) && size_class(class) == class, "{bytes}: {class}");
             assert!(bytes < 512 || class * 4 <= bytes * 5, "{bytes}: {class}");
         }
     }

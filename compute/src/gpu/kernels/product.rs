@@ -63,7 +63,7 @@ impl<'b> View<'b> {
     pub(crate) fn operand(self, inner_is_columns: bool) -> Operand {
         let along = self.transposed == inner_is_columns;
         let side_by_side = if self.transposed { self.rows } else { self.cols };
-        Operand::Matrix { along, fours: side_by_side % 4 == 0 && self.step % 4 == 0, half: self.buffer.is_half() }
+        Operand::Matrix { along, fours: side_by_side.is_multiple_of(4) && self.step.is_multiple_of(4), half: self.buffer.is_half() }
     }
 }
 
@@ -413,7 +413,7 @@ mod tests {
         assert_eq!(Plan::new(1, 10, 10, 10, false).sums, [1, 1]);
         let long = Plan::new(1, 20, 100_000, 16, false);
         assert_eq!((long.sums, long.splits), ([2, 1], 64));
-        assert!(long.chunk * long.splits >= 100_000 && long.chunk % DEPTH == 0);
+        assert!(long.chunk * long.splits >= 100_000 && long.chunk.is_multiple_of(DEPTH));
         assert_eq!(Plan::new(1, 1000, 64, 1000, true).sums, [4, 4]);
     }
 
