@@ -1,6 +1,8 @@
 //! The numbers: CPU kernels and wgpu kernels behind one set of functions.
 //!
 //! * [`matrix`], [`product`], [`factor`]: dense real matrices in double precision, on faer's SIMD kernels.
+//! * [`single`], [`mlp`]: products in single precision, and small networks that are trained with them.
+//! * [`gpu`]: kernels and whole algorithms on a graphics card, through wgpu.
 //! * [`statistics`]: moments, ranks, correlations, shrinkage, partition scores, assignment, p values.
 //! * [`geometry`]: dissimilarities, likeness of representations, alignment of features.
 //! * [`ridge_path`]: ridge regression of many targets for many penalties.
@@ -27,6 +29,7 @@ pub mod product;
 pub mod ridge_path;
 pub mod riemann;
 pub mod signal;
+pub mod single;
 pub mod statistics;
 pub mod tensor;
 pub mod threads;

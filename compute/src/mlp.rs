@@ -1,9 +1,12 @@
-//! Small dense networks: training by Adam on softmax cross-entropy, with products on the CPU or the GPU.
+//! Small dense networks: training by Adam on softmax cross-entropy, on the CPU or wholly on the GPU.
 //!
-//! On the CPU the same seed gives the same bytes. On a GPU sums run in another order, so results agree within rounding.
-//! From: Kingma & Ba 2015 (Adam), He et al. 2015 (initial weights), Srivastava et al. 2014 (dropout).
+//! On the CPU the same seed gives the same bytes. On a GPU the same steps are done in the same order with the same units left out, but sums run in another order, so
+//! results agree within rounding.
+//! From: Kingma & Ba 2015 (Adam), Loshchilov & Hutter 2019 (weight decay apart from the gradient), He et al. 2015 (initial weights), Srivastava et al. 2014 (dropout).
 
+use crate::gpu::network::Training;
 use crate::gpu::{Gpu, GpuError};
+use crate::single::{SingleRef, gemm};
 use neuroflow_data::random::Stream;
 
 /// How a network is trained.
@@ -23,11 +26,13 @@ pub struct MlpConfig {
     pub dropout: f32,
 }
 
-struct Layer {
-    inputs: usize,
-    outputs: usize,
-    weights: Vec<f32>,
-    biases: Vec<f32>,
+/// One dense layer: weights `[input × output]`, row-major, and a bias for each output.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Layer {
+    pub(crate) inputs: usize,
+    pub(crate) outputs: usize,
+    pub(crate) weights: Vec<f32>,
+    pub(crate) biases: Vec<f32>,
 }
 
 /// A trained network.
@@ -35,26 +40,62 @@ pub struct Mlp {
     layers: Vec<Layer>,
 }
 
-/// `a [m × k] · b [k × n]`, row-major, on the CPU.
-pub fn matmul(a: &[f32], b: &[f32], m: usize, k: usize, n: usize) -> Vec<f32> {
-    let mut c = vec![0.0; m * n];
-    for (row, out) in a.chunks_exact(k.max(1)).zip(c.chunks_exact_mut(n.max(1))) {
-        for (x, line) in row.iter().zip(b.chunks_exact(n.max(1))) {
-            out.iter_mut().zip(line).for_each(|(sum, y)| *sum += x * y);
-        }
-    }
-    c
+/// Which hidden units a step leaves out: a hash of a key and the number of the unit in the batch, so that the CPU and the GPU leave out the same ones in any order.
+#[derive(Debug, Clone)]
+pub(crate) struct Dropout {
+    stream: Stream,
+    rate: f32,
 }
 
-fn transposed(a: &[f32], rows: usize, columns: usize) -> Vec<f32> {
-    (0..columns).flat_map(|column| (0..rows).map(move |row| a[row * columns + column])).collect()
+impl Dropout {
+    fn new(stream: Stream, rate: f32) -> Dropout {
+        Dropout { stream, rate }
+    }
+
+    /// The key of a layer in a step, both counted from 0.
+    pub(crate) fn key(&self, step: usize, layer: usize) -> u32 {
+        (self.stream.split_index(step as u64).split_index(layer as u64).next_u64() >> 32) as u32
+    }
+
+    /// Draws of 24 bits below this leave a unit out.
+    pub(crate) fn threshold(&self) -> u32 {
+        (self.rate.clamp(0.0, 1.0) * 16_777_216.0) as u32
+    }
+
+    /// What the values of the other units are multiplied by.
+    pub(crate) fn factor(&self) -> f32 {
+        if self.rate > 0.0 { 1.0 / (1.0 - self.rate) } else { 1.0 }
+    }
+
+    /// Whether a unit stays.
+    fn keeps(key: u32, unit: u32, threshold: u32) -> bool {
+        mixed(mixed(unit ^ key).wrapping_add(key)) >> 8 >= threshold
+    }
 }
 
-fn product(gpu: Option<&Gpu>, a: &[f32], b: &[f32], m: usize, k: usize, n: usize) -> Result<Vec<f32>, GpuError> {
-    match gpu {
-        Some(gpu) => gpu.matmul(a, b, m, k, n),
-        None => Ok(matmul(a, b, m, k, n)),
-    }
+/// Mixes all bits into all bits: an xorshift and multiply hash (Wellons 2018, 0x7feb352d and 0x846ca68b).
+fn mixed(bits: u32) -> u32 {
+    let x = (bits ^ (bits >> 16)).wrapping_mul(0x7feb_352d);
+    let x = (x ^ (x >> 15)).wrapping_mul(0x846c_a68b);
+    x ^ (x >> 16)
+}
+
+/// What Adam's two means of a step, counted from 0, are divided by because they start from zero.
+pub(crate) fn corrections(step: usize) -> (f32, f32) {
+    let steps = i32::try_from(step).unwrap_or(i32::MAX - 1) + 1;
+    (1.0 - 0.9f32.powi(steps), 1.0 - 0.999f32.powi(steps))
+}
+
+/// `a · b` of shapes that the network itself made.
+fn product(a: SingleRef<'_>, b: SingleRef<'_>) -> Vec<f32> {
+    debug_assert_eq!(a.cols(), b.rows());
+    gemm(a, b).unwrap_or_default()
+}
+
+/// A view of shapes that the network itself made.
+fn view(values: &[f32], rows: usize, cols: usize) -> SingleRef<'_> {
+    debug_assert_eq!(values.len(), rows * cols);
+    SingleRef::of(values, rows, cols)
 }
 
 /// Adam's memory of one parameter array.
@@ -68,13 +109,12 @@ impl Moments {
         Moments { first: vec![0.0; size], second: vec![0.0; size] }
     }
 
-    fn step(&mut self, values: &mut [f32], gradient: &[f32], number: i32, rate: f32, decay: f32) {
-        let (one, two) = (1.0 - 0.9f32.powi(number), 1.0 - 0.999f32.powi(number));
-        for (at, value) in values.iter_mut().enumerate() {
-            let g = gradient[at];
-            self.first[at] = 0.9 * self.first[at] + 0.1 * g;
-            self.second[at] = 0.999 * self.second[at] + 0.001 * g * g;
-            *value -= rate * (self.first[at] / one / ((self.second[at] / two).sqrt() + 1e-8) + decay * *value);
+    fn step(&mut self, values: &mut [f32], gradient: &[f32], (one, two): (f32, f32), rate: f32, decay: f32) {
+        let moments = self.first.iter_mut().zip(&mut self.second);
+        for ((value, g), (first, second)) in values.iter_mut().zip(gradient).zip(moments) {
+            *first = 0.9 * *first + 0.1 * g;
+            *second = 0.999 * *second + 0.001 * g * g;
+            *value -= rate * (*first / one / ((*second / two).sqrt() + 1e-8) + decay * *value);
         }
     }
 }
@@ -83,7 +123,7 @@ impl Mlp {
     /// Trains on `x [observation × feature]`, row-major, with a class for each observation. `go_on` is asked after each epoch.
     ///
     /// # Errors
-    /// When the GPU fails. Without a GPU it does not.
+    /// When the GPU fails. Without a GPU only when `x` does not fill its rows, or a label is no class.
     pub fn train(
         x: &[f32],
         labels: &[usize],
@@ -95,24 +135,33 @@ impl Mlp {
     ) -> Result<Mlp, GpuError> {
         let n = labels.len();
         let features = x.len().checked_div(n).unwrap_or(0);
-        let sizes: Vec<usize> = [features].into_iter().chain(config.hidden.iter().copied()).chain([n_classes]).collect();
-        let mut start = stream.split("weights");
-        let layers = sizes.windows(2).map(|pair| {
-            let scale = (2.0 / pair[0].max(1) as f64).sqrt();
-            let weights = (0..pair[0] * pair[1]).map(|_| (scale * start.normal()) as f32).collect();
-            Layer { inputs: pair[0], outputs: pair[1], weights, biases: vec![0.0; pair[1]] }
-        });
-        let mut network = Mlp { layers: layers.collect() };
+        if features * n != x.len() || labels.iter().any(|label| *label >= n_classes) {
+            let reason = format!("{} values for {n} observations with classes below {n_classes}", x.len());
+            return Err(GpuError::Shape { operation: "training", reason });
+        }
+        let layers = initial(features, n_classes, config, stream);
+        let dropout = Dropout::new(stream.split("dropout"), config.dropout);
+        let mut order = stream.split("order");
+        if let Some(gpu) = gpu {
+            let mut training = Training::new(gpu, x, labels, &layers, config, dropout)?;
+            for _ in 0..config.epochs {
+                training.epoch(&order.permutation(n))?;
+                if !go_on() {
+                    break;
+                }
+            }
+            return Ok(Mlp { layers: training.finish()? });
+        }
+        let mut network = Mlp { layers };
         let mut moments: Vec<(Moments, Moments)> =
             network.layers.iter().map(|layer| (Moments::new(layer.weights.len()), Moments::new(layer.biases.len()))).collect();
-        let (mut order, mut drop) = (stream.split("order"), stream.split("dropout"));
         let mut number = 0;
         for _ in 0..config.epochs {
             for batch in order.permutation(n).chunks(config.batch.max(1)) {
-                number += 1;
                 let rows: Vec<f32> = batch.iter().flat_map(|&row| x[row * features..(row + 1) * features].iter().copied()).collect();
                 let targets: Vec<usize> = batch.iter().map(|&row| labels[row]).collect();
-                network.step(rows, &targets, config, &mut moments, number, &mut drop, gpu)?;
+                network.step(rows, &targets, config, &mut moments, number, &dropout);
+                number += 1;
             }
             if !go_on() {
                 break;
@@ -127,22 +176,20 @@ impl Mlp {
         targets: &[usize],
         config: &MlpConfig,
         moments: &mut [(Moments, Moments)],
-        number: i32,
-        drop: &mut Stream,
-        gpu: Option<&Gpu>,
-    ) -> Result<(), GpuError> {
+        number: usize,
+        dropout: &Dropout,
+    ) {
         let m = targets.len();
         let last = self.layers.len() - 1;
+        let (threshold, factor) = (dropout.threshold(), dropout.factor());
         // Forward: the input of each layer, dropout applied.
         let mut inputs = vec![rows];
         for (depth, layer) in self.layers.iter().enumerate() {
-            let mut out = layer.forward(&inputs[depth], m, gpu)?;
+            let mut out = layer.forward(&inputs[depth], m);
             if depth < last {
-                for value in &mut out {
-                    *value = value.max(0.0);
-                    if config.dropout > 0.0 {
-                        *value *= if drop.uniform() < f64::from(config.dropout) { 0.0 } else { 1.0 / (1.0 - config.dropout) };
-                    }
+                let key = dropout.key(number, depth);
+                for (unit, value) in out.iter_mut().enumerate() {
+                    *value = if Dropout::keeps(key, unit as u32, threshold) { value.max(0.0) * factor } else { 0.0 };
                 }
             }
             inputs.push(out);
@@ -158,30 +205,28 @@ impl Mlp {
         for depth in (0..=last).rev() {
             let layer = &self.layers[depth];
             let input = &inputs[depth];
-            let weights = product(gpu, &transposed(input, m, layer.inputs), &gradient, layer.inputs, m, layer.outputs)?;
+            let passed = view(&gradient, m, layer.outputs);
+            let weights = product(view(input, m, layer.inputs).t(), passed);
             let mut biases = vec![0.0; layer.outputs];
             gradient.chunks_exact(layer.outputs).for_each(|row| biases.iter_mut().zip(row).for_each(|(sum, value)| *sum += value));
             if depth > 0 {
-                let mut back =
-                    product(gpu, &gradient, &transposed(&layer.weights, layer.inputs, layer.outputs), m, layer.outputs, layer.inputs)?;
+                let mut back = product(passed, view(&layer.weights, layer.inputs, layer.outputs).t());
                 // Units that were off, by ReLU or dropout, pass nothing back; those that were on pass dropout's factor.
-                let factor = if config.dropout > 0.0 { 1.0 / (1.0 - config.dropout) } else { 1.0 };
                 back.iter_mut().zip(input).for_each(|(value, input)| *value = if *input > 0.0 { *value * factor } else { 0.0 });
                 gradient = back;
             }
             let layer = &mut self.layers[depth];
-            moments[depth].0.step(&mut layer.weights, &weights, number, config.learning_rate, config.weight_decay);
-            moments[depth].1.step(&mut layer.biases, &biases, number, config.learning_rate, 0.0);
+            let left = corrections(number);
+            moments[depth].0.step(&mut layer.weights, &weights, left, config.learning_rate, config.weight_decay);
+            moments[depth].1.step(&mut layer.biases, &biases, left, config.learning_rate, 0.0);
         }
-        Ok(())
     }
 
     /// The probability of each class for each observation `[observation × class]`, on the CPU.
     pub fn probabilities(&self, x: &[f32], observations: usize) -> Vec<f32> {
         let mut values = x.to_vec();
         for (depth, layer) in self.layers.iter().enumerate() {
-            let mut out = matmul(&values, &layer.weights, observations, layer.inputs, layer.outputs);
-            layer.add_biases(&mut out);
+            let mut out = layer.forward(&values, observations);
             if depth + 1 < self.layers.len() {
                 out.iter_mut().for_each(|value| *value = value.max(0.0));
             }
@@ -193,15 +238,23 @@ impl Mlp {
     }
 }
 
-impl Layer {
-    fn forward(&self, input: &[f32], m: usize, gpu: Option<&Gpu>) -> Result<Vec<f32>, GpuError> {
-        let mut out = product(gpu, input, &self.weights, m, self.inputs, self.outputs)?;
-        self.add_biases(&mut out);
-        Ok(out)
-    }
+/// The network before its first step: normal weights whose variance is two over the number of inputs, biases zero.
+fn initial(features: usize, n_classes: usize, config: &MlpConfig, stream: &Stream) -> Vec<Layer> {
+    let sizes: Vec<usize> = [features].into_iter().chain(config.hidden.iter().copied()).chain([n_classes]).collect();
+    let mut start = stream.split("weights");
+    let layers = sizes.windows(2).map(|pair| {
+        let scale = (2.0 / pair[0].max(1) as f64).sqrt();
+        let weights = (0..pair[0] * pair[1]).map(|_| (scale * start.normal()) as f32).collect();
+        Layer { inputs: pair[0], outputs: pair[1], weights, biases: vec![0.0; pair[1]] }
+    });
+    layers.collect()
+}
 
-    fn add_biases(&self, out: &mut [f32]) {
+impl Layer {
+    fn forward(&self, input: &[f32], m: usize) -> Vec<f32> {
+        let mut out = product(view(input, m, self.inputs), view(&self.weights, self.inputs, self.outputs));
         out.chunks_exact_mut(self.outputs.max(1)).for_each(|row| row.iter_mut().zip(&self.biases).for_each(|(value, bias)| *value += bias));
+        out
     }
 }
 
@@ -215,6 +268,7 @@ fn softmax(row: &mut [f32]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::gpu::Which;
 
     /// Two classes that no line separates.
     fn exclusive_or(n: usize) -> (Vec<f32>, Vec<usize>) {
@@ -256,18 +310,67 @@ mod tests {
     }
 
     #[test]
-    fn training_on_the_gpu_learns_the_same() {
-        let gpu = match Gpu::shared() {
+    fn training_on_the_gpu_takes_the_same_steps() {
+        let gpu = match Gpu::shared(Which::Any) {
             Ok(gpu) => gpu,
             Err(error) => {
                 println!("skipped: {error}");
                 return;
             }
         };
-        let (x, labels) = exclusive_or(48);
-        let config = MlpConfig { epochs: 2, batch: 48, ..config() };
-        let on = |gpu| Mlp::train(&x, &labels, 2, &config, &Stream::new(3), gpu, || true).unwrap().probabilities(&x, 48);
-        let worst = on(Some(gpu)).iter().zip(on(None)).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
-        assert!(worst < 1e-4, "{worst}");
+        let (x, labels) = exclusive_or(50);
+        // Two hidden layers, a batch that does not divide the observations, weight decay and dropout.
+        let config = MlpConfig { hidden: vec![16, 9], epochs: 3, batch: 16, weight_decay: 0.01, dropout: 0.3, ..config() };
+        let on = |gpu| Mlp::train(&x, &labels, 2, &config, &Stream::new(3), gpu, || true).unwrap();
+        let (device, host) = (on(Some(&gpu)), on(None));
+        for (found, expected) in device.layers.iter().zip(&host.layers) {
+            let pairs = found.weights.iter().zip(&expected.weights).chain(found.biases.iter().zip(&expected.biases));
+            let worst = pairs.map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+            assert!(worst < 2e-3, "{worst}");
+        }
+        let one = MlpConfig { epochs: 1, ..config.clone() };
+        let train = || Mlp::train(&x, &labels, 2, &one, &Stream::new(3), Some(&gpu), || true).unwrap().layers;
+        assert_eq!(train(), train());
+    }
+
+    #[test]
+    fn the_gpu_learns_what_no_line_separates_and_stops_when_asked() {
+        let Ok(gpu) = Gpu::shared(Which::Any) else { return };
+        let (x, labels) = exclusive_or(200);
+        let network = Mlp::train(&x, &labels, 2, &MlpConfig { epochs: 60, ..config() }, &Stream::new(1), Some(&gpu), || true).unwrap();
+        assert!(accuracy(&network, &x, &labels) > 0.9);
+        let mut asked = 0;
+        let stop = || {
+            asked += 1;
+            asked < 2
+        };
+        Mlp::train(&x, &labels, 2, &config(), &Stream::new(1), Some(&gpu), stop).unwrap();
+        assert_eq!(asked, 2);
+    }
+
+    #[test]
+    fn dropout_leaves_out_its_share_and_other_units_in_each_step_and_layer() {
+        let dropout = Dropout::new(Stream::new(5), 0.3);
+        let kept = |key| (0..40_000).map(|unit| Dropout::keeps(key, unit, dropout.threshold())).collect::<Vec<_>>();
+        let (first, second, deeper) = (kept(dropout.key(0, 0)), kept(dropout.key(1, 0)), kept(dropout.key(0, 1)));
+        for mask in [&first, &second, &deeper] {
+            let share = mask.iter().filter(|kept| **kept).count() as f64 / 40_000.0;
+            // Four standard errors.
+            assert!((share - 0.7).abs() < 0.0092, "{share}");
+        }
+        let agreement = |a: &[bool], b: &[bool]| a.iter().zip(b).filter(|(a, b)| a == b).count() as f64 / 40_000.0;
+        for (a, b) in [(&first, &second), (&first, &deeper), (&second, &deeper)] {
+            assert!((agreement(a, b) - 0.58).abs() < 0.01, "{}", agreement(a, b));
+        }
+        // Neighbours are independent too.
+        assert!((agreement(&first[1..], &first[..39_999]) - 0.58).abs() < 0.01);
+        let none = Dropout::new(Stream::new(5), 0.0);
+        assert!((0..1000).all(|unit| Dropout::keeps(none.key(0, 0), unit, none.threshold())) && none.factor() == 1.0);
+    }
+
+    #[test]
+    fn what_does_not_fit_together_is_refused() {
+        let train = |x: &[f32], labels: &[usize]| Mlp::train(x, labels, 2, &config(), &Stream::new(1), None, || true);
+        assert!(train(&[1.0; 5], &[0, 1]).is_err() && train(&[1.0; 4], &[0, 2]).is_err());
     }
 }

@@ -84,6 +84,58 @@ pub fn gram_of_rows<'a>(a: impl Into<MatrixRef<'a>>) -> Matrix {
     gram
 }
 
+/// `A · B` for each pair of two lists of matrices, in their order; the pairs are shared out over the threads. Refuses lists of different length and inner sizes that
+/// differ.
+pub fn batched_gemm(a: &[MatrixRef<'_>], b: &[MatrixRef<'_>]) -> Result<Vec<Matrix>, ComputeError> {
+    same_length("batched product", a.len(), b.len())?;
+    a.par_iter().zip(b).map(|(a, b)| gemm(*a, *b)).collect()
+}
+
+/// The Khatri–Rao product of matrices with one number of columns: row `(i, j)` is the element-wise product of row `i` of `a` and row `j` of `b`, `j` running
+/// faster. Refuses different numbers of columns.
+pub fn khatri_rao<'a, 'b>(a: impl Into<MatrixRef<'a>>, b: impl Into<MatrixRef<'b>>) -> Result<Matrix, ComputeError> {
+    let (a, b) = (a.into().to_matrix(), b.into().to_matrix());
+    if a.cols() != b.cols() {
+        return Err(ComputeError::shape("Khatri–Rao product", format!("{} and {} columns; both need the same number", a.cols(), b.cols())));
+    }
+    let mut product = Matrix::zeros(a.rows() * b.rows(), a.cols());
+    let block = b.values().len();
+    if block == 0 {
+        return Ok(product);
+    }
+    // Rows of `a` so that a chunk is worth a thread's while.
+    let rows = (SMALL_PRODUCT / 64).div_ceil(block);
+    for_each_chunk(product.values_mut(), rows * block, |number, values| {
+        for (offset, values) in values.chunks_exact_mut(block).enumerate() {
+            let left = a.row(number * rows + offset);
+            for (row, right) in values.chunks_exact_mut(left.len()).zip(b.row_iter()) {
+                row.iter_mut().zip(left).zip(right).for_each(|((value, x), y)| *value = x * y);
+            }
+        }
+    });
+    Ok(product)
+}
+
+/// The softmax of each row: exponentials over their sum, the largest element taken away first so that none overflows. A row with a NaN, or of minus infinities
+/// alone, gives NaNs.
+pub fn softmax_rows<'a>(scores: impl Into<MatrixRef<'a>>) -> Matrix {
+    let mut shares = scores.into().to_matrix();
+    let cols = shares.cols();
+    if cols == 0 {
+        return shares;
+    }
+    let rows = (SMALL_PRODUCT / 64).div_ceil(cols);
+    for_each_chunk(shares.values_mut(), rows * cols, |_, values| {
+        for row in values.chunks_exact_mut(cols) {
+            let most = row.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+            row.iter_mut().for_each(|value| *value = (*value - most).exp());
+            let total: f64 = row.iter().sum();
+            row.iter_mut().for_each(|value| *value /= total);
+        }
+    });
+    shares
+}
+
 /// Copies the lower triangle of a square matrix to the upper one, by tiles.
 pub(crate) fn mirror_lower(matrix: &mut Matrix) {
     const TILE: usize = 32;
@@ -142,7 +194,7 @@ fn block_rows(rows: usize, cols: usize, inner: usize) -> usize {
 }
 
 /// Calls `work(number, chunk)` for each chunk, over the threads of the current pool where there are several chunks.
-pub(crate) fn for_each_chunk(values: &mut [f64], length: usize, work: impl Fn(usize, &mut [f64]) + Sync) {
+pub(crate) fn for_each_chunk<T: Send>(values: &mut [T], length: usize, work: impl Fn(usize, &mut [T]) + Sync) {
     if values.len() <= length {
         work(0, values);
     } else {
@@ -205,6 +257,33 @@ mod tests {
             y_moved.extend_from_slice(&y);
             assert_eq!(dot(&x_moved[shift..], &y_moved[2 * shift..]).unwrap().to_bits(), expected.to_bits());
         }
+    }
+
+    #[test]
+    fn batches_khatri_rao_products_and_softmax_equal_their_definitions() {
+        let matrices: Vec<Matrix> = (0..5).map(|seed| normal_matrix(seed, 3 + seed as usize, 4)).collect();
+        let (left, right): (Vec<_>, Vec<_>) = (matrices.iter().map(Matrix::view).collect(), matrices.iter().map(Matrix::t).collect());
+        for (found, matrix) in batched_gemm(&left, &right).unwrap().iter().zip(&matrices) {
+            all_close(found.values(), schoolbook(matrix.view(), matrix.t()).values(), 1e-12);
+        }
+        assert!(batched_gemm(&left, &right[1..]).is_err() && batched_gemm(&left[1..2], &left[..1]).is_err());
+        for (rows, others, cols) in [(1, 1, 1), (7, 5, 3), (300, 90, 4), (0, 3, 2), (3, 0, 2), (3, 2, 0)] {
+            let (a, b) = (normal_matrix(1, rows, cols), normal_matrix(2, others, cols));
+            let expected = Matrix::from_fn(rows * others, cols, |row, col| a[(row / others, col)] * b[(row % others, col)]);
+            assert_eq!(khatri_rao(&a, &b).unwrap(), expected);
+        }
+        assert!(khatri_rao(&Matrix::zeros(1, 2), &Matrix::zeros(1, 3)).unwrap_err().to_string().contains("2 and 3 columns"));
+        let scores = normal_matrix(3, 2000, 9).map(|value| 5.0 * value);
+        let shares = softmax_rows(&scores);
+        for (row, scores) in shares.row_iter().zip(scores.row_iter()) {
+            assert!((row.iter().sum::<f64>() - 1.0).abs() < 1e-12);
+            assert!((row[0] / row[1] / (scores[0] - scores[1]).exp() - 1.0).abs() < 1e-9);
+        }
+        let huge = Matrix::from_rows(&[[1000.0, -1000.0, 1000.0]]).unwrap();
+        assert_eq!(softmax_rows(&huge).values(), [0.5, 0.0, 0.5]);
+        assert!(softmax_rows(&Matrix::from_fn(1, 2, |_, col| if col == 0 { f64::NAN } else { 1.0 })).values().iter().all(|x| x.is_nan()));
+        assert_eq!(softmax_rows(&Matrix::zeros(3, 0)).shape(), (3, 0));
+        same_on_any_threads(|| softmax_rows(&scores).into_values());
     }
 
     #[test]

@@ -68,7 +68,7 @@ impl Stage for Classify {
     fn signature(&self) -> Signature {
         Signature {
             name: "decode.classify",
-            version: 1,
+            version: 2,
             summary: "Predicts each trial's condition from population activity, cross-validated.",
             doc: DOC,
             inputs: vec![

@@ -9,7 +9,7 @@ use crate::ridge;
 use crate::scaling::{Scale, Scaling};
 use crate::svm;
 use neuroflow_compute::Matrix;
-use neuroflow_compute::gpu::Gpu;
+use neuroflow_compute::gpu::{Policy, by_policy};
 use neuroflow_compute::mlp::{Mlp, MlpConfig};
 use neuroflow_data::random::Stream;
 use neuroflow_stage::{Auto, Context, GpuPolicy, StageError, Value, words};
@@ -148,18 +148,19 @@ impl Model {
                     weight_decay: *weight_decay as f32,
                     dropout: *dropout as f32,
                 };
-                let gpu = match context.gpu {
-                    GpuPolicy::Never => None,
-                    GpuPolicy::Prefer => Gpu::shared().ok(),
-                    GpuPolicy::Require => Some(Gpu::shared().map_err(|error| {
-                        StageError::refused_with_help(error.to_string(), "write `gpu = prefer`, or look at `neuroflow doctor`")
-                    })?),
+                let policy = match context.gpu {
+                    GpuPolicy::Never => Policy::Never,
+                    GpuPolicy::Prefer => Policy::Prefer,
+                    GpuPolicy::Require => Policy::Require,
                 };
                 let values: Vec<f32> = features.values().iter().map(|value| *value as f32).collect();
                 let go_on = || !context.cancel.is_cancelled();
-                let trained = Mlp::train(&values, labels, n_classes, &config, &stream.split("mlp"), gpu, go_on);
+                let trained = by_policy(policy, |gpu| Mlp::train(&values, labels, n_classes, &config, &stream.split("mlp"), gpu, go_on));
                 context.cancel.check()?;
-                Rule::Network(trained.map_err(|error| StageError::refused(error.to_string()))?)
+                let (network, _) = trained.map_err(|error| {
+                    StageError::refused_with_help(error.to_string(), "write `gpu = prefer`, or look at `neuroflow doctor`")
+                })?;
+                Rule::Network(network)
             }
         };
         Ok(Fitted { scaling, rule })
