@@ -2,6 +2,7 @@
 //!
 //! * [`matrix`], [`product`], [`factor`]: dense real matrices in double precision, on faer's SIMD kernels.
 //! * [`statistics`]: moments, ranks, correlations, shrinkage, partition scores, assignment, p values.
+//! * [`nonnegative`]: non-negative decompositions of tensors.
 //! * [`tensor`], [`optimise`]: tensors times Khatri–Rao products, and minimisation of smooth functions.
 //! * [`threads`], [`map`]: a pool with a fixed number of threads; files as read-only Arrow buffers.
 //!
@@ -17,6 +18,7 @@ pub mod gpu;
 pub mod map;
 pub mod matrix;
 pub mod mlp;
+pub mod nonnegative;
 pub mod optimise;
 pub mod product;
 pub mod statistics;

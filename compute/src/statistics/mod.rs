@@ -4,6 +4,7 @@
 //! correlation with a constant) the function's doc says what it gives.
 
 mod assignment;
+mod connectivity;
 mod correlation;
 mod gamma;
 mod kendall;
@@ -16,12 +17,16 @@ mod resampling;
 mod shrinkage;
 
 pub use assignment::{Assignment, assign};
+pub use connectivity::{correlation_of_rows_single, jittered_synchrony, lagged_correlation, partial_correlation};
 pub use correlation::{correlation_of_rows, covariance, pearson, spearman, squared_distances};
 pub use gamma::{log_binomial, log_factorial, log_gamma};
 pub use kendall::{kendall_tau_a, kendall_tau_b};
 pub use moments::{central_moment, mean, standard_deviation, sum, variance};
 pub use multiple::{benjamini_hochberg, holm};
-pub use partition::{Contingency, adjusted_mutual_information, adjusted_rand_index, normalised_mutual_information};
+pub use partition::{
+    Contingency, adjusted_mutual_information, adjusted_rand_index, element_centric_similarity, normalised_mutual_information,
+    variation_of_information,
+};
 pub use quantile::{median, quantile, quantile_of_sorted};
 pub use rank::average_ranks;
 pub use resampling::{bootstrap_interval, p_value};
