@@ -2,7 +2,8 @@
 //!
 //! For what: groups of units that connect alike, whether they seek or shun their own. Promises: the partition of least description length over all restarts, degree-corrected or not,
 //! whichever describes better; blocks of blocks when `nested`; directed and bipartite graphs. Refuses: weights that the model does not allow. From: Peixoto's microcanonical block
-//! model (structure and partition: Peixoto 2017; weights: Peixoto 2018; nested: Peixoto 2014; merge–split: Peixoto 2020); one edge counts once.
+//! model (structure and partition: Peixoto 2017; weights: Peixoto 2018; nested: Peixoto 2014; merge–split: Peixoto 2020; assortative:
+//! Zhang & Peixoto 2020); one edge counts once.
 
 use crate::blocks::description_length::{Model, Weights};
 use crate::blocks::network::Network;
@@ -46,6 +47,16 @@ words! {
     }
 }
 
+words! {
+    /// Which pairs of blocks have parameters of their own.
+    pub enum Pairs {
+        /// Every pair: any pattern, such as layers, hubs and bipartite groups.
+        Each = "each" {},
+        /// One for all inside of blocks, one for all between: only groups that seek or shun their own, but those in fainter data. Without degree correction.
+        Assortative = "assortative" {},
+    }
+}
+
 params! {
     /// Parameters of `connectome.sbm`.
     pub struct SbmParams {
@@ -53,6 +64,8 @@ params! {
         weights: WeightModel = Value::word("exponential");
         /// Whether nodes of one block may have different degrees.
         degree_corrected: DegreeCorrection = Value::word("auto");
+        /// Which pairs of blocks have parameters of their own.
+        pairs: Pairs = Value::word("each");
         /// The number of blocks; `auto` takes what describes the graph in the fewest nats.
         blocks: Auto<usize> = Value::word("auto"), in 1.0..=100000.0;
         /// Blocks of blocks: finds smaller blocks in large graphs.
@@ -72,7 +85,7 @@ pub struct Sbm;
 const DOC: &str = r#"The partition that describes the graph in the fewest nats: which blocks there are, who is in them, how many edges run between them, and how strong they are.
 More blocks must pay for themselves, so a graph without structure has one. `compression` is what blocks save over one block, in nats an edge; `stability` is how well restarts agree.
 A matrix `[unit × unit]` that is not symmetric is a directed graph; one of two different axes, such as `[component × unit]`, is bipartite. With `blocks` given, the best partition
-into so many blocks is found, even where fewer would describe the graph better.
+into so many blocks is found, even where fewer would describe the graph better. `pairs = assortative` sees fainter groups, if all of them seek their own.
 
 ```nf
 pipeline example
@@ -129,7 +142,20 @@ impl Stage for Sbm {
             return outputs(&connections, &found, Vec::new(), scores.into());
         }
         let (network, weights) = network_of(&connections, &params.weights)?;
+        let assortative = matches!(params.pairs, Pairs::Assortative {});
+        if assortative {
+            let not = match () {
+                () if matches!(params.degree_corrected, DegreeCorrection::Yes {}) => Some("is not degree-corrected: leave out `degree_corrected`"),
+                () if params.nested => Some("has no counts of edges to nest: leave out `nested`"),
+                () if !connections.sides.is_empty() => Some("is not for bipartite graphs, which have no edges inside: write `pairs = each`"),
+                () => None,
+            };
+            if let Some(not) = not {
+                return Err(StageError::refused(format!("the assortative model {not}")));
+            }
+        }
         let corrections: &[bool] = match params.degree_corrected {
+            _ if assortative => &[false],
             DegreeCorrection::Auto {} => &[false, true],
             DegreeCorrection::Yes {} => &[true],
             DegreeCorrection::No {} => &[false],
@@ -137,7 +163,7 @@ impl Stage for Sbm {
         let stream = Stream::new(context.seed).split("sbm");
         let jobs: Vec<(bool, usize)> =
             corrections.iter().flat_map(|&corrected| (0..params.restarts).map(move |restart| (corrected, restart))).collect();
-        let model = |degree_corrected| model_of(&connections, weights, degree_corrected);
+        let model = |degree_corrected| Model { assortative, ..model_of(&connections, weights, degree_corrected) };
         let effort = Effort { blocks: wanted, nested: params.nested, rounds: params.rounds };
         let one = |&(corrected, restart): &(bool, usize)| {
             let stream = stream.split_index(u64::from(corrected)).split_index(restart as u64);
@@ -190,7 +216,7 @@ fn positions(of: &[u32]) -> Vec<usize> {
 fn model_of(connections: &Connections, weights: Weights, degree_corrected: bool) -> Model {
     let second = connections.sides.iter().filter(|side| **side == 1).count() as u64;
     let nodes = [connections.nodes.len() as u64 - second, second];
-    Model { weights, degree_corrected, directed: connections.directed, nodes, edges: connections.edges.len() as u64 }
+    Model { weights, degree_corrected, assortative: false, directed: connections.directed, nodes, edges: connections.edges.len() as u64 }
 }
 
 fn outputs(connections: &Connections, found: &Found, facts: Vec<(String, f64)>, scores: Vec<Score>) -> Result<Outputs, StageError> {
@@ -369,7 +395,8 @@ mod tests {
     fn with_the_number_of_blocks_given_the_hard_case_is_found_better_than_by_leiden() {
         let Some((g, truth)) = golden("sbm_hard") else { return };
         let count = truth.iter().max().unwrap() + 1;
-        let found: Communities = ask(g, &[("blocks", Value::Int(count as i64))], 2).unwrap().one("communities").unwrap();
+        let params = [("blocks", Value::Int(count as i64)), ("pairs", Value::word("assortative"))];
+        let found: Communities = ask(g, &params, 2).unwrap().one("communities").unwrap();
         let leiden = crate::golden::expected("sbm_hard", &["leiden_nmi"]).unwrap();
         assert!(found.count() == count && nmi(found.membership(), &truth) >= leiden, "{}", nmi(found.membership(), &truth));
     }

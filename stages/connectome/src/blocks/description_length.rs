@@ -4,6 +4,7 @@
 //! graph `e_rs` counts edges from `r` to `s`, also for `r = s`, and ends are counted apart for each direction. Parallel edges do not occur, so `Σ ln A_ij!` is zero.
 
 use neuroflow_compute::statistics::{log_binomial, log_factorial, log_gamma};
+use std::sync::LazyLock;
 
 /// How weights are modelled. Each pair of blocks has a parameter of its own, integrated over its prior.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -54,12 +55,21 @@ impl Pair {
     }
 }
 
+/// What the number of edges alone adds to normal weights, for few edges.
+static NORMAL: LazyLock<Vec<f64>> = LazyLock::new(|| (0..4096).map(|m| normal(f64::from(m))).collect());
+
+fn normal(m: f64) -> f64 {
+    0.5 * m * (2.0 * std::f64::consts::PI).ln() + 0.5 * (m + 1.0).ln() + log_gamma(1.5) - log_gamma(0.5 * (3.0 + m)) - 1.5 * 1.5f64.ln()
+}
+
 /// What the model is.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Model {
     pub(crate) weights: Weights,
     pub(crate) degree_corrected: bool,
     pub(crate) directed: bool,
+    /// One parameter for all pairs inside of blocks and one for all others, instead of one for each pair of blocks: see [`Model::pooled`].
+    pub(crate) assortative: bool,
     /// Nodes; those of the second side of a bipartite graph apart, else 0.
     pub(crate) nodes: [u64; 2],
     pub(crate) edges: u64,
@@ -95,12 +105,17 @@ impl Model {
             Weights::Exponential { rate } => (m + 1.0) * (pair.sum + rate).ln() - log_factorial(pair.edges) - rate.ln(),
             Weights::Normal => {
                 let scatter = 0.5 * (3.0 + (pair.squares - pair.sum * pair.sum / (m + 1.0)).max(0.0));
-                let shape = 0.5 * (3.0 + m);
-                0.5 * m * (2.0 * std::f64::consts::PI).ln() + 0.5 * (m + 1.0).ln() + log_gamma(1.5) - log_gamma(shape)
-                    - 1.5 * 1.5f64.ln()
-                    + shape * scatter.ln()
+                NORMAL.get(pair.edges as usize).copied().unwrap_or_else(|| normal(m)) + 0.5 * (3.0 + m) * scatter.ln()
             }
         }
+    }
+
+    /// The assortative model (after Zhang & Peixoto 2020, without degree correction): `ln C(N_in, E_in) + ln C(N_out, E_out)` for the edges among all pairs of nodes inside of blocks
+    /// and among all others, and their weights with one parameter for each.
+    pub(crate) fn pooled(&self, inside: &Pair, outside: &Pair, pairs_inside: u64) -> f64 {
+        let nodes = self.nodes[0] + self.nodes[1];
+        let all = if self.directed { nodes * (nodes - 1) } else { nodes * (nodes - 1) / 2 };
+        log_binomial(pairs_inside, inside.edges) + log_binomial(all - pairs_inside, outside.edges) + self.weights(inside) + self.weights(outside)
     }
 
     /// What a block adds: `size` nodes, `ends` edge ends (`e_r`; outgoing and incoming apart when directed, else all first). The nodes' own degrees are in
@@ -109,6 +124,9 @@ impl Model {
     pub(crate) fn block(&self, size: u64, ends: [u64; 2]) -> f64 {
         if size == 0 {
             return 0.0;
+        }
+        if self.assortative {
+            return -log_factorial(size);
         }
         let of = |ends: u64| {
             if self.degree_corrected {
@@ -135,6 +153,9 @@ impl Model {
 
     /// All ways to share the edges among pairs of blocks.
     pub(crate) fn edge_prior(&self, blocks: [u64; 2]) -> f64 {
+        if self.assortative {
+            return ((self.edges + 1) as f64).ln();
+        }
         let pairs = if self.nodes[1] > 0 {
             blocks[0] * blocks[1]
         } else if self.directed {

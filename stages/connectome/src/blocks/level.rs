@@ -2,7 +2,7 @@
 
 use super::description_length::{Model, Pair};
 use super::network::Network;
-use super::partition::LEAST;
+use super::partition::{LEAST, pairs_of};
 use neuroflow_data::random::Stream;
 use rayon::prelude::*;
 
@@ -40,6 +40,8 @@ pub(crate) struct Level {
     /// Edges to other blocks (all when undirected), and when directed those from them.
     rows: Vec<Rows>,
     counts: [u64; 2],
+    /// All edges inside of blocks, all others, and the pairs of nodes inside of blocks.
+    pooled: (Pair, Pair, u64),
 }
 
 impl Level {
@@ -60,6 +62,7 @@ impl Level {
             inside: vec![Pair::default(); blocks],
             rows: Vec::new(),
             counts: [0; 2],
+            pooled: (Pair::default(), Pair::default(), 0),
         };
         // Members of each block, side by side.
         let mut starts = vec![0usize; blocks + 1];
@@ -110,6 +113,12 @@ impl Level {
             }
             level.rows.push(rows);
         }
+        if model.assortative {
+            let inside = level.inside.iter().fold(Pair::default(), |sum, pair| sum.plus(pair));
+            let all = network.weights().fold(Pair::default(), |sum, weight| sum.plus(&Pair::one(weight)));
+            let pairs = level.sizes.iter().map(|size| pairs_of(*size, model.directed)).sum();
+            level.pooled = (inside, all.minus(&inside), pairs);
+        }
         level
     }
 
@@ -129,6 +138,14 @@ impl Level {
         let mut change = model.block(self.sizes[x] + self.sizes[y], ends)
             - model.block(self.sizes[x], self.ends[x])
             - model.block(self.sizes[y], self.ends[y]);
+        if model.assortative {
+            let between = self.rows.iter().fold(Pair::default(), |sum, rows| sum.plus(&rows.find(x, b)));
+            let (inside, outside, pairs) = &self.pooled;
+            let more = pairs_of(self.sizes[x] + self.sizes[y], model.directed)
+                - pairs_of(self.sizes[x], model.directed)
+                - pairs_of(self.sizes[y], model.directed);
+            return change + model.pooled(&inside.plus(&between), &outside.minus(&between), pairs + more) - model.pooled(inside, outside, *pairs);
+        }
         for rows in &self.rows {
             let ((left, left_pairs), (right, right_pairs)) = (rows.of(x), rows.of(y));
             let (mut i, mut j) = (0, 0);

@@ -24,6 +24,10 @@ pub(crate) struct Partition<'n> {
     /// Blocks with nodes, on each side.
     pub(crate) counts: [u64; 2],
     empty: Vec<u32>,
+    /// All edges inside of blocks, all others, and the pairs of nodes inside of blocks.
+    inside: Pair,
+    outside: Pair,
+    pairs_inside: u64,
     around: Around,
 }
 
@@ -57,6 +61,9 @@ impl<'n> Partition<'n> {
             table: Table::new(capacity, network.halves().min(capacity.saturating_mul(capacity))),
             counts: [0; 2],
             empty: Vec::new(),
+            inside: Pair::default(),
+            outside: Pair::default(),
+            pairs_inside: 0,
             around: Around { place: vec![NONE; capacity], ..Around::default() },
             of,
         };
@@ -72,8 +79,11 @@ impl<'n> Partition<'n> {
                 let own = if network.directed { half.way == 0 } else { other > node };
                 if own {
                     let key = partition.key(block, partition.of[other]);
+                    let one = Pair::one(half.weight);
                     let pair = partition.table.at(key.0, key.1);
-                    *pair = pair.plus(&Pair::one(half.weight));
+                    *pair = pair.plus(&one);
+                    let sum = if key.0 == key.1 { &mut partition.inside } else { &mut partition.outside };
+                    *sum = sum.plus(&one);
                 }
             }
         }
@@ -85,6 +95,7 @@ impl<'n> Partition<'n> {
             }
         }
         partition.sides = sides;
+        partition.pairs_inside = partition.sizes.iter().map(|size| pairs_of(*size, network.directed)).sum();
         partition
     }
 
@@ -141,6 +152,9 @@ impl<'n> Partition<'n> {
         for (size, ends) in self.sizes.iter().zip(&self.ends) {
             total += self.model.block(*size, *ends);
         }
+        if self.model.assortative {
+            return total + self.model.pooled(&self.inside, &self.outside, self.pairs_inside);
+        }
         // Pairs in order, so that the sum does not depend on where they lie.
         let mut pairs: Vec<(u32, u32, f64)> = Vec::new();
         self.table.each(|r, s, pair| pairs.push((r, s, self.model.pair(pair, r == s))));
@@ -168,6 +182,9 @@ impl<'n> Partition<'n> {
             }
             let pair = &mut self.around.edges[place as usize][usize::from(half.way)];
             *pair = pair.plus(&Pair::one(half.weight));
+        }
+        if self.model.assortative {
+            return;
         }
         let from = self.of[node];
         let mut total = 0.0;
@@ -225,6 +242,19 @@ impl<'n> Partition<'n> {
             change += model.count(next) - model.count(self.counts);
         }
         let around = &self.around;
+        let none = [Pair::default(); 2];
+        let edges_of = |block: u32| match around.place[block as usize] {
+            NONE => &none,
+            place => &around.edges[place as usize],
+        };
+        let (own, there) = (edges_of(from), edges_of(to));
+        let inside = |edges: &[Pair; 2]| edges[0].plus(&edges[1]);
+        let (own_inside, there_inside) = (inside(own), inside(there));
+        if model.assortative {
+            let (new_inside, new_outside) = self.pooled_after(&own_inside, &there_inside);
+            let pairs = self.pairs_after(f, t);
+            return change + model.pooled(&new_inside, &new_outside, pairs) - model.pooled(&self.inside, &self.outside, self.pairs_inside);
+        }
         change += around.total_lost;
         for (place, &block) in around.blocks.iter().enumerate() {
             if block == to {
@@ -234,14 +264,6 @@ impl<'n> Partition<'n> {
             }
         }
         // The pairs among the two blocks themselves.
-        let none = [Pair::default(); 2];
-        let edges_of = |block: u32| match around.place[block as usize] {
-            NONE => &none,
-            place => &around.edges[place as usize],
-        };
-        let (own, there) = (edges_of(from), edges_of(to));
-        let inside = |edges: &[Pair; 2]| edges[0].plus(&edges[1]);
-        let (own_inside, there_inside) = (inside(own), inside(there));
         change += self.change(&self.pair(from, from), |pair| pair.minus(&own_inside), true, &own_inside);
         change += self.change(&self.pair(to, to), |pair| pair.plus(&there_inside), true, &there_inside);
         if own_inside.edges + there_inside.edges > 0 {
@@ -258,6 +280,17 @@ impl<'n> Partition<'n> {
         change
     }
 
+    /// The pooled edges when a node leaves those to its own block for those to another.
+    fn pooled_after(&self, own: &Pair, there: &Pair) -> (Pair, Pair) {
+        (self.inside.minus(own).plus(there), self.outside.plus(own).minus(there))
+    }
+
+    /// The pairs of nodes inside of blocks when one moves.
+    fn pairs_after(&self, from: usize, to: usize) -> u64 {
+        let ways = if self.model.directed { 2 } else { 1 };
+        self.pairs_inside + ways * self.sizes[to] - ways * (self.sizes[from] - 1)
+    }
+
     /// The change of description length (flat prior) when `node` moves to `to`.
     pub(crate) fn gain_of(&mut self, node: usize, to: u32) -> f64 {
         self.look(node);
@@ -271,9 +304,15 @@ impl<'n> Partition<'n> {
             return;
         }
         let network = self.network;
+        self.pairs_inside = self.pairs_after(from as usize, to as usize);
         for half in network.of(node) {
             let block = self.of[half.other as usize];
             let one = Pair::one(half.weight);
+            if block == from {
+                (self.inside, self.outside) = (self.inside.minus(&one), self.outside.plus(&one));
+            } else if block == to {
+                (self.inside, self.outside) = (self.inside.plus(&one), self.outside.minus(&one));
+            }
             let (old, new) = if half.way == 0 { (self.key(from, block), self.key(to, block)) } else { (self.key(block, from), self.key(block, to)) };
             let pair = self.table.at(old.0, old.1);
             *pair = pair.minus(&one);
@@ -404,6 +443,12 @@ impl<'n> Partition<'n> {
     }
 }
 
+/// Pairs of different nodes among `size`, ordered when directed.
+pub(crate) fn pairs_of(size: u64, directed: bool) -> u64 {
+    let ordered = size * size.saturating_sub(1);
+    if directed { ordered } else { ordered / 2 }
+}
+
 /// Blocks renumbered from 0 in the order of first appearance.
 pub(crate) fn compact(of: &[u32]) -> Vec<u32> {
     let mut names = vec![NONE; of.iter().max().map_or(0, |most| *most as usize + 1)];
@@ -448,7 +493,10 @@ pub(crate) mod tests {
         weights
             .iter()
             .flat_map(|&weights| {
-                [false, true].map(|degree_corrected| Model { weights, degree_corrected, directed: network.directed, nodes, edges })
+                [(false, false), (true, false), (false, true)].map(|(degree_corrected, assortative)| {
+                    let assortative = assortative && second == 0;
+                    Model { weights, degree_corrected, assortative, directed: network.directed, nodes, edges }
+                })
             })
             .collect()
     }

@@ -381,7 +381,7 @@ mod tests {
                 }
             }
         }
-        let model = Model { weights: Weights::None, degree_corrected: false, directed: false, nodes: [n as u64, 0], edges: edges.len() as u64 };
+        let model = Model { weights: Weights::None, degree_corrected: false, directed: false, assortative: false, nodes: [n as u64, 0], edges: edges.len() as u64 };
         (Network::new(n, &edges, false, Vec::new()), model, truth)
     }
 
@@ -409,6 +409,19 @@ mod tests {
             let found = run(&network, model, Some(blocks), false);
             assert_eq!(*found.of.iter().max().unwrap() as usize + 1, blocks);
         }
+    }
+
+    #[test]
+    fn faint_groups_that_seek_their_own_are_found_by_the_assortative_model() {
+        let (network, mut model, truth) = planted(120, 3, 0.2, 0.07, 11);
+        let agreement = |found: &Found| {
+            let positions = |of: &[u32]| of.iter().map(|block| *block as usize).collect::<Vec<_>>();
+            neuroflow_compute::statistics::adjusted_rand_index(&positions(&found.of), &positions(&truth)).unwrap()
+        };
+        model.assortative = true;
+        let found = run(&network, model, Some(3), false);
+        assert!(agreement(&found) > 0.6, "{}", agreement(&found));
+        assert!(found.length <= description_length(&network, model, &truth, false) + 1e-6);
     }
 
     #[test]
