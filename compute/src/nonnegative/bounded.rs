@@ -20,10 +20,19 @@ const MEMORY: usize = 10;
 ///
 /// Refuses values that are negative or not finite (where they count), weights outside of 0 to 1, a rank of 0, and sparse data with the Kullback–Leibler
 /// divergence (its gradient needs the model at every zero only through sums, which multiplicative updates use).
-pub fn bounded(entries: Entries<'_>, rank: usize, loss: Loss, stopping: Stopping, mut stream: Stream) -> Result<Decomposition, ComputeError> {
+pub fn bounded(
+    entries: Entries<'_>,
+    rank: usize,
+    loss: Loss,
+    stopping: Stopping,
+    mut stream: Stream,
+) -> Result<Decomposition, ComputeError> {
     entries.check("bounded minimisation", rank)?;
     if matches!(entries, Entries::Sparse(_)) && loss == Loss::KullbackLeibler {
-        return Err(ComputeError::value("bounded minimisation", "sparse data with the Kullback–Leibler divergence; use multiplicative updates"));
+        return Err(ComputeError::value(
+            "bounded minimisation",
+            "sparse data with the Kullback–Leibler divergence; use multiplicative updates",
+        ));
     }
     let squared = entries.squared_norm();
     let mut factors = start(entries.shape(), rank, squared, &mut stream)?;

@@ -28,7 +28,13 @@ impl Default for Hals {
 /// Decomposes from one random start.
 ///
 /// Refuses values that are negative or not finite (where they count), weights outside of 0 to 1, and a rank of 0. Data that are all zero have an error of 0.
-pub fn hals(entries: Entries<'_>, rank: usize, method: Hals, stopping: Stopping, mut stream: Stream) -> Result<Decomposition, ComputeError> {
+pub fn hals(
+    entries: Entries<'_>,
+    rank: usize,
+    method: Hals,
+    stopping: Stopping,
+    mut stream: Stream,
+) -> Result<Decomposition, ComputeError> {
     entries.check("HALS", rank)?;
     let squared = entries.squared_norm();
     let factors = start(entries.shape(), rank, squared, &mut stream)?;

@@ -102,7 +102,10 @@ impl<'a> Entries<'a> {
             let counts = weights.is_none_or(|weights| weights[position] > 0.0);
             if counts && !(value.is_finite() && *value >= 0.0) {
                 return Err(if value.is_finite() {
-                    ComputeError::value(operation, format!("value {position} is {value}; a non-negative decomposition needs values of at least 0"))
+                    ComputeError::value(
+                        operation,
+                        format!("value {position} is {value}; a non-negative decomposition needs values of at least 0"),
+                    )
                 } else {
                     ComputeError::NotFinite { operation, position, value: *value }
                 });

@@ -13,7 +13,13 @@ use crate::{ComputeError, Matrix};
 /// Decomposes from one random start.
 ///
 /// Refuses values that are negative or not finite (where they count), weights outside of 0 to 1, and a rank of 0. Data that are all zero have a loss of 0.
-pub fn multiplicative(entries: Entries<'_>, rank: usize, loss: Loss, stopping: Stopping, mut stream: Stream) -> Result<Decomposition, ComputeError> {
+pub fn multiplicative(
+    entries: Entries<'_>,
+    rank: usize,
+    loss: Loss,
+    stopping: Stopping,
+    mut stream: Stream,
+) -> Result<Decomposition, ComputeError> {
     entries.check("multiplicative updates", rank)?;
     let squared = entries.squared_norm();
     let mut factors = start(entries.shape(), rank, squared, &mut stream)?;
@@ -89,7 +95,12 @@ fn frobenius(entries: Entries<'_>, known: Option<&[f64]>, factors: &[Matrix], mo
 }
 
 /// Numerator and denominator for the Kullback–Leibler divergence. `known` is `W ∗ X`.
-fn kullback_leibler(entries: Entries<'_>, known: Option<&[f64]>, factors: &[Matrix], mode: usize) -> Result<(Matrix, Matrix), ComputeError> {
+fn kullback_leibler(
+    entries: Entries<'_>,
+    known: Option<&[f64]>,
+    factors: &[Matrix],
+    mode: usize,
+) -> Result<(Matrix, Matrix), ComputeError> {
     let (tensor, weights) = match entries {
         Entries::Sparse(tensor) => return Ok((tensor.ratios(factors)?.mttkrp(factors, mode)?, sums_of_others(factors, mode))),
         Entries::Dense(tensor) => (tensor, None),
@@ -128,10 +139,8 @@ mod tests {
     fn planted(noise: u64) -> (Vec<usize>, Vec<f64>, Vec<Matrix>) {
         let mut stream = Stream::new(6);
         let shape = vec![14, 12, 10];
-        let truth: Vec<Matrix> = shape
-            .iter()
-            .map(|&size| Matrix::from_fn(size, 2, |row, r| if row % 2 == r { 1.0 + stream.uniform() } else { 0.05 }))
-            .collect();
+        let truth: Vec<Matrix> =
+            shape.iter().map(|&size| Matrix::from_fn(size, 2, |row, r| if row % 2 == r { 1.0 + stream.uniform() } else { 0.05 })).collect();
         let mut counts = Stream::new(noise);
         let values = reconstruct(&truth).unwrap().into_iter().map(|mean| counts.poisson(mean) as f64).collect();
         (shape, values, truth)
@@ -155,9 +164,7 @@ mod tests {
         let tensor = TensorRef::new(&shape, &values).unwrap();
         let halves = vec![0.5; values.len()];
         for loss in [Loss::Frobenius, Loss::KullbackLeibler] {
-            let of = |entries, sweeps| {
-                multiplicative(entries, 3, loss, Stopping { sweeps, tolerance: 0.0 }, Stream::new(4)).unwrap().loss
-            };
+            let of = |entries, sweeps| multiplicative(entries, 3, loss, Stopping { sweeps, tolerance: 0.0 }, Stream::new(4)).unwrap().loss;
             let losses: Vec<f64> = (1..12).map(|sweeps| of(Entries::Dense(tensor), sweeps)).collect();
             assert!(losses.windows(2).all(|pair| pair[1] <= pair[0] * (1.0 + 1e-12)), "{losses:?}");
             let weighted = of(Entries::Weighted(tensor, &halves), 60);

@@ -26,7 +26,10 @@ impl SparseTensor {
     /// Refuses fewer than two modes, places outside of the shape, modes of more than 2³² positions and values that are not finite.
     pub fn new(shape: &[usize], entries: impl IntoIterator<Item = (Vec<usize>, f64)>) -> Result<SparseTensor, ComputeError> {
         if shape.len() < 2 || shape.iter().any(|&size| u32::try_from(size).is_err()) {
-            return Err(ComputeError::shape("sparse tensor", format!("a shape of {shape:?}; at least 2 modes, each below 2³², are needed")));
+            return Err(ComputeError::shape(
+                "sparse tensor",
+                format!("a shape of {shape:?}; at least 2 modes, each below 2³², are needed"),
+            ));
         }
         let mut sorted: BTreeMap<Vec<u32>, f64> = BTreeMap::new();
         for (number, (place, value)) in entries.into_iter().enumerate() {
@@ -110,7 +113,8 @@ impl SparseTensor {
             product
         };
         let starts: Vec<usize> = (0..self.values.len()).step_by(piece).collect();
-        let parts: Vec<Matrix> = if starts.len() < 2 { starts.into_iter().map(part).collect() } else { starts.into_par_iter().map(part).collect() };
+        let parts: Vec<Matrix> =
+            if starts.len() < 2 { starts.into_iter().map(part).collect() } else { starts.into_par_iter().map(part).collect() };
         let mut parts = parts.into_iter();
         let mut total = parts.next().unwrap_or_else(|| Matrix::zeros(size, rank));
         for part in parts {
@@ -161,7 +165,8 @@ impl SparseTensor {
 
     fn check(&self, factors: &[Matrix]) -> Result<usize, ComputeError> {
         let rank = factors.first().map_or(0, Matrix::cols);
-        let fits = factors.len() == self.shape.len() && factors.iter().zip(&self.shape).all(|(factor, &size)| factor.shape() == (size, rank));
+        let fits =
+            factors.len() == self.shape.len() && factors.iter().zip(&self.shape).all(|(factor, &size)| factor.shape() == (size, rank));
         if fits {
             return Ok(rank);
         }

@@ -74,12 +74,15 @@ pub fn partial_correlation(covariance: &Matrix) -> Result<Matrix, ComputeError> 
     let precision = Cholesky::new(covariance)?.inverse()?;
     let size = precision.rows();
     // Rounding lets a singular matrix pass for one that is not: then a variable's variance is a tiny share of itself once the others are known.
-    if let Some(made_up) = (0..size).find(|&i| !(precision[(i, i)] * covariance[(i, i)] < 1e12)) {
+    if let Some(made_up) =
+        (0..size).find(|&i| (precision[(i, i)] * covariance[(i, i)]).is_nan() || precision[(i, i)] * covariance[(i, i)] > 1e12)
+    {
         let reason = format!("variable {made_up} is a combination of the others; leave it out, or shrink the covariance");
         return Err(ComputeError::value("partial correlation", reason));
     }
     let roots: Vec<f64> = precision.diagonal().into_iter().map(f64::sqrt).collect();
-    let mut partial = Matrix::from_fn(size, size, |i, j| if i == j { 1.0 } else { (-precision[(i, j)] / (roots[i] * roots[j])).clamp(-1.0, 1.0) });
+    let mut partial =
+        Matrix::from_fn(size, size, |i, j| if i == j { 1.0 } else { (-precision[(i, j)] / (roots[i] * roots[j])).clamp(-1.0, 1.0) });
     mirror_lower(&mut partial);
     Ok(partial)
 }
@@ -107,7 +110,10 @@ pub fn lagged_correlation(traces: &Matrix, bins: usize, lag: isize) -> Result<Ma
 pub fn jittered_synchrony(counts: &Matrix, bins: usize, window: usize, jitter: usize) -> Result<Matrix, ComputeError> {
     check("jittered synchrony", counts, bins, window)?;
     if jitter < 2 {
-        return Err(ComputeError::value("jittered synchrony", format!("a jitter of {jitter} bins; at least 2 are needed to move anything")));
+        return Err(ComputeError::value(
+            "jittered synchrony",
+            format!("a jitter of {jitter} bins; at least 2 are needed to move anything"),
+        ));
     }
     if let Some(value) = counts.values().iter().find(|value| **value < 0.0) {
         return Err(ComputeError::value("jittered synchrony", format!("a count of {value}; spike counts are at least 0")));
@@ -125,7 +131,8 @@ pub fn jittered_synchrony(counts: &Matrix, bins: usize, window: usize, jitter: u
     for lag in 0..=window {
         let ahead = shifted(counts, bins, lag);
         let forward = gemm_nt(&beyond, &ahead)?;
-        let add = |total: &mut Matrix, part: &Matrix| total.values_mut().iter_mut().zip(part.values()).for_each(|(total, part)| *total += part);
+        let add =
+            |total: &mut Matrix, part: &Matrix| total.values_mut().iter_mut().zip(part.values()).for_each(|(total, part)| *total += part);
         add(&mut total, &forward);
         if lag > 0 {
             let backward = gemm_nt(&shifted(&beyond, bins, lag), counts)?;

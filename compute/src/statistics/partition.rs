@@ -206,7 +206,8 @@ mod tests {
             let size = labels.iter().filter(|label| **label == labels[i]).count() as f64;
             f64::from(u8::from(i == j)) * 0.1 + if labels[i] == labels[j] { 0.9 / size } else { 0.0 }
         };
-        let direct: f64 = (0..8).map(|i| 1.0 - (0..8).map(|j| (walk(&a, i, j) - walk(&b, i, j)).abs()).sum::<f64>() / 1.8).sum::<f64>() / 8.0;
+        let direct: f64 =
+            (0..8).map(|i| 1.0 - (0..8).map(|j| (walk(&a, i, j) - walk(&b, i, j)).abs()).sum::<f64>() / 1.8).sum::<f64>() / 8.0;
         close(element_centric_similarity(&a, &b).unwrap(), direct, 1e-12);
         assert_eq!(element_centric_similarity(&[], &[]).unwrap(), 1.0);
         assert!(element_centric_similarity(&[1], &[]).is_err());

@@ -71,7 +71,7 @@ impl<'a> DimensionTree<'a> {
             }
         };
         match held {
-            2 => self.from_last(&factors[1 - mode], mode, &mut product),
+            2 => self.gather_from_last(&factors[1 - mode], mode, &mut product),
             _ if mode == 2 => self.gather_last(&factors[1 - held], &mut product),
             _ => self.gather_outer(&factors[2], &mut product),
         }
@@ -117,7 +117,7 @@ impl<'a> DimensionTree<'a> {
     }
 
     /// Mode 0 or 1 from the contraction of mode 2: `M[i, r] = Σ_j Y[i, j, r] B[j, r]`, `M[j, r] = Σ_i Y[i, j, r] A[i, r]`.
-    fn from_last(&self, other: &Matrix, mode: usize, product: &mut Matrix) {
+    fn gather_from_last(&self, other: &Matrix, mode: usize, product: &mut Matrix) {
         let (padded, rank, instructions) = (self.padded(2), self.rank, self.instructions);
         let [first, second, _] = self.shape;
         let weights = padded_rows(other, padded);

@@ -442,8 +442,7 @@ mod tests {
         let kind = Value::call("lagged", vec![("lag", Value::seconds(5.0))]);
         let outputs = run(responses(&rows), &[("kind", kind)]).unwrap();
         let (_, all) = crate::golden::array("correlation", "xcorr").unwrap();
-        let largest: Vec<f64> =
-            (0..n * n).map(|at| (6..11).map(|lag| all[lag * n * n + at]).fold(f64::NEG_INFINITY, f64::max)).collect();
+        let largest: Vec<f64> = (0..n * n).map(|at| (6..11).map(|lag| all[lag * n * n + at]).fold(f64::NEG_INFINITY, f64::max)).collect();
         off(&outputs.one("matrix").unwrap(), &largest, 1e-10);
         assert!(outputs.one::<Graph>("affinity").unwrap().is_directed());
     }
@@ -461,7 +460,8 @@ mod tests {
         let params = [("kind", Value::word("comovement")), ("precision", Value::word("single"))];
         assert!(run(responses(&rows), &params).unwrap_err().to_string().contains("single precision"));
         let counts: [&[f64]; 2] = [&[0.0, 1.0, 2.0, 0.0], &[0.0, 1.0, 2.0, 0.0]];
-        let synchrony: Tensor = run(responses(&counts), &[("kind", Value::call("ccg", vec![("jitter", Value::seconds(2.0))]))]).unwrap().one("matrix").unwrap();
+        let synchrony: Tensor =
+            run(responses(&counts), &[("kind", Value::call("ccg", vec![("jitter", Value::seconds(2.0))]))]).unwrap().one("matrix").unwrap();
         assert!(synchrony.values()[1] > 0.0);
     }
 }

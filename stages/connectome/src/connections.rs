@@ -48,7 +48,11 @@ impl Connections {
         names.sort();
         names.dedup();
         if names.len() != 2 {
-            return Err(StageError::refused(format!("a bipartite graph has two sides; `{property}` has {} values: {}", names.len(), names.join(", "))));
+            return Err(StageError::refused(format!(
+                "a bipartite graph has two sides; `{property}` has {} values: {}",
+                names.len(),
+                names.join(", ")
+            )));
         }
         let sides: Vec<u8> = labels.iter().map(|label| u8::from(*label != names[0])).collect();
         let inside = self.edges.iter().filter(|(source, target, _)| sides[*source] == sides[*target]).count();
@@ -98,7 +102,10 @@ fn of_matrix(matrix: &Tensor) -> Result<Connections, StageError> {
     let edges = (0..first).flat_map(|row| (0..columns.len()).map(move |column| (row, column)));
     Ok(Connections {
         nodes: Axis::labels("node", labels).with_property("side", Coordinates::Labels(side)),
-        edges: edges.filter(|&(row, column)| value(row, column) != 0.0).map(|(row, column)| (row, first + column, value(row, column))).collect(),
+        edges: edges
+            .filter(|&(row, column)| value(row, column) != 0.0)
+            .map(|(row, column)| (row, first + column, value(row, column)))
+            .collect(),
         directed: false,
         sides: (0..first + columns.len()).map(|node| u8::from(node >= first)).collect(),
     })

@@ -245,15 +245,15 @@ pub(crate) fn check_method(method: &Method, misfit: &Misfit, sparse: bool) -> Re
             "method `hals` is for squared error, not for the Kullback–Leibler divergence",
             "write `method = mu` or `method = lbfgsb`",
         )),
-        (Method::Lbfgsb {}, Misfit::Kl {}) if sparse => {
-            Err(StageError::refused_with_help("method `lbfgsb` with loss `kl` needs dense data", "write `method = mu` or `storage = dense`"))
-        }
+        (Method::Lbfgsb {}, Misfit::Kl {}) if sparse => Err(StageError::refused_with_help(
+            "method `lbfgsb` with loss `kl` needs dense data",
+            "write `method = mu` or `storage = dense`",
+        )),
         _ => Ok(()),
     }
 }
 
 /// Fits a rank from several starts, each with a stream of its own, so that the number of threads does not matter.
-#[expect(clippy::too_many_arguments, reason = "what to fit, how, and in what context")]
 pub(crate) fn fit(
     entries: Entries<'_>,
     rank: usize,

@@ -15,4 +15,5 @@ pub mod rank;
 pub mod sbm;
 
 /// The stages of this topic, in reading order.
-pub const STAGES: &[&dyn neuroflow_stage::AnyStage] = &[&affinity::AffinityStage, &ntf::Ntf, &rank::Rank, &sbm::Sbm, &leiden::Leiden, &compare::Compare];
+pub const STAGES: &[&dyn neuroflow_stage::AnyStage] =
+    &[&affinity::AffinityStage, &ntf::Ntf, &rank::Rank, &sbm::Sbm, &leiden::Leiden, &compare::Compare];

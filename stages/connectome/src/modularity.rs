@@ -55,7 +55,6 @@ impl Problem {
 
 /// Communities, numbered from 0 in the order of first appearance, and their quality; `iterations` runs over the whole, each from the result of the one before, fewer when one changes
 /// nothing. Edges are (source, target, weight), without loops.
-#[expect(clippy::too_many_arguments, reason = "a graph and how to search it")]
 pub(crate) fn leiden(
     n: usize,
     edges: &[(usize, usize, f64)],
@@ -224,8 +223,8 @@ fn move_nodes(graph: &Weighted, problem: &Problem, of: &mut [u32], stream: &mut 
     let n = graph.nodes();
     let mut mass = vec![[0.0; 2]; n];
     let mut sizes = vec![0u32; n];
-    for node in 0..n {
-        let community = of[node] as usize;
+    for (node, community) in of.iter().enumerate() {
+        let community = *community as usize;
         mass[community][0] += graph.mass[node][0];
         mass[community][1] += graph.mass[node][1];
         sizes[community] += 1;
@@ -261,7 +260,10 @@ fn move_nodes(graph: &Weighted, problem: &Problem, of: &mut [u32], stream: &mut 
             }
         }
         // Alone, a node gains nothing and loses nothing.
-        if best.0 < -1e-12 * problem.unit && sizes[from as usize] > 1 && let Some(&community) = empty.last() {
+        if best.0 < -1e-12 * problem.unit
+            && sizes[from as usize] > 1
+            && let Some(&community) = empty.last()
+        {
             best = (0.0, community);
         }
         for community in touched.drain(..) {
@@ -432,7 +434,13 @@ mod tests {
                 let node = reached[at];
                 at += 1;
                 for &(a, b, _) in &edges {
-                    let other = if a == node { b } else if b == node { a } else { continue };
+                    let other = if a == node {
+                        b
+                    } else if b == node {
+                        a
+                    } else {
+                        continue;
+                    };
                     if of[other] == community && !reached.contains(&other) {
                         reached.push(other);
                     }

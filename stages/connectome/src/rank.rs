@@ -225,12 +225,8 @@ fn outputs(rows: &[Row], chosen: usize, folds: usize, n: usize) -> Result<Output
     error.notes.push("relative error on entries that the fit did not see; 1 is that of no model at all".into());
     let mut consistency = Score::new("core_consistency", row.consistency, n);
     consistency.unit = Some("%".into());
-    let scores = vec![
-        Score::new("rank", row.fit.rank as f64, rows.len()),
-        error,
-        consistency,
-        Score::new("stability", row.fit.stability, n),
-    ];
+    let scores =
+        vec![Score::new("rank", row.fit.rank as f64, rows.len()), error, consistency, Score::new("stability", row.fit.stability, n)];
     Outputs::new().with("ranks", ranks)?.with("scores", Scores::new(scores))
 }
 

@@ -108,7 +108,12 @@ impl Stage for Sbm {
             inputs: vec![InputSpec::one("graph", &[Kind::Graph, Kind::Tensor], "", "Units and weighted edges, or a matrix of weights.")],
             outputs: vec![
                 OutputSpec::new("communities", Kind::Communities, "", "The community of each unit."),
-                OutputSpec::new("levels", Kind::Table, "", "The blocks of every level, their sizes, and the block that each belongs to on the level above."),
+                OutputSpec::new(
+                    "levels",
+                    Kind::Table,
+                    "",
+                    "The blocks of every level, their sizes, and the block that each belongs to on the level above.",
+                ),
                 OutputSpec::new("scores", Kind::Scores, "", "What communities save, and how well restarts agree."),
             ],
             params: Vec::new(),
@@ -145,9 +150,13 @@ impl Stage for Sbm {
         let assortative = matches!(params.pairs, Pairs::Assortative {});
         if assortative {
             let not = match () {
-                () if matches!(params.degree_corrected, DegreeCorrection::Yes {}) => Some("is not degree-corrected: leave out `degree_corrected`"),
+                () if matches!(params.degree_corrected, DegreeCorrection::Yes {}) => {
+                    Some("is not degree-corrected: leave out `degree_corrected`")
+                }
                 () if params.nested => Some("has no counts of edges to nest: leave out `nested`"),
-                () if !connections.sides.is_empty() => Some("is not for bipartite graphs, which have no edges inside: write `pairs = each`"),
+                () if !connections.sides.is_empty() => {
+                    Some("is not for bipartite graphs, which have no edges inside: write `pairs = each`")
+                }
                 () => None,
             };
             if let Some(not) = not {
@@ -230,10 +239,10 @@ fn outputs(connections: &Connections, found: &Found, facts: Vec<(String, f64)>, 
         let count = member.iter().max().map_or(0, |most| most + 1);
         let mut sizes = vec![0i64; count];
         member.iter().for_each(|&block| sizes[block] += 1);
-        for own in 0..count {
+        for (own, members) in sizes.into_iter().enumerate() {
             level.push(number as i64);
             block.push(own as i64);
-            size.push(sizes[own]);
+            size.push(members);
             parent.push(above.and_then(|above| above.get(own)).map_or(0, |above| *above as i64));
         }
         if let Some(above) = above {
@@ -275,7 +284,11 @@ fn network_of(connections: &Connections, model: &WeightModel) -> Result<(Network
             Weights::Poisson { inverse_mean: if mean > 0.0 { 1.0 / mean } else { 1.0 } }
         }
         WeightModel::Bernoulli {} => {
-            refuse("Bernoulli weights must be 0 or 1", &|weight| weight != 0.0 && weight != 1.0, "write `weights = exponential` or `weights = none`")?;
+            refuse(
+                "Bernoulli weights must be 0 or 1",
+                &|weight| weight != 0.0 && weight != 1.0,
+                "write `weights = exponential` or `weights = none`",
+            )?;
             Weights::Bernoulli
         }
     };
@@ -449,7 +462,8 @@ mod tests {
         let directed = Graph::directed(Axis::count("unit", 45), edges.clone(), "").unwrap();
         let found: Communities = ask(directed, &params, 1).unwrap().one("communities").unwrap();
         assert_eq!(found.membership(), (0..45).map(group).collect::<Vec<_>>());
-        let both: Vec<(usize, usize, f64)> = edges.iter().map(|edge| (edge.source.min(edge.target), edge.source.max(edge.target), 1.0)).collect();
+        let both: Vec<(usize, usize, f64)> =
+            edges.iter().map(|edge| (edge.source.min(edge.target), edge.source.max(edge.target), 1.0)).collect();
         let blind: Communities = ask(graph(45, &both), &params, 1).unwrap().one("communities").unwrap();
         assert_eq!(blind.count(), 1);
         // The same graph as a matrix.
@@ -481,9 +495,11 @@ mod tests {
 
     #[test]
     fn sides_are_read_from_a_property_and_must_not_join_their_own() {
-        let nodes = Axis::count("unit", 4).with_property("layer", neuroflow_data::Coordinates::Labels(["a", "a", "b", "b"].map(String::from).to_vec()));
+        let nodes = Axis::count("unit", 4)
+            .with_property("layer", neuroflow_data::Coordinates::Labels(["a", "a", "b", "b"].map(String::from).to_vec()));
         let edges = |list: &[(usize, usize, f64)]| Graph::new(nodes.clone(), crate::connections::edges(list), "").unwrap();
-        let found: Communities = ask(edges(&[(0, 2, 1.0), (1, 3, 1.0)]), &[("sides", "layer".into())], 1).unwrap().one("communities").unwrap();
+        let found: Communities =
+            ask(edges(&[(0, 2, 1.0), (1, 3, 1.0)]), &[("sides", "layer".into())], 1).unwrap().one("communities").unwrap();
         assert_eq!(found.membership(), [0, 0, 1, 1]);
         let error = ask(edges(&[(0, 1, 1.0)]), &[("sides", "layer".into())], 1).unwrap_err().to_string();
         assert!(error.contains("1 of 1 edges join nodes of one side"), "{error}");

@@ -115,7 +115,10 @@ impl Model {
     pub(crate) fn pooled(&self, inside: &Pair, outside: &Pair, pairs_inside: u64) -> f64 {
         let nodes = self.nodes[0] + self.nodes[1];
         let all = if self.directed { nodes * (nodes - 1) } else { nodes * (nodes - 1) / 2 };
-        log_binomial(pairs_inside, inside.edges) + log_binomial(all - pairs_inside, outside.edges) + self.weights(inside) + self.weights(outside)
+        log_binomial(pairs_inside, inside.edges)
+            + log_binomial(all - pairs_inside, outside.edges)
+            + self.weights(inside)
+            + self.weights(outside)
     }
 
     /// What a block adds: `size` nodes, `ends` edge ends (`e_r`; outgoing and incoming apart when directed, else all first). The nodes' own degrees are in
@@ -129,11 +132,7 @@ impl Model {
             return -log_factorial(size);
         }
         let of = |ends: u64| {
-            if self.degree_corrected {
-                log_factorial(ends) + log_binomial(size + ends - 1, ends)
-            } else {
-                ends as f64 * (size as f64).ln()
-            }
+            if self.degree_corrected { log_factorial(ends) + log_binomial(size + ends - 1, ends) } else { ends as f64 * (size as f64).ln() }
         };
         of(ends[0]) + if self.directed { of(ends[1]) } else { 0.0 } - log_factorial(size)
     }

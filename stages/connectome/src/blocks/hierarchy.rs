@@ -137,7 +137,8 @@ fn groups(counts: &Counts, stream: &mut Stream) -> Vec<usize> {
         let b = here.blocks;
         let mut candidates: Vec<(f64, usize, usize)> = Vec::new();
         for r in 0..b {
-            let partners: Vec<usize> = if b <= 48 { (r + 1..b).collect() } else { (0..8).map(|_| stream.below(b as u64) as usize).collect() };
+            let partners: Vec<usize> =
+                if b <= 48 { (r + 1..b).collect() } else { (0..8).map(|_| stream.below(b as u64) as usize).collect() };
             for s in partners {
                 if s != r && here.sides[r] == here.sides[s] {
                     candidates.push((merge_gain(&here, &sizes, r.min(s), r.max(s)), r.min(s), r.max(s)));
@@ -188,9 +189,13 @@ fn merge_gain(counts: &Counts, sizes: &[u64], r: usize, s: usize) -> f64 {
     let whole = sizes[r] + sizes[s];
     let mut change = 0.0;
     for c in (0..b).filter(|&c| c != r && c != s) {
-        change += multiset(whole * sizes[c], at(r, c) + at(s, c)) - multiset(sizes[r] * sizes[c], at(r, c)) - multiset(sizes[s] * sizes[c], at(s, c));
+        change += multiset(whole * sizes[c], at(r, c) + at(s, c))
+            - multiset(sizes[r] * sizes[c], at(r, c))
+            - multiset(sizes[s] * sizes[c], at(s, c));
         if counts.directed {
-            change += multiset(whole * sizes[c], at(c, r) + at(c, s)) - multiset(sizes[r] * sizes[c], at(c, r)) - multiset(sizes[s] * sizes[c], at(c, s));
+            change += multiset(whole * sizes[c], at(c, r) + at(c, s))
+                - multiset(sizes[r] * sizes[c], at(c, r))
+                - multiset(sizes[s] * sizes[c], at(c, s));
         }
     }
     if counts.sides.contains(&1) && !counts.directed {

@@ -144,7 +144,8 @@ impl Level {
             let more = pairs_of(self.sizes[x] + self.sizes[y], model.directed)
                 - pairs_of(self.sizes[x], model.directed)
                 - pairs_of(self.sizes[y], model.directed);
-            return change + model.pooled(&inside.plus(&between), &outside.minus(&between), pairs + more) - model.pooled(inside, outside, *pairs);
+            return change + model.pooled(&inside.plus(&between), &outside.minus(&between), pairs + more)
+                - model.pooled(inside, outside, *pairs);
         }
         for rows in &self.rows {
             let ((left, left_pairs), (right, right_pairs)) = (rows.of(x), rows.of(y));
@@ -180,7 +181,10 @@ impl Level {
             let pairs = (0..blocks as u32).flat_map(|a| (a + 1..blocks as u32).map(move |b| (a, b)));
             pairs.filter(|&(a, b)| self.sides[a as usize] == self.sides[b as usize]).map(|(a, b)| (self.gain(a, b), a, b)).collect()
         } else {
-            (0..blocks).into_par_iter().filter_map(|block| self.best_partner(block as u32, tries, stream.split_index(block as u64))).collect()
+            (0..blocks)
+                .into_par_iter()
+                .filter_map(|block| self.best_partner(block as u32, tries, stream.split_index(block as u64)))
+                .collect()
         };
         proposals.sort_unstable_by(|x, y| x.0.total_cmp(&y.0).then((x.1, x.2).cmp(&(y.1, y.2))));
         let mut into: Vec<u32> = (0..blocks as u32).collect();
@@ -245,7 +249,6 @@ impl Level {
     }
 }
 
-
 #[cfg(test)]
 mod tests {
     use super::super::partition::tests::{ALL, models, network};
@@ -257,7 +260,8 @@ mod tests {
         for (directed, two_sides) in [(false, false), (true, false), (false, true)] {
             let (network, edges) = network(30, 0.3, directed, two_sides, 7);
             for model in models(&network, edges, &ALL) {
-                let of: Vec<u32> = (0..30).map(|node| if two_sides && node % 3 == 0 { 4 + (node as u32 / 3) % 3 } else { node as u32 % 4 }).collect();
+                let of: Vec<u32> =
+                    (0..30).map(|node| if two_sides && node % 3 == 0 { 4 + (node as u32 / 3) % 3 } else { node as u32 % 4 }).collect();
                 let of = compact(&of);
                 let blocks = of.iter().max().map_or(0, |most| *most as usize + 1);
                 let level = Level::new(&network, model, &of, blocks);

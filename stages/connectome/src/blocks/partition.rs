@@ -87,11 +87,10 @@ impl<'n> Partition<'n> {
                 }
             }
         }
-        for block in 0..capacity {
-            if partition.sizes[block] == 0 {
-                partition.empty.push(block as u32);
-            } else {
-                partition.counts[usize::from(sides[block])] += 1;
+        for (block, side) in sides.iter().enumerate() {
+            match *side {
+                u8::MAX => partition.empty.push(block as u32),
+                side => partition.counts[usize::from(side)] += 1,
             }
         }
         partition.sides = sides;
@@ -267,9 +266,8 @@ impl<'n> Partition<'n> {
         change += self.change(&self.pair(from, from), |pair| pair.minus(&own_inside), true, &own_inside);
         change += self.change(&self.pair(to, to), |pair| pair.plus(&there_inside), true, &there_inside);
         if own_inside.edges + there_inside.edges > 0 {
-            let between = |pair: &Pair, minus: &Pair, plus: &Pair| {
-                model.pair(&pair.minus(minus).plus(plus), false) - model.pair(pair, false)
-            };
+            let between =
+                |pair: &Pair, minus: &Pair, plus: &Pair| model.pair(&pair.minus(minus).plus(plus), false) - model.pair(pair, false);
             if model.directed {
                 change += between(&self.pair(from, to), &there[0], &own[1]);
                 change += between(&self.pair(to, from), &there[1], &own[0]);
@@ -313,7 +311,8 @@ impl<'n> Partition<'n> {
             } else if block == to {
                 (self.inside, self.outside) = (self.inside.plus(&one), self.outside.minus(&one));
             }
-            let (old, new) = if half.way == 0 { (self.key(from, block), self.key(to, block)) } else { (self.key(block, from), self.key(block, to)) };
+            let (old, new) =
+                if half.way == 0 { (self.key(from, block), self.key(to, block)) } else { (self.key(block, from), self.key(block, to)) };
             let pair = self.table.at(old.0, old.1);
             *pair = pair.minus(&one);
             let pair = self.table.at(new.0, new.1);
@@ -509,7 +508,8 @@ pub(crate) mod tests {
         for (directed, two_sides) in [(false, false), (true, false), (false, true)] {
             let (network, edges) = network(24, 0.3, directed, two_sides, 5);
             for model in models(&network, edges, &ALL) {
-                let of: Vec<u32> = (0..24).map(|node| if two_sides && node % 3 == 0 { 3 + (node as u32 / 3) % 2 } else { node as u32 % 3 }).collect();
+                let of: Vec<u32> =
+                    (0..24).map(|node| if two_sides && node % 3 == 0 { 3 + (node as u32 / 3) % 2 } else { node as u32 % 3 }).collect();
                 let mut partition = Partition::new(&network, model, compact(&of), 1);
                 let mut stream = Stream::new(1);
                 for _ in 0..60 {

@@ -253,9 +253,8 @@ impl<'a> Search<'a> {
             self.cancel.check()?;
             let (names, level) = level_of(self.network, self.model, partition);
             let flat = |counts: [u64; 2]| self.model.count(counts);
-            let by_price = |counts: [u64; 2]| {
-                self.model.count_without_edges(counts) + price.unwrap_or(0.0) * (counts[0] + counts[1]) as f64
-            };
+            let by_price =
+                |counts: [u64; 2]| self.model.count_without_edges(counts) + price.unwrap_or(0.0) * (counts[0] + counts[1]) as f64;
             let best = if price.is_some() { level.best_merge(by_price) } else { level.best_merge(flat) };
             let Some((_, a, b)) = best else { break };
             let (a, b) = (names[a as usize], names[b as usize]);
@@ -381,7 +380,14 @@ mod tests {
                 }
             }
         }
-        let model = Model { weights: Weights::None, degree_corrected: false, directed: false, assortative: false, nodes: [n as u64, 0], edges: edges.len() as u64 };
+        let model = Model {
+            weights: Weights::None,
+            degree_corrected: false,
+            directed: false,
+            assortative: false,
+            nodes: [n as u64, 0],
+            edges: edges.len() as u64,
+        };
         (Network::new(n, &edges, false, Vec::new()), model, truth)
     }
 

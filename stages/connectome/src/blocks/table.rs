@@ -91,7 +91,8 @@ impl Table {
     /// Drops empty pairs and makes room.
     fn grow(&mut self) {
         let Table::Hashed { keys, pairs, .. } = self else { return };
-        let kept: Vec<(u64, Pair)> = keys.iter().copied().zip(pairs.iter().copied()).filter(|(key, pair)| *key != FREE && pair.edges > 0).collect();
+        let kept: Vec<(u64, Pair)> =
+            keys.iter().copied().zip(pairs.iter().copied()).filter(|(key, pair)| *key != FREE && pair.edges > 0).collect();
         let size = (4 * kept.len().max(32)).next_power_of_two();
         let (mut new_keys, mut new_pairs) = (vec![FREE; size], vec![Pair::default(); size]);
         for (key, pair) in &kept {
