@@ -127,6 +127,7 @@ impl Level {
     }
 
     /// Blocks on each side.
+    #[cfg(test)]
     pub(crate) fn counts(&self) -> [u64; 2] {
         self.counts
     }

@@ -11,6 +11,9 @@ pub(crate) const LEAST: f64 = 1e-9;
 /// Blocks up to which a node tries all of them.
 const TRY_ALL: usize = 12;
 
+/// Blocks of neighbours that a node tries when blocks are more.
+const NEAR: usize = 8;
+
 /// A partition with the statistics that description lengths are made of.
 #[derive(Debug, Clone)]
 pub(crate) struct Partition<'n> {
@@ -346,14 +349,14 @@ impl<'n> Partition<'n> {
             candidates.extend(alive.iter().copied().filter(|&block| self.sizes[block as usize] > 0 && self.side(block) == side));
         } else {
             let near = &self.around.blocks;
-            if near.len() <= TRY_ALL {
+            if near.len() <= NEAR {
                 candidates.extend_from_slice(near);
             } else {
-                (0..TRY_ALL).for_each(|_| candidates.push(near[stream.below(near.len() as u64) as usize]));
+                (0..NEAR).for_each(|_| candidates.push(near[stream.below(near.len() as u64) as usize]));
             }
             let own = self.network.of(node);
             if !own.is_empty() {
-                for _ in 0..4 {
+                for _ in 0..3 {
                     let other = self.network.of(own[stream.below(own.len() as u64) as usize].other as usize);
                     candidates.push(self.of[other[stream.below(other.len() as u64) as usize].other as usize]);
                 }
@@ -371,8 +374,11 @@ impl<'n> Partition<'n> {
     /// Moves single nodes to the best block that they try, in random order, until a round gains less than `least`, at most `rounds` times. With `open`, a node may
     /// found a block; otherwise blocks neither appear nor vanish. Gives the change of description length.
     pub(crate) fn sweep(&mut self, rounds: usize, open: bool, least: f64, stream: &mut Stream) -> f64 {
+        let network = self.network;
         let mut total = 0.0;
         let mut candidates = Vec::new();
+        // After the first round, only nodes with a neighbour that moved have much to reconsider.
+        let mut awake = vec![true; self.of.len()];
         for _ in 0..rounds {
             let alive = self.alive();
             if alive.len() < 2 && !open {
@@ -381,7 +387,7 @@ impl<'n> Partition<'n> {
             let mut gained = 0.0;
             for node in stream.permutation(self.of.len()) {
                 let from = self.of[node];
-                if !open && self.sizes[from as usize] == 1 {
+                if !std::mem::take(&mut awake[node]) || (!open && self.sizes[from as usize] == 1) {
                     continue;
                 }
                 self.look(node);
@@ -396,6 +402,7 @@ impl<'n> Partition<'n> {
                 if best.1 != from {
                     self.apply(node, best.1);
                     gained += best.0;
+                    network.of(node).iter().for_each(|half| awake[half.other as usize] = true);
                 }
             }
             total += gained;

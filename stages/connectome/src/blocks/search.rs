@@ -12,6 +12,12 @@ use super::partition::{LEAST, Partition, compact};
 use neuroflow_data::random::Stream;
 use neuroflow_stage::{CancelToken, StageError};
 
+/// Blocks from which one round of moves between merges is enough: the merges that follow undo most of what more would do.
+const MANY: usize = 1024;
+
+/// Ends of edges up to which a partition is stirred when rounds bring nothing.
+const STIRRED: usize = 60_000;
+
 /// How hard to search.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Effort {
@@ -124,6 +130,7 @@ impl<'a> Search<'a> {
             // While blocks are as many as half the nodes, moves are as good as merges and cost more.
             if 4 * next < 3 * self.network.nodes() {
                 let worth = 1e-5 * halves as f64;
+                let rounds = if next > MANY { 1 } else { rounds };
                 partition.sweep(rounds, false, worth, &mut stream.split_index(1 << 32 | number));
             }
             let flat = partition.length();
@@ -165,11 +172,13 @@ impl<'a> Search<'a> {
         let mut best = (self.score(&partition), compact(&partition.of));
         let mut idle = 0;
         let mut round = 0;
-        while idle < self.effort.rounds && round < 20 * self.effort.rounds.max(1) {
+        // In large graphs a start is near the best already, and a round is dear.
+        let patience = if halves <= STIRRED { self.effort.rounds } else { self.effort.rounds.min(1) };
+        while idle < patience && round < 20 * patience {
             self.cancel.check()?;
             round += 1;
             // A round that found nothing is followed by one from a stirred partition: what is near but not next may be better.
-            if idle > 0 && halves <= 400_000 {
+            if idle > 0 && halves <= STIRRED {
                 let beta = [1.0, 2.0, 0.7][idle % 3];
                 (0..3).for_each(|_| partition.stir(beta, stream));
                 partition.sweep(10, false, 1e-6, stream);
