@@ -419,6 +419,39 @@ mod tests {
     }
 
     #[test]
+    fn coordinate_descent_is_that_of_the_formula_and_ends_at_the_least_squares_solution() {
+        // Columns one after the other, each with the newest others.
+        for (rows, rank) in [(1, 1), (7, 3), (300, 5)] {
+            let grams = gram(&normal_matrix(1, 20, rank));
+            let (start, update) = (normal_matrix(2, rows, rank).map(f64::abs), normal_matrix(3, rows, rank));
+            let mut expected = start.clone();
+            for column in 0..rank {
+                for row in 0..rows {
+                    let product: f64 = (0..rank).map(|other| expected[(row, other)] * grams[(other, column)]).sum();
+                    expected[(row, column)] =
+                        (expected[(row, column)] + (update[(row, column)] - product) / grams[(column, column)]).max(0.0);
+                }
+            }
+            let mut found = start.clone();
+            descend(&mut found, &update, &grams, 0.0, 1).unwrap();
+            all_close(found.values(), expected.values(), 1e-12);
+            // After many passes no column can be improved: the gradient is 0, or not below 0 at the bound.
+            (0..200).for_each(|_| descend(&mut found, &update, &grams, 0.0, 10).unwrap());
+            let slopes = gemm(&found, &grams).unwrap();
+            for (value, (slope, update)) in found.values().iter().zip(slopes.values().iter().zip(update.values())) {
+                assert!((slope - update).abs() < 1e-6 || (*value == 0.0 && slope - update > 0.0));
+            }
+            same_on_any_threads(|| {
+                let mut found = start.clone();
+                descend(&mut found, &update, &grams, 0.0, 3).unwrap();
+                found.into_values()
+            });
+        }
+        assert!(descend(&mut Matrix::zeros(2, 2), &Matrix::zeros(2, 3), &Matrix::zeros(2, 2), 0.0, 1).is_err());
+        assert!(descend(&mut Matrix::zeros(2, 0), &Matrix::zeros(2, 0), &Matrix::zeros(0, 0), 0.0, 1).is_ok());
+    }
+
+    #[test]
     fn wrong_shapes_are_refused_and_empty_tensors_give_zeros() {
         assert!(TensorRef::new(&[3], &[0.0; 3]).unwrap_err().to_string().contains("1 modes"));
         assert!(TensorRef::new(&[2, 2], &[0.0; 3]).is_err());

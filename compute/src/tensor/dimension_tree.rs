@@ -127,9 +127,7 @@ impl<'a> DimensionTree<'a> {
             for_each_chunk(&mut sums, piece(first, row) * padded, |number, sums| {
                 for (offset, sums) in sums.chunks_exact_mut(padded).enumerate() {
                     let start = (number * piece(first, row) + offset) * row;
-                    for (values, weights) in self.partial[start..start + row].chunks_exact(padded).zip(weights.chunks_exact(padded)) {
-                        instructions.multiply_add(sums, values, weights);
-                    }
+                    instructions.gather(sums, &self.partial[start..start + row], &weights);
                 }
             });
         } else {
@@ -137,10 +135,7 @@ impl<'a> DimensionTree<'a> {
             for_each_chunk(&mut sums, rows * padded, |number, sums| {
                 for (index, weights) in weights.chunks_exact(padded).enumerate() {
                     let start = index * row + number * rows * padded;
-                    let values = &self.partial[start..start + sums.len()];
-                    for (sums, values) in sums.chunks_exact_mut(padded).zip(values.chunks_exact(padded)) {
-                        instructions.multiply_add(sums, values, weights);
-                    }
+                    instructions.spread(sums, &self.partial[start..start + sums.len()], weights);
                 }
             });
         }
@@ -183,10 +178,7 @@ impl<'a> DimensionTree<'a> {
             for (offset, target) in target.chunks_exact_mut(rank).enumerate() {
                 sums.fill(0.0);
                 let start = (number * rows + offset) * slice;
-                let values = self.partial[start..start + slice].chunks_exact(padded * lanes);
-                for (values, weights) in values.zip(weights.chunks_exact(padded * lanes)) {
-                    instructions.multiply_add(&mut sums, values, weights);
-                }
+                instructions.gather(&mut sums, &self.partial[start..start + slice], &weights);
                 for (target, sums) in target.iter_mut().zip(sums.chunks_exact(lanes)) {
                     *target = sums.iter().sum();
                 }

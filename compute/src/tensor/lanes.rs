@@ -69,9 +69,14 @@ impl Instructions {
         dispatch!(self, left(values, stride, width, weights, padded, sums));
     }
 
-    /// `sums += values · weights`, element by element.
-    pub(super) fn multiply_add(self, sums: &mut [f64], values: &[f64], weights: &[f64]) {
-        dispatch!(self, multiply_add(sums, values, weights));
+    /// `sums += Σ_n values[n, ·] · weights[n, ·]`, both `[n × length of sums]`.
+    pub(super) fn gather(self, sums: &mut [f64], values: &[f64], weights: &[f64]) {
+        dispatch!(self, gather(sums, values, weights));
+    }
+
+    /// `sums[n, ·] += values[n, ·] · weights`, `weights` being one row.
+    pub(super) fn spread(self, sums: &mut [f64], values: &[f64], weights: &[f64]) {
+        dispatch!(self, spread(sums, values, weights));
     }
 
     /// `sums[g, r, ·] += weights[r] · values[g, r, ·]`.
@@ -163,7 +168,7 @@ macro_rules! kernels {
 
             $(#[$attribute])*
             pub(super) fn left(values: &[f64], stride: usize, width: usize, weights: &[f64], padded: usize, sums: &mut [f64]) {
-                const ROWS: usize = 8;
+                const ROWS: usize = 16;
                 for (values, weights) in values.chunks(ROWS * stride).zip(weights.chunks(ROWS * padded)) {
                     for (group, sums) in sums.chunks_exact_mut(padded * LANES).enumerate() {
                         let start = group * LANES;
@@ -221,10 +226,43 @@ macro_rules! kernels {
             }
 
             $(#[$attribute])*
-            pub(super) fn multiply_add(sums: &mut [f64], values: &[f64], weights: &[f64]) {
+            pub(super) fn gather(sums: &mut [f64], values: &[f64], weights: &[f64]) {
+                let row = sums.len();
+                // Four vectors at a time stay in registers over all rows.
+                for first in (0..row).step_by(4 * LANES) {
+                    match (row - first) / LANES {
+                        1 => gather_part::<1>(sums, values, weights, first),
+                        2 => gather_part::<2>(sums, values, weights, first),
+                        3 => gather_part::<3>(sums, values, weights, first),
+                        _ => gather_part::<4>(sums, values, weights, first),
+                    }
+                }
+            }
+
+            $(#[$attribute])*
+            #[inline]
+            fn gather_part<const V: usize>(sums: &mut [f64], values: &[f64], weights: &[f64], first: usize) {
+                let row = sums.len();
+                let mut own: [$vector; V] = std::array::from_fn(|v| at(&sums[first..], v));
+                for (values, weights) in values.chunks_exact(row).zip(weights.chunks_exact(row)) {
+                    let (values, weights) = (&values[first..first + V * LANES], &weights[first..first + V * LANES]);
+                    for v in 0..V {
+                        own[v] = $fma(at(values, v), at(weights, v), own[v]);
+                    }
+                }
+                for (v, sums) in sums[first..first + V * LANES].as_chunks_mut().0.iter_mut().enumerate() {
+                    store(sums, own[v]);
+                }
+            }
+
+            $(#[$attribute])*
+            pub(super) fn spread(sums: &mut [f64], values: &[f64], weights: &[f64]) {
+                let row = weights.len();
                 let weights = weights.as_chunks().0;
-                for ((sums, values), weights) in sums.as_chunks_mut().0.iter_mut().zip(values.as_chunks().0).zip(weights) {
-                    store(sums, $fma(load(values), load(weights), load(sums)));
+                for (sums, values) in sums.chunks_exact_mut(row).zip(values.chunks_exact(row)) {
+                    for ((sums, values), weights) in sums.as_chunks_mut().0.iter_mut().zip(values.as_chunks().0).zip(weights) {
+                        store(sums, $fma(load(values), load(weights), load(sums)));
+                    }
                 }
             }
 
