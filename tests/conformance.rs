@@ -101,6 +101,7 @@ fn cases() -> Vec<Case> {
     };
     let affinity = Case::new("connectome.affinity", &[("responses", &responses)], &[]);
     let sbm = Case::new("connectome.sbm", &[("graph", &first(&affinity))], &[("restarts", Value::Int(3))]);
+    let leiden = Case::new("connectome.leiden", &[("graph", &first(&affinity))], &[("restarts", Value::Int(3))]);
     let compare = Case::new("connectome.compare", &[("communities", &first(&sbm))], &[]);
     let rdm = Case::new("similarity.rdm", &[("of", &responses)], std::slice::from_ref(&by));
     let features = Case::new("train.features", &[("responses", &responses)], std::slice::from_ref(&by));
@@ -193,6 +194,17 @@ fn cases() -> Vec<Case> {
         eeg("csp"),
         eeg("mdm"),
         eeg("tangent_space"),
+        leiden,
+        Case::new(
+            "connectome.rank",
+            &[("responses", &responses)],
+            &[
+                ("ranks", Value::Range(Box::new(1.into()), Box::new(4.into()))),
+                ("restarts", Value::Int(2)),
+                ("folds", Value::Int(2)),
+                ("sweeps", Value::Int(20)),
+            ],
+        ),
     ];
     cases.extend(representations);
     cases

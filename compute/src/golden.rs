@@ -66,6 +66,12 @@ impl Case {
         let text = std::fs::read_to_string(self.folder.join("expected.json")).unwrap();
         serde_json::from_str::<serde_json::Value>(&text).unwrap()[key].as_f64().unwrap()
     }
+
+    /// A number in an object of `expected.json`; `None` when it is not there.
+    pub fn nested(&self, object: &str, key: &str) -> Option<f64> {
+        let text = std::fs::read_to_string(self.folder.join("expected.json")).unwrap();
+        serde_json::from_str::<serde_json::Value>(&text).unwrap()[object][key].as_f64()
+    }
 }
 
 /// Fails with both values unless they agree within a tolerance relative to the larger of 1 and the expected value.

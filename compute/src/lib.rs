@@ -6,6 +6,7 @@
 //! * [`statistics`]: moments, ranks, correlations, shrinkage, partition scores, assignment, p values.
 //! * [`geometry`]: dissimilarities, likeness of representations, alignment of features.
 //! * [`ridge_path`]: ridge regression of many targets for many penalties.
+//! * [`nonnegative`]: non-negative decompositions of tensors.
 //! * [`tensor`], [`optimise`]: tensors times Khatri–Rao products, and minimisation of smooth functions.
 //! * [`signal`], [`riemann`]: filters, spectra, wavelets and coupling of sampled signals; covariances as points of a curved space.
 //! * [`threads`], [`map`]: a pool with a fixed number of threads; files as read-only Arrow buffers.
@@ -23,6 +24,7 @@ pub mod gpu;
 pub mod map;
 pub mod matrix;
 pub mod mlp;
+pub mod nonnegative;
 pub mod optimise;
 pub mod parallel;
 pub mod product;

@@ -3,7 +3,10 @@
 //! A decomposition of rank `R` has one factor matrix `[size of mode × R]` a mode. The product of the unfolding of a mode with the Khatri–Rao product of all
 //! other factors (MTTKRP; Kolda & Bader 2009, section 3.4) is computed without the full Khatri–Rao product in memory: the last mode is contracted by one matrix product, and
 //! the result, `R / (size of the last mode)` times as large as the tensor, serves all other modes ([`Contraction`]); for the last mode the Khatri–Rao
-//! product is made slab by slab. Unfoldings are row-major with the remaining modes in their order, as in TensorLy.
+//! product is made slab by slab. For the sweeps of a three-way decomposition, [`DimensionTree`] needs one and a half passes over the tensor each. Unfoldings are row-major with the remaining modes in their order, as in TensorLy.
+
+mod dimension_tree;
+mod lanes;
 
 use std::ops::Range;
 
@@ -12,6 +15,9 @@ use rayon::prelude::*;
 use crate::product::{for_each_chunk, gemm, gram, multiply_add_to};
 use crate::statistics::sum;
 use crate::{ComputeError, Matrix, MatrixRef};
+
+pub use dimension_tree::DimensionTree;
+use lanes::instructions;
 
 /// Elements of a slab of the Khatri–Rao product.
 const SLAB: usize = 1 << 15;
@@ -263,6 +269,58 @@ pub fn reconstruct(factors: &[Matrix]) -> Result<Vec<f64>, ComputeError> {
     gemm(&khatri_rao(&others.iter().collect::<Vec<_>>(), last.cols()), last.t()).map(Matrix::into_values)
 }
 
+/// Coordinate descent over the columns of a factor `[rows × rank]`, `passes` times at most: `F_r ← max(floor, F_r + (U_r − F Γ_r) / Γ_rr)` with `U` the
+/// product of the unfolding (`update`, of the factor's shape) and `Γ` the element-wise product of the other Gram matrices (`grams`, `[rank × rank]`).
+///
+/// Each pass lowers `½ ‖X − F K‖²`. Passes after the first end when one changes less than a hundredth of what the first did (Gillis & Glineur 2012, section 3).
+/// Refuses shapes that don't fit.
+pub fn descend(factor: &mut Matrix, update: &Matrix, grams: &Matrix, floor: f64, passes: usize) -> Result<(), ComputeError> {
+    const LANES: usize = lanes::WIDEST;
+    let rank = factor.cols();
+    if update.shape() != factor.shape() || grams.shape() != (rank, rank) {
+        let reason = format!("factor {:?}, product {:?} and Gram matrix {:?}", factor.shape(), update.shape(), grams.shape());
+        return Err(ComputeError::shape("coordinate descent", reason));
+    }
+    if rank == 0 {
+        return Ok(());
+    }
+    let instructions = instructions();
+    // Blocks of rows are independent of each other, and each has its own end.
+    let rows = 16 * LANES;
+    let work = |number: usize, values: &mut [f64]| {
+        let (mut own, mut target) = (vec![0.0; rank * LANES], vec![0.0; rank * LANES]);
+        for (offset, values) in values.chunks_mut(LANES * rank).enumerate() {
+            let row = number * rows + offset * LANES;
+            for (lane, line) in values.chunks_exact(rank).enumerate() {
+                let update = update.row(row + lane);
+                (0..rank).for_each(|r| (own[r * LANES + lane], target[r * LANES + lane]) = (line[r], update[r]));
+            }
+            // Lanes past the last row hold what an earlier block left: keep them still.
+            for lane in values.len() / rank..LANES {
+                (0..rank).for_each(|r| (own[r * LANES + lane], target[r * LANES + lane]) = (0.0, 0.0));
+            }
+            let mut first = 0.0;
+            for pass in 0..passes {
+                let change = instructions.descend(&mut own, &target, grams.values(), rank, floor);
+                if pass == 0 {
+                    first = change;
+                } else if change <= 1e-4 * first {
+                    break;
+                }
+            }
+            for (lane, line) in values.chunks_exact_mut(rank).enumerate() {
+                (0..rank).for_each(|r| line[r] = own[r * LANES + lane]);
+            }
+        }
+    };
+    if factor.values().len() * rank < 1 << 17 {
+        factor.values_mut().chunks_mut(rows * rank).enumerate().for_each(|(number, values)| work(number, values));
+    } else {
+        for_each_chunk(factor.values_mut(), rows * rank, work);
+    }
+    Ok(())
+}
+
 fn multiply_add(target: &mut [f64], left: &[f64], right: &[f64]) {
     target.iter_mut().zip(left).zip(right).for_each(|((target, left), right)| *target += left * right);
 }
@@ -358,6 +416,39 @@ mod tests {
                 same_on_any_threads(|| mttkrp(tensor, &factors, mode).unwrap().into_values());
             }
         }
+    }
+
+    #[test]
+    fn coordinate_descent_is_that_of_the_formula_and_ends_at_the_least_squares_solution() {
+        // Columns one after the other, each with the newest others.
+        for (rows, rank) in [(1, 1), (7, 3), (300, 5)] {
+            let grams = gram(&normal_matrix(1, 20, rank));
+            let (start, update) = (normal_matrix(2, rows, rank).map(f64::abs), normal_matrix(3, rows, rank));
+            let mut expected = start.clone();
+            for column in 0..rank {
+                for row in 0..rows {
+                    let product: f64 = (0..rank).map(|other| expected[(row, other)] * grams[(other, column)]).sum();
+                    expected[(row, column)] =
+                        (expected[(row, column)] + (update[(row, column)] - product) / grams[(column, column)]).max(0.0);
+                }
+            }
+            let mut found = start.clone();
+            descend(&mut found, &update, &grams, 0.0, 1).unwrap();
+            all_close(found.values(), expected.values(), 1e-12);
+            // After many passes no column can be improved: the gradient is 0, or not below 0 at the bound.
+            (0..200).for_each(|_| descend(&mut found, &update, &grams, 0.0, 10).unwrap());
+            let slopes = gemm(&found, &grams).unwrap();
+            for (value, (slope, update)) in found.values().iter().zip(slopes.values().iter().zip(update.values())) {
+                assert!((slope - update).abs() < 1e-6 || (*value == 0.0 && slope - update > 0.0));
+            }
+            same_on_any_threads(|| {
+                let mut found = start.clone();
+                descend(&mut found, &update, &grams, 0.0, 3).unwrap();
+                found.into_values()
+            });
+        }
+        assert!(descend(&mut Matrix::zeros(2, 2), &Matrix::zeros(2, 3), &Matrix::zeros(2, 2), 0.0, 1).is_err());
+        assert!(descend(&mut Matrix::zeros(2, 0), &Matrix::zeros(2, 0), &Matrix::zeros(0, 0), 0.0, 1).is_ok());
     }
 
     #[test]

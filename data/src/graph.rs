@@ -1,4 +1,4 @@
-//! Weighted undirected graphs between named nodes.
+//! Weighted graphs between named nodes, undirected or directed.
 
 use crate::artifact::{Artifact, Meta, Typed};
 use crate::axis::Axis;
@@ -7,7 +7,7 @@ use crate::error::DataError;
 use crate::kind::Kind;
 use crate::table::Table;
 
-/// One edge. An undirected pair stands once, with `source < target`.
+/// One edge. An undirected pair stands once, with `source < target`; a directed edge runs from `source` to `target`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Edge {
     /// Position of one node on the node axis.
@@ -23,19 +23,40 @@ pub struct Edge {
 pub struct Graph {
     nodes: Axis,
     edges: Vec<Edge>,
+    directed: bool,
     /// What a weight means, such as `correlation`.
     pub weight: String,
 }
 
 impl Graph {
-    /// Builds a graph.
+    /// Builds an undirected graph.
     ///
     /// # Errors
     /// When an edge names a node that is not there, joins a node to itself, stands twice or backwards, or has a weight that is not finite.
-    pub fn new(nodes: Axis, mut edges: Vec<Edge>, weight: &str) -> Result<Graph, DataError> {
+    pub fn new(nodes: Axis, edges: Vec<Edge>, weight: &str) -> Result<Graph, DataError> {
+        Graph::checked(nodes, edges, weight, false)
+    }
+
+    /// Builds a directed graph; a pair of nodes may have an edge each way.
+    ///
+    /// # Errors
+    /// When an edge names a node that is not there, joins a node to itself, stands twice, or has a weight that is not finite.
+    pub fn directed(nodes: Axis, edges: Vec<Edge>, weight: &str) -> Result<Graph, DataError> {
+        Graph::checked(nodes, edges, weight, true)
+    }
+
+    fn checked(nodes: Axis, mut edges: Vec<Edge>, weight: &str, directed: bool) -> Result<Graph, DataError> {
         edges.sort_by_key(|edge| (edge.source, edge.target));
         for edge in &edges {
-            if edge.source >= edge.target || edge.target >= nodes.len() {
+            if directed && (edge.source == edge.target || edge.source.max(edge.target) >= nodes.len()) {
+                return Err(DataError::Invalid(format!(
+                    "edge {} → {} of a graph of {} nodes: the nodes must differ, and both must exist",
+                    edge.source,
+                    edge.target,
+                    nodes.len()
+                )));
+            }
+            if !directed && (edge.source >= edge.target || edge.target >= nodes.len()) {
                 return Err(DataError::Invalid(format!(
                     "edge {} – {} of a graph of {} nodes: the first node must come before the second, and both must exist",
                     edge.source,
@@ -50,12 +71,17 @@ impl Graph {
         if let Some(pair) = edges.windows(2).find(|pair| (pair[0].source, pair[0].target) == (pair[1].source, pair[1].target)) {
             return Err(DataError::Invalid(format!("edge {} – {} stands twice", pair[0].source, pair[0].target)));
         }
-        Ok(Graph { nodes, edges, weight: weight.to_owned() })
+        Ok(Graph { nodes, edges, directed, weight: weight.to_owned() })
     }
 
     /// The node axis.
     pub fn nodes(&self) -> &Axis {
         &self.nodes
+    }
+
+    /// Whether edges have a direction.
+    pub fn is_directed(&self) -> bool {
+        self.directed
     }
 
     /// The edges, sorted by source, then target.
@@ -76,6 +102,9 @@ impl Typed for Graph {
         ])?;
         let mut meta = Meta { axes: vec![self.nodes], ..Meta::default() };
         meta.attributes.insert("weight".into(), serde_json::Value::String(self.weight));
+        if self.directed {
+            meta.attributes.insert("directed".into(), serde_json::Value::Bool(true));
+        }
         Ok(Artifact::from_batch(Kind::Graph, table.batch().clone(), meta))
     }
 
@@ -91,6 +120,23 @@ impl Typed for Graph {
             edges.push(Edge { source: position(source)?, target: position(target)?, weight });
         }
         let weight = artifact.meta().attributes.get("weight").and_then(|value| value.as_str()).unwrap_or_default();
-        Graph::new(nodes, edges, weight)
+        let directed = artifact.meta().attributes.get("directed").and_then(serde_json::Value::as_bool).unwrap_or(false);
+        Graph::checked(nodes, edges, weight, directed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_directed_graph_keeps_both_ways_and_comes_back() {
+        let edge = |source, target| Edge { source, target, weight: 1.5 };
+        let graph = Graph::directed(Axis::count("unit", 3), vec![edge(2, 0), edge(0, 2), edge(1, 0)], "lag").unwrap();
+        let back = Graph::from_artifact(&graph.clone().into_artifact().unwrap()).unwrap();
+        assert!(back == graph && back.is_directed() && back.edges()[0].target == 2);
+        assert!(Graph::directed(Axis::count("unit", 3), vec![edge(1, 1)], "").is_err());
+        assert!(Graph::directed(Axis::count("unit", 3), vec![edge(0, 1), edge(0, 1)], "").is_err());
+        assert!(Graph::new(Axis::count("unit", 3), vec![edge(2, 0)], "").is_err());
     }
 }

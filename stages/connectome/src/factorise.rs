@@ -1,213 +1,345 @@
-//! Non-negative CP factorisation of a three-way tensor by HALS.
-//!
-//! Model: `X ≈ Σ_r λ_r a_r ∘ b_r ∘ c_r`, all factors ≥ 0 (Carroll & Chang 1970; Cichocki & Phan 2009 for hierarchical alternating least squares).
-//! For each mode `U = MTTKRP`, `Γ = ∗ FᵀF` of the other modes, then column by column `F_r ← max(ε, F_r + (U_r − F Γ_r) / Γ_rr)`.
+//! What `connectome.ntf` and `connectome.rank` share: activity as a non-negative tensor, fits from several starts, and how well they agree.
 
-use neuroflow_compute::statistics::assign;
-use neuroflow_compute::tensor::{Contraction, TensorRef, hadamard_of_grams, mttkrp};
-use neuroflow_compute::{ComputeError, Matrix};
+use crate::failure::numerical;
+use neuroflow_compute::factor::thin_svd;
+use neuroflow_compute::nonnegative::{
+    Decomposition, Entries, Hals, Loss, SparseTensor, Stopping, bounded, factor_match, hals, match_components, multiplicative,
+};
+use neuroflow_compute::tensor::TensorRef;
+use neuroflow_compute::{ComputeError, Matrix, with_threads};
+use neuroflow_data::Responses;
 use neuroflow_data::random::Stream;
+use neuroflow_stage::error::require_finite;
+use neuroflow_stage::{Context, StageError, words};
+use rayon::prelude::*;
 
-const FLOOR: f64 = 1e-16;
-
-/// How long to iterate.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Stopping {
-    pub(crate) sweeps: usize,
-    /// Stop when the relative error changes less than this in a sweep.
-    pub(crate) tolerance: f64,
+words! {
+    /// How activity is made non-negative.
+    pub enum Scale {
+        /// Not at all: negative values are refused.
+        None = "none" {},
+        /// Each unit to 0 to 1 over all its trials and bins.
+        MinMax = "minmax" {},
+    }
 }
 
-/// A factorisation: unit-length columns, weights in descending order.
+words! {
+    /// How the factors are found.
+    pub enum Method {
+        /// Hierarchical alternating least squares: one column of one factor after the other.
+        Hals = "hals" {
+            /// Go on along the last change of the factors, and not when that made the error grow.
+            extrapolate: bool = true;
+            /// The most passes over the columns for one product with the data. 1, not extrapolated, is the classic method.
+            passes: usize = 5, in 1.0..=100.0;
+        },
+        /// Multiplicative updates: slow for squared error, the method for counts.
+        Mu = "mu" {},
+        /// All factors at once by limited-memory quasi-Newton steps under the bound 0.
+        Lbfgsb = "lbfgsb" {},
+    }
+}
+
+words! {
+    /// What the factors make small.
+    pub enum Misfit {
+        /// Squared error.
+        Frobenius = "frobenius" {},
+        /// The Kullback–Leibler divergence: the likelihood of Poisson counts. Needs method `mu` or `lbfgsb`, and `scale = none` to mean it.
+        Kl = "kl" {},
+    }
+}
+
+impl Misfit {
+    pub(crate) fn loss(&self) -> Loss {
+        match self {
+            Misfit::Frobenius {} => Loss::Frobenius,
+            Misfit::Kl {} => Loss::KullbackLeibler,
+        }
+    }
+}
+
+words! {
+    /// How much each value counts.
+    pub enum Counting {
+        /// All the same.
+        Equal = "equal" {},
+        /// Each trial as much as any other: values divided by their trial's squared norm, so that one strong trial does not decide alone.
+        Trials = "trials" {},
+        /// Each unit as much as any other.
+        Units = "units" {},
+    }
+}
+
+/// Activity as `[unit × trial × bin]`.
 #[derive(Debug, Clone)]
-pub(crate) struct Factors {
-    pub(crate) modes: Vec<Matrix>,
-    pub(crate) weights: Vec<f64>,
-    /// ‖X − X̂‖ / ‖X‖.
-    pub(crate) relative_error: f64,
+pub(crate) struct Activity {
+    pub(crate) shape: [usize; 3],
+    /// Non-negative; 0 at gaps.
+    pub(crate) values: Vec<f64>,
+    /// One a value, from 0 (a gap) to 1; none when all count the same.
+    pub(crate) weights: Option<Vec<f64>>,
+    pub(crate) sparse: Option<SparseTensor>,
 }
 
-/// One run from a random start.
-pub(crate) fn factorise(tensor: TensorRef<'_>, rank: usize, stopping: Stopping, mut stream: Stream) -> Result<Factors, ComputeError> {
-    let shape = tensor.shape();
-    let squared = tensor.squared_norm();
-    let norm = squared.sqrt();
-    let mut factors: Vec<Matrix> = shape.iter().map(|&size| Matrix::from_fn(size, rank, |_, _| stream.uniform() + 0.01)).collect();
-    // The start has the tensor's size, so that the first sweep does not spend itself on scale.
-    let start = neuroflow_compute::tensor::reconstruct(&factors)?;
-    let size = start.iter().map(|value| value * value).sum::<f64>().sqrt();
-    if size > 0.0 && norm > 0.0 {
-        let factor = (norm / size).cbrt();
-        factors.iter_mut().for_each(|matrix| matrix.values_mut().iter_mut().for_each(|value| *value *= factor));
-    }
-    let last = shape.len() - 1;
-    let mut error = f64::INFINITY;
-    for _ in 0..stopping.sweeps {
-        let contraction = Contraction::new(tensor, &factors[last])?;
-        for mode in 0..last {
-            let update = contraction.mttkrp(&factors[..last], mode)?;
-            let grams = hadamard_of_grams(&factors, Some(mode))?;
-            update_columns(&mut factors[mode], &update, &grams);
-            // The contraction has the last factor inside, so only the others share their scale.
-            balance(&mut factors, mode);
+impl Activity {
+    /// Arranges and scales; gaps (NaN) are refused unless they are asked for.
+    pub(crate) fn new(responses: &Responses, scale: &Scale, gaps: bool, counting: &Counting) -> Result<Activity, StageError> {
+        let session = &responses.session;
+        let shape = [responses.n_units(), responses.n_trials(), responses.n_bins()];
+        let [units, trials, bins] = shape;
+        if units * trials * bins == 0 {
+            return Err(StageError::refused(format!(
+                "session {session} has {units} units, {trials} trials and {bins} bins: nothing to factorise"
+            )));
         }
-        let update = mttkrp(tensor, &factors, last)?;
-        let grams = hadamard_of_grams(&factors, Some(last))?;
-        update_columns(&mut factors[last], &update, &grams);
-        let inner: f64 = factors[last].values().iter().zip(update.values()).map(|(a, b)| a * b).sum();
-        let all = hadamard_of_grams(&factors, None)?;
-        let model: f64 = all.values().iter().sum();
-        let next = ((squared - 2.0 * inner + model).max(0.0) / squared.max(f64::MIN_POSITIVE)).sqrt();
-        let done = (error - next).abs() < stopping.tolerance;
-        error = next;
-        if done {
-            break;
+        if !gaps {
+            require_finite(&format!("session {session}"), responses.values())?;
+        }
+        let mut values = Vec::with_capacity(units * trials * bins);
+        for unit in 0..units {
+            let start = values.len();
+            (0..trials).for_each(|trial| values.extend_from_slice(responses.trace(trial, unit)));
+            non_negative(&mut values[start..], scale, responses, unit)?;
+        }
+        let missing = values.iter().any(|value| value.is_nan());
+        let weights = if missing || !matches!(counting, Counting::Equal {}) { Some(weights(&mut values, shape, counting)) } else { None };
+        if let Some(weights) = &weights {
+            known(weights, shape, responses)?;
+        }
+        if values.iter().all(|value| *value == 0.0) {
+            return Err(StageError::refused(format!("session {session}: all activity is the same, there is nothing to factorise")));
+        }
+        Ok(Activity { shape, values, weights, sparse: None })
+    }
+
+    pub(crate) fn tensor(&self) -> Result<TensorRef<'_>, StageError> {
+        TensorRef::new(&self.shape, &self.values).map_err(numerical)
+    }
+
+    pub(crate) fn entries(&self) -> Result<Entries<'_>, StageError> {
+        Ok(match (&self.sparse, &self.weights) {
+            (Some(sparse), None) => Entries::Sparse(sparse),
+            (_, Some(weights)) => Entries::Weighted(self.tensor()?, weights),
+            (None, None) => Entries::Dense(self.tensor()?),
+        })
+    }
+
+    /// Lists the values that are not zero, so that work grows with their number.
+    pub(crate) fn make_sparse(&mut self) -> Result<(), StageError> {
+        self.sparse = Some(SparseTensor::from_dense(self.tensor()?).map_err(numerical)?);
+        Ok(())
+    }
+
+    /// The share of values that are not zero.
+    pub(crate) fn density(&self) -> f64 {
+        self.values.iter().filter(|value| **value != 0.0).count() as f64 / self.values.len() as f64
+    }
+}
+
+fn non_negative(trace: &mut [f64], scale: &Scale, responses: &Responses, unit: usize) -> Result<(), StageError> {
+    let (session, label) = (&responses.session, responses.units().coordinates.label(unit));
+    if let Some(value) = trace.iter().find(|value| value.is_infinite()) {
+        return Err(StageError::refused(format!("session {session}: unit {label} has a value of {value}")));
+    }
+    let (low, high) = trace
+        .iter()
+        .filter(|value| !value.is_nan())
+        .fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| (low.min(*value), high.max(*value)));
+    match scale {
+        Scale::MinMax {} => {
+            let span = if high > low { high - low } else { 1.0 };
+            trace.iter_mut().for_each(|value| *value = (*value - low) / span);
+        }
+        Scale::None {} if low < 0.0 => {
+            return Err(StageError::refused_with_help(
+                format!("session {session}: unit {label} has negative values ({low}), a non-negative factorisation can't have them"),
+                "write `scale = minmax`",
+            ));
+        }
+        Scale::None {} => {}
+    }
+    Ok(())
+}
+
+/// Weights by what counts the same, 0 at gaps, whose values become 0.
+fn weights(values: &mut [f64], [_, trials, bins]: [usize; 3], counting: &Counting) -> Vec<f64> {
+    let mut weights: Vec<f64> = values.iter().map(|value| f64::from(!value.is_nan())).collect();
+    values.iter_mut().for_each(|value| *value = if value.is_nan() { 0.0 } else { *value });
+    let group = |place: usize| match counting {
+        Counting::Equal {} => 0,
+        Counting::Trials {} => place / bins % trials,
+        Counting::Units {} => place / (bins * trials),
+    };
+    if !matches!(counting, Counting::Equal {}) {
+        let mut norms: Vec<f64> = Vec::new();
+        for (place, value) in values.iter().enumerate() {
+            let group = group(place);
+            if norms.len() <= group {
+                norms.resize(group + 1, 0.0);
+            }
+            norms[group] += value * value;
+        }
+        // The weakest counts in full, so that no weight is above 1; what is silent altogether counts as the weakest.
+        let least = norms.iter().copied().filter(|norm| *norm > 0.0).fold(f64::INFINITY, f64::min);
+        for (place, weight) in weights.iter_mut().enumerate() {
+            let norm = norms[group(place)];
+            *weight *= if norm > 0.0 { least / norm } else { 1.0 };
         }
     }
-    Ok(normalised(factors, error))
+    weights
 }
 
-fn update_columns(factor: &mut Matrix, update: &Matrix, grams: &Matrix) {
-    let (rows, rank) = factor.shape();
-    let values = factor.values_mut();
-    for column in 0..rank {
-        let diagonal = grams.row(column)[column];
-        if diagonal <= 0.0 {
-            continue;
+/// Refuses units, trials and bins of which nothing is known: their loadings could be anything.
+fn known(weights: &[f64], [units, trials, bins]: [usize; 3], responses: &Responses) -> Result<(), StageError> {
+    let mut seen = [vec![false; units], vec![false; trials], vec![false; bins]];
+    for (place, _) in weights.iter().enumerate().filter(|(_, weight)| **weight > 0.0) {
+        seen[0][place / (trials * bins)] = true;
+        seen[1][place / bins % trials] = true;
+        seen[2][place % bins] = true;
+    }
+    for (what, seen) in ["unit", "trial", "bin"].into_iter().zip(&seen) {
+        if let Some(at) = seen.iter().position(|seen| !seen) {
+            let label = if what == "unit" { responses.units().coordinates.label(at) } else { at.to_string() };
+            return Err(StageError::refused_with_help(
+                format!("session {}: {what} {label} has no value at all, so its loading could be anything", responses.session),
+                "leave it out before this step",
+            ));
         }
-        for row in 0..rows {
-            let line = &mut values[row * rank..(row + 1) * rank];
-            let product: f64 = line.iter().zip(grams.row(column)).map(|(f, g)| f * g).sum();
-            line[column] = (line[column] + (update.row(row)[column] - product) / diagonal).max(FLOOR);
+    }
+    Ok(())
+}
+
+/// What one rank came to.
+#[derive(Debug, Clone)]
+pub(crate) struct Fit {
+    pub(crate) rank: usize,
+    pub(crate) best: Decomposition,
+    pub(crate) effective_number: f64,
+    /// The mean factor match score of the other starts with the best.
+    pub(crate) stability: f64,
+    /// For each component of the best, how well the other starts have it: the mean product of cosines with its partner.
+    pub(crate) matches: Vec<f64>,
+}
+
+/// One start.
+pub(crate) fn one(
+    entries: Entries<'_>,
+    rank: usize,
+    method: &Method,
+    loss: Loss,
+    stopping: Stopping,
+    stream: Stream,
+) -> Result<Decomposition, ComputeError> {
+    match method {
+        Method::Hals { extrapolate, passes } => hals(entries, rank, Hals { extrapolate: *extrapolate, passes: *passes }, stopping, stream),
+        Method::Mu {} => multiplicative(entries, rank, loss, stopping, stream),
+        Method::Lbfgsb {} => bounded(entries, rank, loss, stopping, stream),
+    }
+}
+
+/// Refuses a pair of method and loss that does not exist.
+pub(crate) fn check_method(method: &Method, misfit: &Misfit, sparse: bool) -> Result<(), StageError> {
+    match (method, misfit) {
+        (Method::Hals { .. }, Misfit::Kl {}) => Err(StageError::refused_with_help(
+            "method `hals` is for squared error, not for the Kullback–Leibler divergence",
+            "write `method = mu` or `method = lbfgsb`",
+        )),
+        (Method::Lbfgsb {}, Misfit::Kl {}) if sparse => Err(StageError::refused_with_help(
+            "method `lbfgsb` with loss `kl` needs dense data",
+            "write `method = mu` or `storage = dense`",
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// Fits a rank from several starts, each with a stream of its own, so that the number of threads does not matter.
+pub(crate) fn fit(
+    entries: Entries<'_>,
+    rank: usize,
+    method: &Method,
+    loss: Loss,
+    stopping: Stopping,
+    restarts: usize,
+    stream: &Stream,
+    context: &Context,
+) -> Result<Fit, StageError> {
+    let start = |restart: usize| {
+        // A start that nobody waits for is not worth its time.
+        if context.cancel.check().is_err() {
+            return Ok(None);
+        }
+        one(entries, rank, method, loss, stopping, stream.split_index(rank as u64).split_index(restart as u64)).map(Some)
+    };
+    let runs = with_threads(context.threads, || (0..restarts).into_par_iter().map(start).collect::<Result<Option<Vec<_>>, _>>())
+        .map_err(numerical)?
+        .map_err(numerical)?;
+    let Some(runs) = runs else {
+        context.cancel.check()?;
+        return Err(StageError::refused("no start came to an end"));
+    };
+    let mut best = 0;
+    for (position, run) in runs.iter().enumerate() {
+        if run.loss < runs[best].loss {
+            best = position;
         }
     }
-}
-
-fn column_norms(matrix: &Matrix) -> Vec<f64> {
-    let mut squares = vec![0.0; matrix.cols()];
-    for row in matrix.row_iter() {
-        squares.iter_mut().zip(row).for_each(|(sum, value)| *sum += value * value);
+    let numbers = runs.iter().map(|run| effective_number(&run.factors[0])).collect::<Result<Vec<_>, _>>()?;
+    let effective_number = numbers.iter().sum::<f64>() / numbers.len() as f64;
+    let others: Vec<usize> = (0..runs.len()).filter(|position| *position != best).collect();
+    let mut stability = 0.0;
+    let mut matches = vec![0.0; rank];
+    for &other in &others {
+        let found = match_components(&runs[best].factors, &runs[other].factors).map_err(numerical)?;
+        stability += found.score / others.len() as f64;
+        matches.iter_mut().zip(&found.cosines).for_each(|(sum, cosine)| *sum += cosine / others.len() as f64);
     }
-    squares.into_iter().map(f64::sqrt).collect()
-}
-
-fn scale_columns(matrix: &mut Matrix, factors: &[f64]) {
-    let rank = factors.len().max(1);
-    matrix.values_mut().iter_mut().enumerate().for_each(|(at, value)| *value *= factors[at % rank]);
-}
-
-/// Moves the scale of a mode's columns into the mode before it (or after it, for the first), so that no factor grows without bound.
-fn balance(factors: &mut [Matrix], mode: usize) {
-    let norms = column_norms(&factors[mode]);
-    let down: Vec<f64> = norms.iter().map(|norm| if *norm > 0.0 { 1.0 / norm } else { 1.0 }).collect();
-    let up: Vec<f64> = norms.iter().map(|norm| if *norm > 0.0 { *norm } else { 1.0 }).collect();
-    let other = if mode == 0 { 1 } else { 0 };
-    if other < factors.len() - 1 {
-        scale_columns(&mut factors[mode], &down);
-        scale_columns(&mut factors[other], &up);
+    if others.is_empty() {
+        (stability, matches) = (1.0, vec![1.0; rank]);
     }
+    let best = runs.into_iter().nth(best).ok_or_else(|| StageError::refused("at least 1 restart is needed"))?;
+    Ok(Fit { rank, best, effective_number, stability, matches })
 }
 
-fn normalised(mut factors: Vec<Matrix>, relative_error: f64) -> Factors {
-    let rank = factors.first().map_or(0, Matrix::cols);
-    let mut weights = vec![1.0; rank];
-    for factor in &mut factors {
-        let norms = column_norms(factor);
-        weights.iter_mut().zip(&norms).for_each(|(weight, norm)| *weight *= norm);
-        let inverse: Vec<f64> = norms.iter().map(|norm| if *norm > 0.0 { 1.0 / norm } else { 1.0 }).collect();
-        scale_columns(factor, &inverse);
+/// The mean factor match score of all pairs of decompositions; 1 for fewer than two.
+pub(crate) fn agreement(found: &[Decomposition]) -> Result<f64, StageError> {
+    let mut scores = Vec::new();
+    for (at, a) in found.iter().enumerate() {
+        for b in &found[at + 1..] {
+            scores.push(factor_match(&a.factors, &b.factors).map_err(numerical)?);
+        }
     }
-    let mut order: Vec<usize> = (0..rank).collect();
-    order.sort_by(|&a, &b| weights[b].total_cmp(&weights[a]).then(a.cmp(&b)));
-    let modes = factors.iter().map(|factor| factor.take_columns(&order)).collect();
-    Factors { modes, weights: order.iter().map(|&column| weights[column]).collect(), relative_error }
+    Ok(if scores.is_empty() { 1.0 } else { scores.iter().sum::<f64>() / scores.len() as f64 })
 }
 
-/// Factor match score: components paired so that the mean of the product of cosines over modes is largest.
-pub(crate) fn factor_match(a: &[Matrix], b: &[Matrix]) -> Result<f64, ComputeError> {
-    let rank = a.first().map_or(0, Matrix::cols);
-    if rank == 0 {
+/// Unit-length columns as `[component × unit]`, the mean over components taken away; the squared singular values over their largest, summed.
+fn effective_number(units: &Matrix) -> Result<f64, StageError> {
+    let (rows, rank) = units.shape();
+    if rank < 2 {
         return Ok(1.0);
     }
-    let mut products = Matrix::from_fn(rank, b.first().map_or(0, Matrix::cols), |_, _| 1.0);
-    let columns = products.cols();
-    for (left, right) in a.iter().zip(b) {
-        let (left_norms, right_norms) = (column_norms(left), column_norms(right));
-        for i in 0..rank {
-            for j in 0..columns {
-                let inner: f64 = left.row_iter().zip(right.row_iter()).map(|(x, y)| x[i] * y[j]).sum();
-                let norms = left_norms[i] * right_norms[j];
-                products.values_mut()[i * columns + j] *= if norms > 0.0 { inner / norms } else { 0.0 };
-            }
-        }
-    }
-    let costs = Matrix::from_fn(rank, columns, |i, j| -products.row(i)[j]);
-    Ok(-assign(&costs)?.cost / rank.max(columns) as f64)
+    let centred = Matrix::from_fn(rank, rows, |component, unit| {
+        let row = units.row(unit);
+        row[component] - row.iter().sum::<f64>() / rank as f64
+    });
+    let values = thin_svd(&centred).map_err(numerical)?.values;
+    let most = values.iter().fold(0.0f64, |most, value| most.max(value * value));
+    Ok(if most > 0.0 { values.iter().map(|value| value * value / most).sum() } else { 1.0 })
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn best(shape: &[usize], values: &[f64], rank: usize, restarts: u64) -> Factors {
-        let tensor = TensorRef::new(shape, values).unwrap();
-        let stopping = Stopping { sweeps: 3000, tolerance: 1e-12 };
-        let runs = (0..restarts).map(|restart| factorise(tensor, rank, stopping, Stream::new(1).split_index(restart)).unwrap());
-        runs.min_by(|a, b| a.relative_error.total_cmp(&b.relative_error)).unwrap()
+/// The rank after which the effective number, smoothed by a Gaussian of 1.5 ranks, stops growing by at least a tenth of its steepest growth.
+pub(crate) fn where_growth_stops(fits: &[Fit]) -> usize {
+    if fits.len() < 2 {
+        return 0;
     }
-
-    #[test]
-    fn errors_and_factors_are_those_of_the_reference() {
-        for (case, ranks, least_match) in [("ntf_easy", ["1", "2", "3", "5", "7"], 0.95), ("ntf_noisy", ["1", "3", "5", "7", "9"], 0.85)] {
-            let Some((shape, values)) = crate::golden::array(case, "X") else { return };
-            let planted = crate::golden::expected(case, &["planted_rank"]).unwrap() as usize;
-            for rank in ranks {
-                let Some(expected) = crate::golden::expected(case, &["relative_error", rank]) else { continue };
-                let found = best(&shape, &values, rank.parse().unwrap(), 40);
-                // Far above the planted rank the remaining error is noise, and random starts differ in the third digit.
-                let slack = if rank.parse::<usize>().is_ok_and(|rank| rank > planted + 2) { 1.01 } else { 1.005 };
-                assert!(found.relative_error <= expected * slack, "{case} rank {rank}: {} {expected}", found.relative_error);
-                if rank.parse() == Ok(planted) {
-                    let truth: Vec<Matrix> = (0..3)
-                        .map(|mode| {
-                            let (shape, values) = crate::golden::array(case, &format!("planted_{mode}")).unwrap();
-                            Matrix::new(shape[0], shape[1], values).unwrap()
-                        })
-                        .collect();
-                    let score = factor_match(&found.modes, &truth).unwrap();
-                    assert!(score >= least_match, "{case}: {score}");
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn the_real_session_is_explained_as_well_as_measured_elsewhere() {
-        let Some(shared) = crate::golden::shared() else { return };
-        let bytes = std::fs::read(shared.join("data/v1-gratings-calcium/230809_mrcuts28_fov4_grat-000.npz")).unwrap();
-        let file = neuroflow_data::formats::npz::read_npz(&bytes, &neuroflow_data::formats::Limits::default()).unwrap();
-        let array = file.get("X").unwrap();
-        let mut values = array.to_f64().unwrap().into_owned();
-        for unit in values.chunks_mut(128 * 49) {
-            let (low, high) = unit.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), v| (l.min(*v), h.max(*v)));
-            unit.iter_mut().for_each(|value| *value = (*value - low) / (high - low));
-        }
-        let tensor = TensorRef::new(&array.shape, &values).unwrap();
-        for (rank, expected) in [(2, 0.311), (4, 0.292), (8, 0.277)] {
-            let stopping = Stopping { sweeps: 300, tolerance: 1e-6 };
-            let runs = (0..3).map(|restart| factorise(tensor, rank, stopping, Stream::new(7).split_index(restart)).unwrap().relative_error);
-            let error = runs.fold(f64::INFINITY, f64::min);
-            assert!(error <= expected + 0.002, "rank {rank}: {error}");
-        }
-    }
-
-    #[test]
-    fn a_planted_tensor_is_found_again() {
-        let mut stream = Stream::new(3);
-        let planted: Vec<Matrix> = [8, 9, 7].iter().map(|&size| Matrix::from_fn(size, 2, |_, _| stream.exponential())).collect();
-        let values = neuroflow_compute::tensor::reconstruct(&planted).unwrap();
-        let found = best(&[8, 9, 7], &values, 2, 3);
-        assert!(found.relative_error < 1e-3, "{}", found.relative_error);
-        assert!(factor_match(&found.modes, &planted).unwrap() > 0.99);
-    }
+    let smooth: Vec<f64> = (0..fits.len())
+        .map(|at| {
+            let weights: Vec<f64> =
+                fits.iter().map(|fit| (-0.5 * ((fit.rank as f64 - fits[at].rank as f64) / 1.5).powi(2)).exp()).collect();
+            weights.iter().zip(fits).map(|(weight, fit)| weight * fit.effective_number).sum::<f64>() / weights.iter().sum::<f64>()
+        })
+        .collect();
+    let growth: Vec<f64> = smooth.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    let steepest = growth.iter().copied().fold(0.0, f64::max);
+    growth.iter().position(|growth| *growth < 0.1 * steepest).unwrap_or(fits.len() - 1)
 }

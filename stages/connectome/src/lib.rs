@@ -1,17 +1,20 @@
 //! Who works with whom: affinities between units, motifs of activity, and communities.
 
 pub mod affinity;
+mod blocks;
 pub mod compare;
+mod connections;
 pub mod coupling;
-mod description_length;
 mod factorise;
 mod failure;
 #[cfg(test)]
 mod golden;
+pub mod leiden;
+mod modularity;
 pub mod ntf;
-mod partition_search;
+pub mod rank;
 pub mod sbm;
 
 /// The stages of this topic, in reading order.
 pub const STAGES: &[&dyn neuroflow_stage::AnyStage] =
-    &[&affinity::AffinityStage, &coupling::Coupling, &ntf::Ntf, &sbm::Sbm, &compare::Compare];
+    &[&affinity::AffinityStage, &coupling::Coupling, &ntf::Ntf, &rank::Rank, &sbm::Sbm, &leiden::Leiden, &compare::Compare];

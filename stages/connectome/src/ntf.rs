@@ -1,45 +1,62 @@
 //! `connectome.ntf`: motifs, groups of units that are active together in the same trials at the same times.
 //!
 //! For what: patterns that trial averages hide. Promises: non-negative components with unit-length columns, weights in descending order, the rank by the
-//! effective-number rule when a range is given, and how well restarts agree. Refuses: gaps, and negative values unless they are scaled. From: non-negative
-//! CP by HALS; the rank rule of Dyballa et al. (companion code of "Neural Encoding Manifolds", `choosing-n-of-components`).
+//! effective-number rule when a range is given, and how well restarts agree. Refuses: gaps unless they are masked, and negative values unless they are scaled. From:
+//! non-negative CP by extrapolated HALS (Ang et al. 2020), multiplicative updates or bounded quasi-Newton steps; the rank rule of Dyballa et al. (companion code of "Neural Encoding Manifolds", `choosing-n-of-components`).
 
-use crate::factorise::{Factors, Stopping, factor_match, factorise};
-use crate::failure::numerical;
-use neuroflow_compute::factor::thin_svd;
-use neuroflow_compute::tensor::TensorRef;
-use neuroflow_compute::{Matrix, with_threads};
+use crate::factorise::{Activity, Counting, Fit, Method, Misfit, Scale, check_method, fit, where_growth_stops};
+use neuroflow_compute::nonnegative::Stopping;
 use neuroflow_data::random::Stream;
 use neuroflow_data::{Axis, Kind, Responses, Score, Scores, Table, Tensor, columns};
-use neuroflow_stage::error::require_finite;
 use neuroflow_stage::params::Either;
 use neuroflow_stage::{
     Context, ControlSite, Exactness, InputSpec, Inputs, OutputSpec, Outputs, Signature, SiteAt, Stage, StageError, Value, params, words,
 };
-use rayon::prelude::*;
 
 words! {
-    /// How activity is made non-negative.
-    pub enum Scale {
-        /// Not at all: negative values are refused.
-        None = "none" {},
-        /// Each unit to 0 to 1 over all its trials and bins.
-        MinMax = "minmax" {},
+    /// What becomes of gaps (NaN).
+    pub enum Gaps {
+        /// They are refused.
+        Refuse = "refuse" {},
+        /// They are left out of the fit: nothing is put in their place.
+        Mask = "mask" {},
+    }
+}
+
+words! {
+    /// How values are held.
+    pub enum Storage {
+        /// Listed when fewer than a tenth is not zero, else all.
+        Auto = "auto" {},
+        /// All values.
+        Dense = "dense" {},
+        /// Only those that are not zero: for spikes in fine bins. Not with gaps or weights.
+        Sparse = "sparse" {},
     }
 }
 
 params! {
     /// Parameters of `connectome.ntf`.
     pub struct NtfParams {
-        /// The number of components, or a range (half-open) from which the effective-number rule picks.
+        /// The number of components, or a range (half-open) from which the effective-number rule picks. See `connectome.rank` for other rules.
         rank: Either<usize, std::ops::Range<usize>> = 4, in 1.0..=64.0;
         /// How activity is made non-negative.
         scale: Scale = Value::word("minmax");
+        /// How the factors are found.
+        method: Method = Value::word("hals");
+        /// What they make small.
+        loss: Misfit = Value::word("frobenius");
+        /// What becomes of gaps (NaN).
+        gaps: Gaps = Value::word("refuse");
+        /// How much each value counts.
+        weights: Counting = Value::word("equal");
+        /// How values are held.
+        storage: Storage = Value::word("auto");
         /// Random starts for each rank.
         restarts: usize = 5, in 1.0..=1000.0;
-        /// The most sweeps over all modes.
+        /// The most sweeps over all modes (for `lbfgsb`, steps).
         sweeps: usize = 200, in 1.0..=100000.0;
-        /// Stop when the relative error changes less than this in a sweep.
+        /// Stop when the relative error (for `kl`, the divergence over the sum of the data) changes less than this in a sweep.
         tolerance: f64 = 1e-5, in 0.0..=1.0;
     }
 }
@@ -49,7 +66,8 @@ pub struct Ntf;
 
 const DOC: &str = r#"Activity `[unit × trial × bin]` is modelled as a sum of components, each a loading of units, of trials and a time course, all non-negative. With a range of ranks, each
 rank is fitted from several starts; the effective number of components (normalised singular values of the unit factors) grows until the data hold no more, and the rank where it
-stops growing is taken. `stability` below 0.8 says that the restarts disagree: then the rank is too high.
+stops growing is taken. `stability` is the factor match score of the restarts (components paired, product of cosines over modes, mean); below 0.8 they disagree: then the rank is too
+high. Spike counts are best fitted by `loss = kl, method = mu, scale = none`; `gaps = mask` leaves missing values out instead of taking them for 0.
 Not for activity whose timing differs from trial to trial: a component has one time course.
 
 ```nf
@@ -60,21 +78,13 @@ motifs = connectome.ntf(responses, rank = 3, restarts = 2)
 report example { motifs }
 ```"#;
 
-/// What one rank came to.
-struct Fit {
-    rank: usize,
-    best: Factors,
-    effective_number: f64,
-    stability: f64,
-}
-
 impl Stage for Ntf {
     type Params = NtfParams;
 
     fn signature(&self) -> Signature {
         Signature {
             name: "connectome.ntf",
-            version: 1,
+            version: 2,
             summary: "Finds motifs: groups of units that are active together in the same trials at the same times.",
             doc: DOC,
             inputs: vec![InputSpec::one("responses", &[Kind::Responses], "trial × unit × bin", "The activity.")],
@@ -82,12 +92,12 @@ impl Stage for Ntf {
                 OutputSpec::new("time", Kind::Tensor, "component × bin", "The time course of each component."),
                 OutputSpec::new("units", Kind::Tensor, "component × unit", "How much each unit takes part."),
                 OutputSpec::new("trials", Kind::Tensor, "component × trial", "How active each component is in each trial."),
-                OutputSpec::new("motifs", Kind::Table, "", "Weight and share of each component."),
+                OutputSpec::new("motifs", Kind::Table, "", "Weight and share of each component, and how well other starts have it."),
                 OutputSpec::new("ranks", Kind::Table, "", "Error, effective number and stability by rank."),
                 OutputSpec::new("scores", Kind::Scores, "", "How much is explained, and how well restarts agree."),
             ],
             params: Vec::new(),
-            metrics: &["explained", "stability"],
+            metrics: &["explained", "stability", "deviance_explained"],
             sites: vec![ControlSite { control: "circular_shift", at: SiteAt::Input("responses") }],
             transductive: false,
             exactness: Exactness::Bitwise,
@@ -96,133 +106,44 @@ impl Stage for Ntf {
 
     fn run(&self, inputs: &Inputs, params: &NtfParams, context: &Context) -> Result<Outputs, StageError> {
         let responses: Responses = inputs.one("responses")?;
-        require_finite(&format!("session {}", responses.session), responses.values())?;
-        let (units, trials, bins) = (responses.n_units(), responses.n_trials(), responses.n_bins());
-        if units * trials * bins == 0 {
-            return Err(StageError::refused(format!(
-                "session {} has {units} units, {trials} trials and {bins} bins: nothing to factorise",
-                responses.session
-            )));
+        let mut activity = Activity::new(&responses, &params.scale, matches!(params.gaps, Gaps::Mask {}), &params.weights)?;
+        match params.storage {
+            Storage::Sparse {} if activity.weights.is_some() => {
+                return Err(StageError::refused_with_help(
+                    "sparse storage takes every value that is not listed for 0, so it knows neither gaps nor weights",
+                    "write `storage = dense`",
+                ));
+            }
+            Storage::Sparse {} => activity.make_sparse()?,
+            Storage::Auto {} if activity.weights.is_none() && activity.density() < 0.1 && !matches!(params.method, Method::Lbfgsb {}) => {
+                activity.make_sparse()?;
+            }
+            Storage::Auto {} | Storage::Dense {} => {}
         }
-        let values = arranged(&responses, &params.scale)?;
-        if values.iter().all(|value| *value == 0.0) {
-            return Err(StageError::refused(format!(
-                "session {}: all activity is the same, there is nothing to factorise",
-                responses.session
-            )));
-        }
+        check_method(&params.method, &params.loss, activity.sparse.is_some())?;
+        let entries = activity.entries()?;
         let ranks: Vec<usize> = match &params.rank {
             Either::Left(rank) => vec![*rank],
             Either::Right(range) => range.clone().collect(),
         };
-        let shape = [units, trials, bins];
-        let tensor = TensorRef::new(&shape, &values).map_err(numerical)?;
         let stream = Stream::new(context.seed).split("ntf");
+        let stopping = Stopping { sweeps: params.sweeps, tolerance: params.tolerance };
         let mut fits = Vec::with_capacity(ranks.len());
         for (done, &rank) in ranks.iter().enumerate() {
             context.cancel.check()?;
-            fits.push(fit(tensor, rank, params, &stream, context)?);
+            fits.push(fit(entries, rank, &params.method, params.loss.loss(), stopping, params.restarts, &stream, context)?);
             context.progress.report(done as u64 + 1, ranks.len() as u64);
         }
-        let chosen = choose(&fits);
-        let fit = &fits[chosen];
-        outputs(&responses, &fits, fit)
+        let chosen = where_growth_stops(&fits);
+        outputs(&responses, &activity, params, &fits, &fits[chosen])
     }
 }
 
-/// Activity as `[unit × trial × bin]`, non-negative.
-fn arranged(responses: &Responses, scale: &Scale) -> Result<Vec<f64>, StageError> {
-    let trials = responses.n_trials();
-    let mut values = Vec::with_capacity(responses.values().values().len());
-    for unit in 0..responses.n_units() {
-        let start = values.len();
-        (0..trials).for_each(|trial| values.extend_from_slice(responses.trace(trial, unit)));
-        let trace = &mut values[start..];
-        let (low, high) = trace.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| (low.min(*value), high.max(*value)));
-        match scale {
-            Scale::MinMax {} => {
-                let span = if high > low { high - low } else { 1.0 };
-                trace.iter_mut().for_each(|value| *value = (*value - low) / span);
-            }
-            Scale::None {} if low < 0.0 => {
-                let label = responses.units().coordinates.label(unit);
-                return Err(StageError::refused_with_help(
-                    format!(
-                        "session {}: unit {label} has negative values ({low}), a non-negative factorisation can't have them",
-                        responses.session
-                    ),
-                    "write `scale = minmax`",
-                ));
-            }
-            Scale::None {} => {}
-        }
-    }
-    Ok(values)
-}
-
-fn fit(tensor: TensorRef<'_>, rank: usize, params: &NtfParams, stream: &Stream, context: &Context) -> Result<Fit, StageError> {
-    let stopping = Stopping { sweeps: params.sweeps, tolerance: params.tolerance };
-    let one = |restart: usize| factorise(tensor, rank, stopping, stream.split_index(rank as u64).split_index(restart as u64));
-    // Each restart has a stream of its own, so the threads' number does not matter.
-    let runs = with_threads(context.threads, || (0..params.restarts).into_par_iter().map(one).collect::<Result<Vec<_>, _>>())
-        .map_err(numerical)?;
-    let runs = runs.map_err(numerical)?;
-    let numbers = runs.iter().map(|run| effective_number(&run.modes[0])).collect::<Result<Vec<_>, _>>()?;
-    let mut best = 0;
-    for (position, run) in runs.iter().enumerate() {
-        if run.relative_error < runs[best].relative_error {
-            best = position;
-        }
-    }
-    let others: Vec<f64> = runs
-        .iter()
-        .enumerate()
-        .filter(|(position, _)| *position != best)
-        .map(|(_, run)| factor_match(&runs[best].modes, &run.modes))
-        .collect::<Result<_, _>>()
-        .map_err(numerical)?;
-    let stability = if others.is_empty() { 1.0 } else { others.iter().sum::<f64>() / others.len() as f64 };
-    let effective_number = numbers.iter().sum::<f64>() / numbers.len() as f64;
-    Ok(Fit { rank, best: runs[best].clone(), effective_number, stability })
-}
-
-/// Unit-length columns as `[component × unit]`, the mean over components taken away; the squared singular values over their largest, summed.
-fn effective_number(units: &Matrix) -> Result<f64, StageError> {
-    let (rows, rank) = units.shape();
-    if rank < 2 {
-        return Ok(1.0);
-    }
-    let centred = Matrix::from_fn(rank, rows, |component, unit| {
-        let row = units.row(unit);
-        row[component] - row.iter().sum::<f64>() / rank as f64
-    });
-    let values = thin_svd(&centred).map_err(numerical)?.values;
-    let most = values.iter().fold(0.0f64, |most, value| most.max(value * value));
-    Ok(if most > 0.0 { values.iter().map(|value| value * value / most).sum() } else { 1.0 })
-}
-
-/// The rank after which the effective number, smoothed by a Gaussian of 1.5 ranks, stops growing by at least a tenth of its steepest growth.
-fn choose(fits: &[Fit]) -> usize {
-    if fits.len() < 2 {
-        return 0;
-    }
-    let smooth: Vec<f64> = (0..fits.len())
-        .map(|at| {
-            let weights: Vec<f64> =
-                fits.iter().map(|fit| (-0.5 * ((fit.rank as f64 - fits[at].rank as f64) / 1.5).powi(2)).exp()).collect();
-            weights.iter().zip(fits).map(|(weight, fit)| weight * fit.effective_number).sum::<f64>() / weights.iter().sum::<f64>()
-        })
-        .collect();
-    let growth: Vec<f64> = smooth.windows(2).map(|pair| pair[1] - pair[0]).collect();
-    let steepest = growth.iter().copied().fold(0.0, f64::max);
-    growth.iter().position(|growth| *growth < 0.1 * steepest).unwrap_or(fits.len() - 1)
-}
-
-fn outputs(responses: &Responses, fits: &[Fit], chosen: &Fit) -> Result<Outputs, StageError> {
+fn outputs(responses: &Responses, activity: &Activity, params: &NtfParams, fits: &[Fit], chosen: &Fit) -> Result<Outputs, StageError> {
     let rank = chosen.rank;
     let components = Axis::labels("component", (1..=rank).map(|component| format!("motif {component}")).collect());
     let by_component = |mode: usize, axis: &Axis| -> Result<Tensor, StageError> {
-        let factor = &chosen.best.modes[mode];
+        let factor = &chosen.best.factors[mode];
         let values: Vec<f64> = (0..rank).flat_map(|component| (0..axis.len()).map(move |at| factor.row(at)[component])).collect();
         Ok(Tensor::new(vec![components.clone(), axis.clone()], None, values)?)
     };
@@ -232,6 +153,7 @@ fn outputs(responses: &Responses, fits: &[Fit], chosen: &Fit) -> Result<Outputs,
         columns::from_texts("component", &(1..=rank).map(|component| format!("motif {component}")).collect::<Vec<_>>()),
         columns::from_numbers("weight", chosen.best.weights.clone()),
         columns::from_numbers("share", chosen.best.weights.iter().map(|weight| weight / total.max(f64::MIN_POSITIVE)).collect()),
+        columns::from_numbers("match", chosen.matches.clone()),
     ])?;
     let ranks = Table::from_columns(vec![
         columns::from_integers("rank", fits.iter().map(|fit| fit.rank as i64).collect()),
@@ -246,13 +168,36 @@ fn outputs(responses: &Responses, fits: &[Fit], chosen: &Fit) -> Result<Outputs,
     if chosen.stability < 0.8 {
         stability.notes.push("unstable: restarts find different components, the rank is too high for these data".into());
     }
+    let mut scores = vec![explained, stability];
+    if matches!(params.loss, Misfit::Kl {}) {
+        let mut deviance = Score::new("deviance_explained", 1.0 - chosen.best.loss / divergence_of_the_mean(activity), n);
+        deviance.chance = Some(0.0);
+        deviance.notes.push("share of the Poisson deviance of one common rate that the components explain".into());
+        scores.push(deviance);
+    }
     Outputs::new()
         .with("time", by_component(2, &axes[2])?)?
         .with("units", by_component(0, &axes[1])?)?
         .with("trials", by_component(1, &axes[0])?)?
         .with("motifs", motifs)?
         .with("ranks", ranks)?
-        .with("scores", Scores::new(vec![explained, stability]))
+        .with("scores", Scores::new(scores))
+}
+
+/// The divergence of the values from their weighted mean.
+fn divergence_of_the_mean(activity: &Activity) -> f64 {
+    let weight = |place: usize| activity.weights.as_ref().map_or(1.0, |weights| weights[place]);
+    let (mut sum, mut total) = (0.0, 0.0);
+    for (place, value) in activity.values.iter().enumerate() {
+        sum += weight(place) * value;
+        total += weight(place);
+    }
+    let mean = sum / total;
+    let terms = activity.values.iter().enumerate().map(|(place, x)| {
+        let logarithm = if *x > 0.0 { x * (x / mean).ln() } else { 0.0 };
+        weight(place) * (logarithm - x + mean)
+    });
+    terms.sum::<f64>().max(f64::MIN_POSITIVE)
 }
 
 #[cfg(test)]
@@ -310,6 +255,59 @@ mod tests {
         for name in ["time", "units", "trials", "ranks", "scores"] {
             assert_eq!(one.get(name).unwrap().encode().unwrap(), four.get(name).unwrap().encode().unwrap());
         }
+    }
+
+    #[test]
+    fn every_method_and_loss_finds_the_motifs() {
+        for (method, loss) in [("mu", "frobenius"), ("lbfgsb", "frobenius"), ("mu", "kl"), ("lbfgsb", "kl")] {
+            let params = [
+                ("rank", 2.into()),
+                ("scale", Value::word("none")),
+                ("method", Value::word(method)),
+                ("loss", Value::word(loss)),
+                ("sweeps", 500.into()),
+                ("tolerance", 1e-8.into()),
+            ];
+            let outputs = run(planted(0.01), &params, 1).unwrap();
+            let scores: Scores = outputs.one("scores").unwrap();
+            assert!(scores.get("explained").unwrap().value > 0.98, "{method} {loss}: {}", scores.get("explained").unwrap().value);
+            assert_eq!(scores.get("deviance_explained").is_some_and(|score| score.value > 0.9), loss == "kl");
+        }
+        let error = run(planted(0.0), &[("loss", Value::word("kl"))], 1).unwrap_err();
+        assert!(error.help().is_some_and(|help| help.contains("method = mu")));
+    }
+
+    #[test]
+    fn gaps_are_left_out_when_asked_and_sparse_storage_changes_nothing() {
+        let whole = planted(0.0);
+        let values: Vec<f64> =
+            whole.values().values().iter().enumerate().map(|(at, value)| if at % 6 == 1 { f64::NAN } else { *value }).collect();
+        let gappy = whole.clone().with_values(Tensor::new(whole.values().axes().to_vec(), None, values).unwrap(), None).unwrap();
+        let fixed = [("rank", 2.into()), ("scale", Value::word("none"))];
+        assert!(run(gappy.clone(), &fixed, 1).unwrap_err().to_string().contains("not finite"));
+        let mut masked = fixed.to_vec();
+        masked.push(("gaps", Value::word("mask")));
+        let outputs = run(gappy, &masked, 2).unwrap();
+        assert!(outputs.one::<Scores>("scores").unwrap().get("explained").unwrap().value > 0.98);
+        let explained = |storage: &str| {
+            let mut params = fixed.to_vec();
+            params.push(("storage", Value::word(storage)));
+            run(whole.clone(), &params, 1).unwrap().one::<Scores>("scores").unwrap().get("explained").unwrap().value
+        };
+        assert!((explained("sparse") - explained("dense")).abs() < 1e-6);
+    }
+
+    #[test]
+    fn a_unit_that_was_never_seen_is_refused_and_loud_trials_can_count_less() {
+        let whole = planted(0.1);
+        let per_trial = 10 * 8;
+        let values: Vec<f64> =
+            whole.values().values().iter().enumerate().map(|(at, value)| if at % per_trial / 8 == 3 { f64::NAN } else { *value }).collect();
+        let gappy = whole.clone().with_values(Tensor::new(whole.values().axes().to_vec(), None, values).unwrap(), None).unwrap();
+        let error = run(gappy, &[("gaps", Value::word("mask"))], 1).unwrap_err().to_string();
+        assert!(error.contains("unit 3 has no value at all"), "{error}");
+        let equal = run(whole, &[("rank", 2.into()), ("weights", Value::word("trials"))], 1).unwrap();
+        assert!(equal.one::<Scores>("scores").unwrap().get("explained").unwrap().value > 0.8);
     }
 
     #[test]

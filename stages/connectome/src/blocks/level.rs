@@ -1,0 +1,285 @@
+//! Blocks as nodes of a smaller graph, and what the description length gains when two of them merge.
+
+use super::description_length::{Model, Pair};
+use super::network::Network;
+use super::partition::{LEAST, pairs_of};
+use neuroflow_data::random::Stream;
+use rayon::prelude::*;
+
+/// Blocks up to which every pair is tried.
+const TRY_ALL: usize = 24;
+
+/// For each block the blocks at the other ends of its edges, in order.
+#[derive(Debug, Clone)]
+struct Rows {
+    starts: Vec<usize>,
+    others: Vec<u32>,
+    pairs: Vec<Pair>,
+}
+
+impl Rows {
+    fn of(&self, block: usize) -> (&[u32], &[Pair]) {
+        let range = self.starts[block]..self.starts[block + 1];
+        (&self.others[range.clone()], &self.pairs[range])
+    }
+
+    fn find(&self, block: usize, other: u32) -> Pair {
+        let (others, pairs) = self.of(block);
+        others.binary_search(&other).map_or_else(|_| Pair::default(), |place| pairs[place])
+    }
+}
+
+/// A graph of blocks.
+#[derive(Debug, Clone)]
+pub(crate) struct Level {
+    model: Model,
+    sizes: Vec<u64>,
+    ends: Vec<[u64; 2]>,
+    sides: Vec<u8>,
+    inside: Vec<Pair>,
+    /// Edges to other blocks (all when undirected), and when directed those from them.
+    rows: Vec<Rows>,
+    counts: [u64; 2],
+    /// All edges inside of blocks, all others, and the pairs of nodes inside of blocks.
+    pooled: (Pair, Pair, u64),
+}
+
+impl Level {
+    /// Every node a block of its own.
+    pub(crate) fn singletons(network: &Network, model: Model) -> Level {
+        let n = network.nodes();
+        let identity: Vec<u32> = (0..n as u32).collect();
+        Level::new(network, model, &identity, n)
+    }
+
+    /// The blocks of a partition, numbered from 0 without gaps.
+    pub(crate) fn new(network: &Network, model: Model, of: &[u32], blocks: usize) -> Level {
+        let mut level = Level {
+            model,
+            sizes: vec![0; blocks],
+            ends: vec![[0; 2]; blocks],
+            sides: vec![0; blocks],
+            inside: vec![Pair::default(); blocks],
+            rows: Vec::new(),
+            counts: [0; 2],
+            pooled: (Pair::default(), Pair::default(), 0),
+        };
+        // Members of each block, side by side.
+        let mut starts = vec![0usize; blocks + 1];
+        of.iter().for_each(|&block| starts[block as usize + 1] += 1);
+        (0..blocks).for_each(|block| starts[block + 1] += starts[block]);
+        let mut next = starts.clone();
+        let mut members = vec![0u32; of.len()];
+        for (node, &block) in of.iter().enumerate() {
+            let block = block as usize;
+            members[next[block]] = node as u32;
+            next[block] += 1;
+            level.sizes[block] += 1;
+            level.ends[block][0] += network.degrees[0][node];
+            level.ends[block][1] += network.degrees[1][node];
+            level.sides[block] = network.side(node) as u8;
+        }
+        level.sides.iter().for_each(|&side| level.counts[usize::from(side)] += 1);
+        for way in 0..if model.directed { 2u8 } else { 1 } {
+            let mut rows = Rows { starts: vec![0], others: Vec::new(), pairs: Vec::new() };
+            let mut sums = vec![Pair::default(); blocks];
+            let mut touched: Vec<u32> = Vec::new();
+            for block in 0..blocks {
+                for &node in &members[starts[block]..starts[block + 1]] {
+                    for half in network.of(node as usize).iter().filter(|half| half.way == way) {
+                        let other = of[half.other as usize];
+                        // Undirected edges inside are met from both ends, directed ones once each way.
+                        let inside = other as usize == block;
+                        if inside && (way == 1 || (!model.directed && half.other < node)) {
+                            continue;
+                        }
+                        if inside {
+                            level.inside[block] = level.inside[block].plus(&Pair::one(half.weight));
+                            continue;
+                        }
+                        let sum = &mut sums[other as usize];
+                        if sum.edges == 0 {
+                            touched.push(other);
+                        }
+                        *sum = sum.plus(&Pair::one(half.weight));
+                    }
+                }
+                touched.sort_unstable();
+                for other in touched.drain(..) {
+                    rows.others.push(other);
+                    rows.pairs.push(std::mem::take(&mut sums[other as usize]));
+                }
+                rows.starts.push(rows.others.len());
+            }
+            level.rows.push(rows);
+        }
+        if model.assortative {
+            let inside = level.inside.iter().fold(Pair::default(), |sum, pair| sum.plus(pair));
+            let all = network.weights().fold(Pair::default(), |sum, weight| sum.plus(&Pair::one(weight)));
+            let pairs = level.sizes.iter().map(|size| pairs_of(*size, model.directed)).sum();
+            level.pooled = (inside, all.minus(&inside), pairs);
+        }
+        level
+    }
+
+    pub(crate) fn count(&self) -> usize {
+        self.sizes.len()
+    }
+
+    /// Blocks on each side.
+    #[cfg(test)]
+    pub(crate) fn counts(&self) -> [u64; 2] {
+        self.counts
+    }
+
+    /// The change of description length but for what the number of blocks costs, when blocks `a` and `b` become one.
+    pub(crate) fn gain(&self, a: u32, b: u32) -> f64 {
+        let (model, x, y) = (&self.model, a as usize, b as usize);
+        let ends = [self.ends[x][0] + self.ends[y][0], self.ends[x][1] + self.ends[y][1]];
+        let mut change = model.block(self.sizes[x] + self.sizes[y], ends)
+            - model.block(self.sizes[x], self.ends[x])
+            - model.block(self.sizes[y], self.ends[y]);
+        if model.assortative {
+            let between = self.rows.iter().fold(Pair::default(), |sum, rows| sum.plus(&rows.find(x, b)));
+            let (inside, outside, pairs) = &self.pooled;
+            let more = pairs_of(self.sizes[x] + self.sizes[y], model.directed)
+                - pairs_of(self.sizes[x], model.directed)
+                - pairs_of(self.sizes[y], model.directed);
+            return change + model.pooled(&inside.plus(&between), &outside.minus(&between), pairs + more)
+                - model.pooled(inside, outside, *pairs);
+        }
+        for rows in &self.rows {
+            let ((left, left_pairs), (right, right_pairs)) = (rows.of(x), rows.of(y));
+            let (mut i, mut j) = (0, 0);
+            // Only where both have edges does anything change: elsewhere one row takes the other's place.
+            while i < left.len() && j < right.len() {
+                match left[i].cmp(&right[j]) {
+                    std::cmp::Ordering::Less => i += 1,
+                    std::cmp::Ordering::Greater => j += 1,
+                    std::cmp::Ordering::Equal => {
+                        let (p, q) = (&left_pairs[i], &right_pairs[j]);
+                        change += model.pair(&p.plus(q), false) - model.pair(p, false) - model.pair(q, false);
+                        i += 1;
+                        j += 1;
+                    }
+                }
+            }
+        }
+        let mut whole = self.inside[x].plus(&self.inside[y]);
+        let mut before = model.pair(&self.inside[x], true) + model.pair(&self.inside[y], true);
+        for rows in &self.rows {
+            let between = rows.find(x, b);
+            whole = whole.plus(&between);
+            before += model.pair(&between, false);
+        }
+        change + model.pair(&whole, true) - before
+    }
+
+    /// Which block each block becomes when about `wanted` merges are made, numbered from 0 without gaps. Each block merges once at most.
+    pub(crate) fn merge(&self, wanted: usize, tries: usize, stream: &Stream) -> Vec<u32> {
+        let blocks = self.count();
+        let mut proposals: Vec<(f64, u32, u32)> = if blocks <= TRY_ALL {
+            let pairs = (0..blocks as u32).flat_map(|a| (a + 1..blocks as u32).map(move |b| (a, b)));
+            pairs.filter(|&(a, b)| self.sides[a as usize] == self.sides[b as usize]).map(|(a, b)| (self.gain(a, b), a, b)).collect()
+        } else {
+            (0..blocks)
+                .into_par_iter()
+                .filter_map(|block| self.best_partner(block as u32, tries, stream.split_index(block as u64)))
+                .collect()
+        };
+        proposals.sort_unstable_by(|x, y| x.0.total_cmp(&y.0).then((x.1, x.2).cmp(&(y.1, y.2))));
+        let mut into: Vec<u32> = (0..blocks as u32).collect();
+        let mut used = vec![false; blocks];
+        let mut merged = 0;
+        for (_, a, b) in proposals {
+            if merged == wanted {
+                break;
+            }
+            if !used[a as usize] && !used[b as usize] {
+                (used[a as usize], used[b as usize]) = (true, true);
+                into[a.max(b) as usize] = a.min(b);
+                merged += 1;
+            }
+        }
+        super::partition::compact(&into)
+    }
+
+    /// The best of some partners of a block: neighbours, neighbours of neighbours, and one at random.
+    fn best_partner(&self, block: u32, tries: usize, mut stream: Stream) -> Option<(f64, u32, u32)> {
+        let mut partners = Vec::with_capacity(tries + 1);
+        let row = |block: u32, stream: &mut Stream| -> Option<u32> {
+            let rows = &self.rows[if self.rows.len() > 1 { stream.below(2) as usize } else { 0 }];
+            let (others, _) = rows.of(block as usize);
+            if others.is_empty() { None } else { Some(others[stream.below(others.len() as u64) as usize]) }
+        };
+        for attempt in 0..tries {
+            let first = row(block, &mut stream);
+            // Blocks that connect alike share neighbours, whether or not they are connected themselves.
+            let partner = if attempt % 3 == 0 { first } else { first.and_then(|first| row(first, &mut stream)) };
+            partners.extend(partner);
+        }
+        partners.push(stream.below(self.count() as u64) as u32);
+        partners.retain(|&partner| partner != block && self.sides[partner as usize] == self.sides[block as usize]);
+        partners.sort_unstable();
+        partners.dedup();
+        let best = partners.into_iter().map(|partner| (self.gain(block, partner), partner));
+        best.min_by(|x, y| x.0.total_cmp(&y.0).then(x.1.cmp(&y.1))).map(|(gain, partner)| (gain, block.min(partner), block.max(partner)))
+    }
+
+    /// The pair of blocks whose merge shortens the description most, with the change under the prior of `price` (of a number of blocks on each side); none when no
+    /// merge shortens it.
+    pub(crate) fn best_merge(&self, price: impl Fn([u64; 2]) -> f64 + Sync) -> Option<(f64, u32, u32)> {
+        self.best_merge_any(price).filter(|(gain, _, _)| *gain < -LEAST)
+    }
+
+    /// As `best_merge`, also when the best merge lengthens.
+    pub(crate) fn best_merge_any(&self, price: impl Fn([u64; 2]) -> f64 + Sync) -> Option<(f64, u32, u32)> {
+        let blocks = self.count() as u32;
+        let step = |side: u8| {
+            let mut next = self.counts;
+            next[usize::from(side)] = next[usize::from(side)].saturating_sub(1);
+            price(next) - price(self.counts)
+        };
+        let steps = [step(0), step(1)];
+        let best = (0..blocks).into_par_iter().filter_map(|a| {
+            let partners = (a + 1..blocks).filter(|&b| self.sides[a as usize] == self.sides[b as usize]);
+            let gains = partners.map(|b| (self.gain(a, b) + steps[usize::from(self.sides[a as usize])], a, b));
+            gains.min_by(|x, y| x.0.total_cmp(&y.0).then(x.2.cmp(&y.2)))
+        });
+        best.min_by(|x, y| x.0.total_cmp(&y.0).then((x.1, x.2).cmp(&(y.1, y.2))))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::partition::tests::{ALL, models, network};
+    use super::super::partition::{Partition, compact};
+    use super::*;
+
+    #[test]
+    fn a_gain_is_the_difference_of_the_lengths_for_every_model() {
+        for (directed, two_sides) in [(false, false), (true, false), (false, true)] {
+            let (network, edges) = network(30, 0.3, directed, two_sides, 7);
+            for model in models(&network, edges, &ALL) {
+                let of: Vec<u32> =
+                    (0..30).map(|node| if two_sides && node % 3 == 0 { 4 + (node as u32 / 3) % 3 } else { node as u32 % 4 }).collect();
+                let of = compact(&of);
+                let blocks = of.iter().max().map_or(0, |most| *most as usize + 1);
+                let level = Level::new(&network, model, &of, blocks);
+                let before = Partition::new(&network, model, of.clone(), 0).length_without_edge_prior();
+                for (a, b) in [(0, 1), (1, 2), (0, 3)] {
+                    let node_of = |block: u32| of.iter().position(|own| *own == block).unwrap();
+                    if network.side(node_of(a)) != network.side(node_of(b)) {
+                        continue;
+                    }
+                    let merged: Vec<u32> = of.iter().map(|&block| if block == b { a } else { block }).collect();
+                    let after = Partition::new(&network, model, compact(&merged), 0);
+                    let counts = level.counts();
+                    let prices = model.count_without_edges(after.counts) - model.count_without_edges(counts);
+                    let difference = after.length_without_edge_prior() - before;
+                    assert!((difference - level.gain(a, b) - prices).abs() < 1e-7, "{model:?} {a} {b}");
+                }
+            }
+        }
+    }
+}
