@@ -7,6 +7,7 @@
 
 use crate::classify::{split_of, table};
 use crate::cross_validate::{Predictions, collect};
+use crate::lda::Shrinkage;
 use crate::linear::softmax;
 use crate::model::Model;
 use crate::place::{Place, require_usable};
@@ -38,8 +39,8 @@ words! {
         Csp = "csp" {
             /// The number of spatial filters; no more than the channels span.
             components: usize = 6, in 1.0..=10000.0;
-            /// The shrinkage of the discriminant analysis: `auto`, or a share from 0 to 1.
-            shrinkage: Auto<f64> = 0.0, in 0.0..=1.0;
+            /// The shrinkage of the discriminant analysis: an estimator as in `decode.classify`, or a share from 0 to 1.
+            shrinkage: Shrinkage = 0.0, in 0.0..=1.0;
         },
         /// Minimum distance to the geometric mean of each class: nothing to tune.
         Mdm = "mdm" {},
