@@ -18,6 +18,7 @@ pub mod map;
 pub mod matrix;
 pub mod mlp;
 pub mod optimise;
+pub mod parallel;
 pub mod product;
 pub mod statistics;
 pub mod tensor;
