@@ -3,7 +3,7 @@
 use crate::task::{LinkInput, NullBatch, Site, Task, Work};
 use neuroflow_data::{Artifact, Scores, Table, Typed, columns};
 use neuroflow_stage::control::{draw_seed, join};
-use neuroflow_stage::{Context, Control, Inputs, Registry, StageError, Value};
+use neuroflow_stage::{Context, Control, Draws, Inputs, Registry, StageError, Value};
 use std::collections::BTreeMap;
 
 /// The outputs of a task from the values of its arguments, in their order.
@@ -66,14 +66,18 @@ pub fn execute(
     }
 }
 
-/// Runs the chain once a draw; the table has a row for each draw and metric.
+/// Runs the chain once a draw, or all draws together where the stage can; the table has a row for each draw and metric.
 fn null_draws(batch: &NullBatch, values: &[Artifact], registry: &Registry, context: &Context) -> Result<Table, StageError> {
     let control = control_of(&batch.control)?;
     let (mut draws, mut metrics, mut results) = (Vec::new(), Vec::new(), Vec::new());
     let total = batch.draws.end.saturating_sub(batch.draws.start);
+    let mut together = all_draws(batch, &control, values, registry, context)?.map(Vec::into_iter);
     for (done, draw) in batch.draws.clone().enumerate() {
         context.cancel.check()?;
-        let scores = one_draw(batch, &control, draw, values, registry, context)?;
+        let scores = match &mut together {
+            Some(scores) => scores.next().ok_or_else(|| StageError::Bug("a draw without scores".into()))?,
+            None => one_draw(batch, &control, draw, values, registry, context)?,
+        };
         for score in scores.scores {
             draws.push(i64::try_from(draw).unwrap_or(i64::MAX));
             metrics.push(score.metric);
@@ -90,6 +94,33 @@ fn null_draws(batch: &NullBatch, values: &[Artifact], registry: &Registry, conte
 
 fn control_of(value: &Value) -> Result<Control, StageError> {
     Control::parse(value).map_err(|reason| StageError::Bug(format!("a control that was understood before is not: {reason}")))
+}
+
+/// The scores of all draws at once, where the chain is one stage whose changed input is one artifact, and the stage can reuse what a draw leaves as it is.
+fn all_draws(
+    batch: &NullBatch,
+    control: &Control,
+    values: &[Artifact],
+    registry: &Registry,
+    context: &Context,
+) -> Result<Option<Vec<Scores>>, StageError> {
+    let ([link], Site::Input(slot), None) = (&*batch.chain, &batch.site, control.replacement()) else {
+        return Ok(None);
+    };
+    let stage = registry.get(&link.call.stage).ok_or_else(|| StageError::Bug(format!("stage `{}` is gone", link.call.stage)))?;
+    let scores = stage.signature().scores().map(|output| output.name);
+    if scores != Some(batch.scores.as_str()) || link.inputs.iter().filter(|(of, _, _)| of == slot).count() != 1 {
+        return Ok(None);
+    }
+    let mut inputs = Inputs::new();
+    for (slot, label, input) in &link.inputs {
+        let LinkInput::Outside(argument) = input else { return Ok(None) };
+        let value = values.get(*argument).ok_or_else(|| StageError::Bug("a null chain with a loose end".into()))?;
+        inputs.push(slot, label, value.clone());
+    }
+    let seeds: Vec<u64> = batch.draws.clone().map(|draw| draw_seed(batch.seed, control, draw)).collect();
+    let quiet = Context { progress: std::sync::Arc::new(()), ..context.with_seed(link.call.seed) };
+    stage.run_draws(&inputs, &link.call.params, &Draws { control, slot, seeds: &seeds }, &quiet)
 }
 
 fn one_draw(

@@ -1,11 +1,12 @@
 //! The stage trait, and its object-safe form that the engine calls.
 
 use crate::context::Context;
+use crate::control::Control;
 use crate::error::StageError;
 use crate::params::Params;
 use crate::signature::Signature;
 use crate::value::Value;
-use neuroflow_data::{Artifact, Typed};
+use neuroflow_data::{Artifact, Scores, Typed};
 use std::collections::BTreeMap;
 
 /// The inputs of one call, by slot.
@@ -122,6 +123,17 @@ impl Outputs {
     }
 }
 
+/// Null draws of a control that changes one input, to be scored together.
+#[derive(Debug, Clone, Copy)]
+pub struct Draws<'a> {
+    /// The control.
+    pub control: &'a Control,
+    /// The input that it changes; it holds one artifact.
+    pub slot: &'a str,
+    /// The seed of each draw: draw `k` is the input changed by [`Control::change`] with `seeds[k]`.
+    pub seeds: &'a [u64],
+}
+
 /// One analysis.
 pub trait Stage: Send + Sync + 'static {
     /// Its parameters.
@@ -135,6 +147,24 @@ pub trait Stage: Send + Sync + 'static {
     /// # Errors
     /// When inputs or parameters do not allow the analysis, or it was cancelled.
     fn run(&self, inputs: &Inputs, params: &Self::Params, context: &Context) -> Result<Outputs, StageError>;
+
+    /// The scores of many null draws at once, for a stage that can reuse what a draw does not change; none when it has nothing to reuse, and the draws
+    /// are run one by one.
+    ///
+    /// What it gives for a draw must be what [`Stage::run`] gives, with the same context, for the changed input: the same metrics with the same values.
+    /// `inputs` hold the input as it was before the control.
+    ///
+    /// # Errors
+    /// As [`Stage::run`] of one of the draws.
+    fn run_draws(
+        &self,
+        _inputs: &Inputs,
+        _params: &Self::Params,
+        _draws: &Draws<'_>,
+        _context: &Context,
+    ) -> Result<Option<Vec<Scores>>, StageError> {
+        Ok(None)
+    }
 }
 
 /// A stage of any parameter type.
@@ -150,6 +180,20 @@ pub trait AnyStage: Send + Sync {
     /// # Errors
     /// As [`Stage::run`]; and when a parameter is unknown, missing or has a wrong value.
     fn run(&self, inputs: &Inputs, params: &BTreeMap<String, Value>, context: &Context) -> Result<Outputs, StageError>;
+
+    /// As [`Stage::run_draws`], one table of scores for each seed.
+    ///
+    /// # Errors
+    /// As [`AnyStage::run`].
+    fn run_draws(
+        &self,
+        _inputs: &Inputs,
+        _params: &BTreeMap<String, Value>,
+        _draws: &Draws<'_>,
+        _context: &Context,
+    ) -> Result<Option<Vec<Scores>>, StageError> {
+        Ok(None)
+    }
 }
 
 impl<S: Stage> AnyStage for S {
@@ -165,6 +209,23 @@ impl<S: Stage> AnyStage for S {
         let typed = S::Params::from_values(params).map_err(StageError::refused)?;
         let outputs = Stage::run(self, inputs, &typed, context)?;
         inherit(self.name(), inputs, outputs)
+    }
+
+    fn run_draws(
+        &self,
+        inputs: &Inputs,
+        params: &BTreeMap<String, Value>,
+        draws: &Draws<'_>,
+        context: &Context,
+    ) -> Result<Option<Vec<Scores>>, StageError> {
+        let typed = S::Params::from_values(params).map_err(StageError::refused)?;
+        let scores = Stage::run_draws(self, inputs, &typed, draws, context)?;
+        match scores {
+            Some(scores) if scores.len() != draws.seeds.len() => {
+                Err(StageError::Bug(format!("`{}` scored {} of {} draws", self.name(), scores.len(), draws.seeds.len())))
+            }
+            scores => Ok(scores),
+        }
     }
 }
 

@@ -11,6 +11,7 @@ use crate::value::Value;
 use crate::words;
 use neuroflow_data::random::Stream;
 use neuroflow_data::{Artifact, ControlResult, Features, Kind, Responses, Scores, Table, Tensor, Typed};
+use std::collections::BTreeMap;
 
 words! {
     /// A control, as written after `control =`.
@@ -130,21 +131,50 @@ pub fn draw_seed(step_seed: u64, control: &Control, draw: u64) -> u64 {
     Stream::new(step_seed).split("null").split(&control.identity().to_string()).split_index(draw).seed()
 }
 
-/// Scores with a control's null values joined: p for every score, and p corrected for the number of scores in the step (Bonferroni).
+/// Scores with a control's null values joined: p for every score, and p corrected for the number of scores.
+///
+/// Scores whose names differ only after an `@`, such as `accuracy@0.25s`, are one question asked at many places. They are corrected together by the largest of
+/// them in each draw (Westfall & Young 1993; Nichols & Holmes 2002), which holds the chance of any false discovery and costs little where
+/// neighbours are alike. The other scores of a step are few and are corrected by their number (Bonferroni).
 ///
 /// `nulls` has, for each draw, the scores of that draw. A metric that a draw lacks has no number there.
 pub fn join(mut scores: Scores, control: &Control, nulls: &[Scores]) -> Scores {
     let label = control.identity().to_string();
-    let n_tests = scores.scores.len() as u64;
+    let metrics: Vec<String> = scores.scores.iter().map(|score| score.metric.clone()).collect();
+    let alone = metrics.iter().filter(|metric| family(metric).is_none()).count() as u64;
+    let of_draws = |metric: &str| nulls.iter().map(|draw| draw.get(metric).map_or(f64::NAN, |score| score.value)).collect::<Vec<_>>();
+    let mut largest: BTreeMap<&str, (u64, Vec<f64>)> = BTreeMap::new();
+    for metric in &metrics {
+        let Some(family) = family(metric) else { continue };
+        let null = of_draws(metric);
+        let (members, most) = largest.entry(family).or_insert_with(|| (0, vec![f64::NEG_INFINITY; null.len()]));
+        *members += 1;
+        // A draw without a number stays without one: it counts against the score.
+        most.iter_mut()
+            .zip(null)
+            .for_each(|(most, value)| *most = if most.is_nan() || value.is_nan() { f64::NAN } else { most.max(value) });
+    }
     for score in &mut scores.scores {
-        let null = nulls.iter().map(|draw| draw.get(&score.metric).map_or(f64::NAN, |score| score.value)).collect();
-        let mut result = ControlResult::new(label.clone(), score.value, null);
-        result.n_tests = n_tests;
-        // The metrics of one step are few and strongly dependent, so this is safe and needs no more draws.
-        result.p_corrected = (result.p * n_tests as f64).min(1.0);
+        let mut result = ControlResult::new(label.clone(), score.value, of_draws(&score.metric));
+        match family(&score.metric).and_then(|family| largest.get(family)) {
+            Some((members, most)) => {
+                result.n_tests = *members;
+                result.p_corrected = ControlResult::new("", score.value, most.clone()).p;
+            }
+            None => {
+                result.n_tests = alone;
+                // The metrics of one step are few and strongly dependent, so this is safe and needs no more draws.
+                result.p_corrected = (result.p * alone as f64).min(1.0);
+            }
+        }
         score.controls.push(result);
     }
     scores
+}
+
+/// What the scores of one family have in common: the part of the name before the `@`.
+fn family(metric: &str) -> Option<&str> {
+    metric.split_once('@').map(|(family, _)| family)
 }
 
 fn shuffle(artifact: &Artifact, column: &str, within: &str, stream: Stream) -> Result<Artifact, StageError> {
@@ -280,6 +310,21 @@ mod tests {
         let many = Control::parse(&Value::call("shuffle", vec![("column", "direction".into()), ("n", 500.into())])).unwrap();
         assert_eq!(draw_seed(7, &few, 4), draw_seed(7, &many, 4));
         assert_ne!(draw_seed(7, &few, 4), draw_seed(7, &few, 5));
+    }
+
+    #[test]
+    fn one_question_at_many_places_is_corrected_by_the_largest_answer_of_each_draw() {
+        let control = Control::parse(&Value::call("shuffle", vec![("column", "x".into())])).unwrap();
+        let scores = |values: [f64; 3]| {
+            let names = ["accuracy", "accuracy@0s", "accuracy@1s"];
+            Scores::new(names.iter().zip(values).map(|(name, value)| neuroflow_data::Score::new(*name, value, 1)).collect())
+        };
+        // Of three draws the larger of both places is 5, 2 and 4.
+        let nulls = [scores([0.0, 1.0, 5.0]), scores([9.0, 2.0, 1.0]), scores([1.0, 4.0, 0.0])];
+        let joined = join(scores([3.0, 4.5, 2.0]), &control, &nulls);
+        let found: Vec<(f64, f64, u64)> =
+            joined.scores.iter().map(|score| (score.controls[0].p, score.controls[0].p_corrected, score.controls[0].n_tests)).collect();
+        assert_eq!(found, [(0.5, 0.5, 1), (0.25, 0.5, 2), (0.5, 1.0, 2)]);
     }
 
     #[test]

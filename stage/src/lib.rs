@@ -15,7 +15,7 @@ pub mod registry;
 pub mod signature;
 pub mod value;
 
-pub use call::{AnyStage, Inputs, Outputs, Stage};
+pub use call::{AnyStage, Draws, Inputs, Outputs, Stage};
 pub use context::{CancelToken, Cluster, Context, GpuPolicy, Progress};
 pub use control::Control;
 pub use error::StageError;
