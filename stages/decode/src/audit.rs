@@ -11,6 +11,7 @@ use crate::model::Model;
 use crate::place::{Place, require_usable};
 use crate::scaling::Scale;
 use crate::spectral::numerical;
+use crate::split::Split;
 use crate::target::Target;
 use crate::time_neighbours;
 use crate::trial_features::{Features, bins_in, mean_at, of_units};
@@ -100,8 +101,9 @@ impl Stage for Audit {
         let target = Target::of(&responses, &params.target)?;
         require_usable(&responses)?;
         let folds = Folds::of_session(&responses, &target, params.folds, context.seed)?;
+        let split = Split::from(&folds);
         let decode = |features: &Matrix, scale: &Scale| {
-            cross_validate(features, &target.labels, target.n_classes(), &folds, &params.model, scale, context)
+            cross_validate(features, &target.labels, target.n_classes(), &split, &params.model, scale, context)
         };
 
         let before = of_units(&responses, &params.before, &params.features)?;

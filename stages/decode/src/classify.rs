@@ -4,19 +4,21 @@
 //! Promises: folds are stratified and seeded; everything learned (scaling, shrinkage, penalty) is learned on the training side; the same seed gives the
 //! same bytes on any number of threads. Refuses: gaps in activity or target, one class only, fewer trials of a class than folds, an empty window.
 //! Method: shrinkage discriminant analysis after Ledoit & Wolf 2004 with scikit-learn's numbers, penalised logistic regression with scikit-learn's
-//! numbers, or a multilayer perceptron.
+//! numbers, linear support vector machine, ridge classifier, Gaussian and Poisson naive Bayes, nearest neighbours, or a multilayer perceptron.
 
 use crate::cross_validate::{Predictions, cross_validate};
 use crate::folds::Folds;
 use crate::model::Model;
+use crate::permutations::{Labelling, cross_validate_all};
 use crate::place::require_usable;
 use crate::scaling::Scale;
+use crate::split::Split;
 use crate::target::Target;
 use crate::trial_features::{Features, of_units};
-use neuroflow_data::{Kind, Responses, Scores, Table, columns};
+use neuroflow_data::{Kind, Responses, Scores, Table, Tensor, Typed, columns};
 use neuroflow_stage::{
-    Context, ControlSite, Exactness, InputSpec, Inputs, OutputSpec, Outputs, Signature, SiteAt, Stage, StageError, TimeWindow, Value,
-    params,
+    Context, Control, ControlSite, Draws, Exactness, InputSpec, Inputs, OutputSpec, Outputs, Signature, SiteAt, Stage, StageError,
+    TimeWindow, Value, params,
 };
 
 /// The stage `decode.classify`.
@@ -29,9 +31,9 @@ params! {
         target: String;
         /// The bins that the classifier sees, from stimulus onset.
         window: TimeWindow = Value::window(0.0, 2.0);
-        /// What it sees of a trial: each unit's `mean`, its mean in `bins(width = 250 ms)`, or every bin (`flatten`).
+        /// What it sees of a trial: each unit's `mean` or `sum`, its mean in `bins(width = 250 ms)`, or every bin (`flatten`).
         features: Features = Value::word("mean");
-        /// The number of stratified folds; every class needs as many trials.
+        /// The number of stratified folds; every class needs as many trials. Not used when a split is given.
         folds: usize = 8, in 2.0..=1000.0;
         /// Scaling of features, learned on the training side of each fold.
         scale: Scale = Value::word("none");
@@ -41,13 +43,15 @@ params! {
 }
 
 const DOC: &str = r#"A classifier learns the relation of population activity to `target` on the trials of all folds but one and predicts the trials of that one, for
-each fold in turn.
+each fold in turn. A second input, made by `decode.split`, replaces the stratified folds by any other cross-validation; steps that share it can be compared.
 
 Scores: `accuracy` (chance: the share of the largest class; Wilson's interval over trials), `balanced_accuracy` (chance: 1/classes), `kappa` (chance: 0; both
-with mean ± t·SD/√folds). `confusion` counts trials [true × predicted]; `predictions` has a row for each trial with its fold and the probability of each class.
+with mean ± t·SD/√folds). `confusion` counts trials [true × predicted]; `predictions` has a row for each tested trial with its fold and
+the probability of each class (`svm` and `ridge` have no probabilities: there it is the decision value, `score_…`). A class that a fold did not train on is never predicted there.
 
 Method: `lda` gives the numbers of scikit-learn's LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto") (Ledoit & Wolf 2004), `logistic` those of
-LogisticRegression(C); `mlp` is a multilayer perceptron trained with Adam.
+LogisticRegression(C), `svm` those of LinearSVC(C), `ridge` RidgeClassifier(alpha), `bayes` GaussianNB, `knn` KNeighborsClassifier; `poisson` is naive Bayes on spike
+counts; `mlp` is a multilayer perceptron trained with Adam. What is `auto` is chosen on the training side of each fold.
 
 Not for: conditions shown in long blocks, where slow drift alone tells them apart (run `decode.audit` beside it), nor for continuous targets.
 
@@ -67,18 +71,21 @@ impl Stage for Classify {
             version: 1,
             summary: "Predicts each trial's condition from population activity, cross-validated.",
             doc: DOC,
-            inputs: vec![InputSpec::one(
-                "responses",
-                &[Kind::Responses],
-                "trial × unit × bin",
-                "The activity of one session, cut into trials.",
-            )],
+            inputs: vec![
+                InputSpec::one("responses", &[Kind::Responses], "trial × unit × bin", "The activity of one session, cut into trials."),
+                InputSpec::optional(
+                    "split",
+                    &[Kind::Tensor],
+                    "fold × trial",
+                    "Who trains and who is tested in each fold, from `decode.split`.",
+                ),
+            ],
             outputs: vec![
                 OutputSpec { name: "scores", doc: "Accuracy, balanced accuracy and κ.", kind: Kind::Scores, axes: "" },
                 OutputSpec { name: "confusion", doc: "Counts of trials.", kind: Kind::Tensor, axes: "true × predicted" },
                 OutputSpec {
                     name: "predictions",
-                    doc: "For each trial its fold, true and predicted class, and the probability of each class.",
+                    doc: "For each tested trial its fold, true and predicted class, and the probability (or score) of each class.",
                     kind: Kind::Table,
                     axes: "",
                 },
@@ -100,29 +107,69 @@ impl Stage for Classify {
         let target = Target::of(&responses, &params.target)?;
         require_usable(&responses)?;
         let features = of_units(&responses, &params.window, &params.features)?;
-        let folds = Folds::of_session(&responses, &target, params.folds, context.seed)?;
-        let predictions = cross_validate(&features, &target.labels, target.n_classes(), &folds, &params.model, &params.scale, context)?;
+        let split = split_of(inputs, &responses, &target, params.folds, context.seed)?;
+        let predictions = cross_validate(&features, &target.labels, target.n_classes(), &split, &params.model, &params.scale, context)?;
         let confusion = predictions.confusion();
         Outputs::new()
             .with("scores", Scores::new(confusion.scores(&predictions.fold_confusions())))?
             .with("confusion", confusion.tensor(&target.names())?)?
-            .with("predictions", table(&predictions, &target)?)
+            .with("predictions", table(&predictions, &target, params.model.has_probabilities())?)
+    }
+
+    /// A shuffle moves labels and nothing else: features are made once, and what the model can reuse is.
+    fn run_draws(
+        &self,
+        inputs: &Inputs,
+        params: &ClassifyParams,
+        draws: &Draws<'_>,
+        context: &Context,
+    ) -> Result<Option<Vec<Scores>>, StageError> {
+        let (Control::Shuffle { .. }, "responses", Some(artifact)) = (draws.control, draws.slot, inputs.artifact("responses")) else {
+            return Ok(None);
+        };
+        let labellings = draws.seeds.iter().map(|&seed| {
+            context.cancel.check()?;
+            let shuffled = Responses::from_artifact(&draws.control.change(artifact, seed)?)?;
+            let target = Target::of(&shuffled, &params.target)?;
+            let split = split_of(inputs, &shuffled, &target, params.folds, context.seed)?;
+            Ok(Labelling { n_classes: target.n_classes(), labels: target.labels, split })
+        });
+        let labellings = labellings.collect::<Result<Vec<_>, StageError>>()?;
+        let responses: Responses = inputs.one("responses")?;
+        require_usable(&responses)?;
+        let features = of_units(&responses, &params.window, &params.features)?;
+        let predictions = cross_validate_all(&features, &labellings, &params.model, &params.scale, context)?;
+        let scores = |predictions: &Predictions| Scores::new(predictions.confusion().scores(&predictions.fold_confusions()));
+        Ok(Some(predictions.iter().map(scores).collect()))
     }
 }
 
-/// One row a trial.
-fn table(predictions: &Predictions, target: &Target) -> Result<Table, StageError> {
-    let whole = |values: &[usize]| values.iter().map(|&value| i64::try_from(value).unwrap_or(i64::MAX)).collect::<Vec<_>>();
-    let n_trials = predictions.truth.len();
+/// The split that was given, or stratified folds.
+///
+/// # Errors
+/// When the split is not of this session, or a class has fewer trials than there are folds.
+pub(crate) fn split_of(inputs: &Inputs, responses: &Responses, target: &Target, folds: usize, seed: u64) -> Result<Split, StageError> {
+    match inputs.optional::<Tensor>("split")? {
+        Some(split) => Split::of_tensor(&split, responses),
+        None => Ok(Split::from(&Folds::of_session(responses, target, folds, seed)?)),
+    }
+}
+
+/// One row a tested trial.
+fn table(predictions: &Predictions, target: &Target, has_probabilities: bool) -> Result<Table, StageError> {
+    let whole = |pick: fn(&(usize, usize)) -> usize| {
+        predictions.tested.iter().map(|pair| i64::try_from(pick(pair)).unwrap_or(i64::MAX)).collect::<Vec<_>>()
+    };
     let mut pairs = vec![
-        columns::from_integers("trial", whole(&(0..n_trials).collect::<Vec<_>>())),
-        columns::from_integers("fold", whole(&predictions.folds.of_trial)),
+        columns::from_integers("trial", whole(|pair| pair.0)),
+        columns::from_integers("fold", whole(|pair| pair.1)),
         target.values_of("true", &predictions.truth),
         target.values_of("predicted", &predictions.predicted),
     ];
     for (class, name) in target.names().iter().enumerate() {
-        let probabilities = predictions.probabilities.iter().skip(class).step_by(predictions.n_classes).copied().collect();
-        pairs.push(columns::from_numbers(&format!("probability_{name}"), probabilities));
+        let scores = predictions.scores.iter().skip(class).step_by(predictions.n_classes).copied().collect();
+        let what = if has_probabilities { "probability" } else { "score" };
+        pairs.push(columns::from_numbers(&format!("{what}_{name}"), scores));
     }
     Ok(Table::from_columns(pairs)?)
 }
@@ -132,8 +179,7 @@ mod tests {
     use super::*;
     use crate::testing::{Planted, recorded, refusal, run, session};
     use neuroflow_data::random::Stream;
-    use neuroflow_data::{Tensor, Typed};
-    use neuroflow_stage::{Control, GpuPolicy};
+    use neuroflow_stage::GpuPolicy;
 
     fn scores(sessions: &[Responses], params: &[(&str, Value)], seed: u64) -> Scores {
         run(&Classify, sessions, params, &Context::quiet(seed)).unwrap().one("scores").unwrap()
@@ -206,6 +252,108 @@ mod tests {
             // SD of one draw ≈ 0.05, of the mean ≈ 0.008.
             assert!((mean - 0.25).abs() < 0.03, "{mean}");
         }
+    }
+
+    /// Every model, those with something to choose also with it given.
+    fn models() -> Vec<Value> {
+        vec![
+            Value::word("lda"),
+            Value::call("lda", vec![("shrinkage", Value::word("oas"))]),
+            Value::call("lda", vec![("shrinkage", Value::word("pooled"))]),
+            Value::call("lda", vec![("shrinkage", 0.2.into())]),
+            Value::call("logistic", vec![("strength", 0.1.into())]),
+            Value::call("svm", vec![("strength", 0.1.into())]),
+            Value::word("ridge"),
+            Value::call("ridge", vec![("penalty", 3.0.into())]),
+            Value::word("bayes"),
+            Value::word("knn"),
+            Value::call("knn", vec![("k", 3.into())]),
+        ]
+    }
+
+    #[test]
+    fn every_model_finds_planted_tuning_and_the_order_of_classes_does_not_matter() {
+        let responses = Planted::default().responses();
+        let reversed = {
+            let numbers = responses.trials().numbers("direction").unwrap().iter().map(|direction| -direction).collect();
+            let (field, column) = columns::from_numbers("direction", numbers);
+            responses.with_trials(responses.trials().with_column(field, column).unwrap()).unwrap()
+        };
+        for model in models() {
+            let found = |responses: &Responses| {
+                accuracy(std::slice::from_ref(responses), &[direction(), ("model", model.clone()), ("scale", Value::word("zscore"))], 3)
+            };
+            assert!(found(&responses) > 0.9, "{model} {}", found(&responses));
+            assert!((found(&responses) - found(&reversed)).abs() < 0.09, "{model}");
+        }
+    }
+
+    #[test]
+    fn spike_counts_are_decoded_by_poisson_bayes_from_sums() {
+        let mut stream = Stream::new(8);
+        let labels: Vec<usize> = (0..60).map(|trial| trial % 3).collect();
+        let mut values = Vec::new();
+        for &label in &labels {
+            for unit in 0..6 {
+                let rate = if unit % 3 == label { 0.9 } else { 0.3 };
+                values.extend((0..12).map(|_| stream.poisson(rate) as f64));
+            }
+        }
+        let responses = session("spikes", &labels, 6, values);
+        let params = [direction(), ("model", Value::word("poisson")), ("features", Value::word("sum")), ("folds", 5.into())];
+        assert!(accuracy(std::slice::from_ref(&responses), &params, 1) > 0.85);
+        let negative = Planted::default().responses();
+        assert!(refusal(&Classify, &[negative], &params).contains("`model = poisson` needs spike counts"));
+    }
+
+    #[test]
+    fn draws_together_score_as_draws_one_by_one() {
+        let responses = Planted { signal: 0.4, ..Planted::default() }.responses();
+        let artifact = responses.clone().into_artifact().unwrap();
+        let control = Control::parse(&Value::call("shuffle", vec![("column", "direction".into())])).unwrap();
+        let context = Context { threads: 2, ..Context::quiet(6) };
+        let by = Value::call("kfold", vec![("folds", 6.into())]);
+        let split = run(&crate::SplitTrials, std::slice::from_ref(&responses), &[("by", by)], &context).unwrap();
+        let seeds: Vec<u64> = (0..12).collect();
+        for model in models() {
+            for scale in ["none", "zscore"] {
+                for with_split in [false, true] {
+                    let mut inputs = Inputs::new();
+                    inputs.push("responses", "", artifact.clone());
+                    if with_split {
+                        inputs.push("split", "", split.get("split").unwrap().clone());
+                    }
+                    let params = [direction(), ("model", model.clone()), ("scale", Value::word(scale)), ("folds", 4.into())];
+                    let params = params.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+                    let draws = Draws { control: &control, slot: "responses", seeds: &seeds };
+                    let together = neuroflow_stage::AnyStage::run_draws(&Classify, &inputs, &params, &draws, &context).unwrap().unwrap();
+                    for (seed, together) in seeds.iter().zip(together) {
+                        let mut inputs = inputs.clone();
+                        inputs.change("responses", |artifact| control.change(artifact, *seed)).unwrap();
+                        let alone = neuroflow_stage::AnyStage::run(&Classify, &inputs, &params, &context).unwrap();
+                        assert_eq!(together, alone.one::<Scores>("scores").unwrap(), "{model} {scale} {with_split} {seed}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn draws_of_activity_without_variance_and_of_another_control_are_as_one_by_one() {
+        let labels: Vec<usize> = (0..32).map(|trial| trial % 4).collect();
+        let flat = session("flat", &labels, 3, vec![2.5; 32 * 3 * 12]).into_artifact().unwrap();
+        let mut inputs = Inputs::new();
+        inputs.push("responses", "", flat);
+        let control = Control::parse(&Value::call("shuffle", vec![("column", "direction".into())])).unwrap();
+        let pooled = Value::call("lda", vec![("shrinkage", Value::word("pooled"))]);
+        let params = [direction(), ("model", pooled)].into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        let draws = Draws { control: &control, slot: "responses", seeds: &[1, 2] };
+        let context = Context::quiet(1);
+        let together = neuroflow_stage::AnyStage::run_draws(&Classify, &inputs, &params, &draws, &context).unwrap().unwrap();
+        assert!(together.iter().all(|scores| scores.scores[0].value == 0.25));
+        let shift = Control::parse(&Value::word("circular_shift")).unwrap();
+        let draws = Draws { control: &shift, ..draws };
+        assert!(neuroflow_stage::AnyStage::run_draws(&Classify, &inputs, &params, &draws, &context).unwrap().is_none());
     }
 
     #[test]

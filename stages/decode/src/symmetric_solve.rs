@@ -5,6 +5,14 @@ use neuroflow_compute::Matrix;
 use neuroflow_compute::factor::{Cholesky, least_squares};
 use neuroflow_stage::StageError;
 
+/// The factor of a covariance that is far from singular: none where a pivot is below 10⁻⁸ of its variance.
+pub(crate) fn well_conditioned(covariance: &Matrix) -> Option<Cholesky> {
+    const FLOOR: f64 = 1e-8;
+    let factor = Cholesky::new(covariance).ok()?;
+    let pivots = factor.lower().diagonal();
+    pivots.iter().zip(covariance.diagonal()).all(|(pivot, variance)| pivot * pivot > FLOOR * variance).then_some(factor)
+}
+
 /// `covariance⁻¹ · right`, by Cholesky; where the covariance is singular up to rounding, the least-squares solution of least norm.
 ///
 /// # Errors

@@ -33,5 +33,6 @@ pub(crate) fn predict(times: &[f64], labels: &[usize], n_classes: usize, folds: 
         }
         predicted[trial] = largest(&votes);
     }
-    Predictions { n_classes, truth: labels.to_vec(), predicted, probabilities: Vec::new(), folds: folds.clone() }
+    let tested = folds.of_trial.iter().copied().enumerate().collect();
+    Predictions { n_classes, n_folds: folds.n_folds, tested, truth: labels.to_vec(), predicted, scores: Vec::new() }
 }

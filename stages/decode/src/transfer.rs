@@ -379,7 +379,7 @@ impl Task<'_> {
         let (features, labels) = stack(train, self.shared)?;
         let fitted = self.model.fit(features, &labels, self.n_classes, &Scale::None {}, &stream, self.context)?;
         let (features, truth) = stack(test, self.shared)?;
-        let probabilities = fitted.probabilities(features, self.n_classes);
+        let probabilities = fitted.scores(features, self.n_classes);
         Ok(Confusion::of(self.n_classes, truth.into_iter().zip(most_probable(&probabilities, self.n_classes))))
     }
 }
@@ -400,9 +400,11 @@ fn stack(pieces: Vec<(Matrix, Vec<usize>)>, n_features: usize) -> Result<(Matrix
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::lda::Estimator;
     use crate::testing::{Planted, recorded, refusal, run, session};
     use neuroflow_data::Typed;
     use neuroflow_stage::Control;
+    use neuroflow_stage::params::Either;
 
     fn target() -> (&'static str, Value) {
         ("target", "direction".into())
@@ -499,7 +501,7 @@ mod tests {
             target: "direction".into(),
             window: neuroflow_stage::Seconds(0.0)..neuroflow_stage::Seconds(2.0),
             align: Align::Procrustes { dimensions: 4, folds: 8 },
-            model: Model::Lda { shrinkage: Auto::Auto },
+            model: Model::Lda { shrinkage: Either::Left(Estimator::Auto {}) },
         };
         let context = Context::quiet(3);
         let (animals, classes, _) = prepare(&members, &params, &context).unwrap();

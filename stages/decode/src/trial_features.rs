@@ -11,6 +11,8 @@ words! {
     pub enum Features {
         /// Each unit's mean over the window: a rate code.
         Mean = "mean" {},
+        /// Each unit's sum over the window: a spike count, where bins hold spikes.
+        Sum = "sum" {},
         /// Each unit's mean in consecutive parts of the window: a coarse time course. A last part that is shorter than the width is averaged on its own.
         Bins = "bins" {
             /// The width of a part.
@@ -32,7 +34,10 @@ pub(crate) fn of_units(responses: &Responses, window: &TimeWindow, features: &Fe
     for trial in 0..n_trials {
         for unit in 0..n_units {
             let trace = responses.trace(trial, unit);
-            values.extend(parts.iter().map(|bins| mean_at(trace, bins)));
+            match features {
+                Features::Sum {} => values.extend(parts.iter().map(|bins| bins.iter().filter_map(|&bin| trace.get(bin)).sum::<f64>())),
+                _ => values.extend(parts.iter().map(|bins| mean_at(trace, bins))),
+            }
         }
     }
     Matrix::new(n_trials, n_units * parts.len(), values).map_err(numerical)
@@ -67,7 +72,7 @@ pub(crate) fn mean_at(trace: &[f64], bins: &[usize]) -> f64 {
 fn parts(responses: &Responses, window: &TimeWindow, features: &Features) -> Result<Vec<Vec<usize>>, StageError> {
     let bins = bins_in(responses, window)?;
     match features {
-        Features::Mean {} => Ok(vec![bins]),
+        Features::Mean {} | Features::Sum {} => Ok(vec![bins]),
         Features::Flatten {} => Ok(bins.into_iter().map(|bin| vec![bin]).collect()),
         Features::Bins { width } => {
             let span = window.end.0 - window.start.0;
