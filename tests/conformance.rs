@@ -133,7 +133,7 @@ fn cases() -> Vec<Case> {
         classify(Value::word("mlp")),
         Case::new("decode.audit", &[("responses", &responses)], &[direction.clone(), ("folds", Value::Int(3))]),
         gathered("decode.transfer", std::slice::from_ref(&direction)),
-        gathered("decode.transfer", &[direction, ("align", Value::word("adaptor"))]),
+        gathered("decode.transfer", &[direction.clone(), ("align", Value::word("adaptor"))]),
         Case::new("connectome.ntf", &[("responses", &responses)], &[("rank", Value::Int(2)), ("restarts", Value::Int(2))]),
         simulate,
         trials,
@@ -147,6 +147,36 @@ fn cases() -> Vec<Case> {
         rsa,
         Case::new("query.sql", &[("trials", &responses)], &[("query", QUERY.into())]),
         sweep,
+        Case::new(
+            "decode.split",
+            &[("responses", &responses)],
+            &[direction.clone(), ("by", Value::call("stratified", vec![("folds", Value::Int(3))]))],
+        ),
+        Case::new(
+            "decode.time_resolved",
+            &[("responses", &responses)],
+            &[direction.clone(), ("folds", Value::Int(3)), ("step", Value::seconds(0.5))],
+        ),
+        Case::new(
+            "decode.regress",
+            &[("responses", &responses)],
+            &[direction, ("folds", Value::Int(4)), ("geometry", Value::word("circle"))],
+        ),
+        Case::new(
+            "decode.trajectory",
+            &[("responses", &responses)],
+            &[("target", Value::List(vec!["speed".into()])), ("folds", Value::Int(3))],
+        ),
+        classify(Value::call("lda", vec![("shrinkage", Value::word("pooled"))])),
+        classify(Value::word("svm")),
+        // Four folds of two trials of each class: where folds differ, guessing the class that trained most is below chance.
+        Case::new(
+            "decode.classify",
+            &[("responses", &responses)],
+            &[direction.clone(), ("folds", Value::Int(4)), ("model", Value::word("ridge"))],
+        ),
+        classify(Value::word("bayes")),
+        classify(Value::word("knn")),
     ]
 }
 
