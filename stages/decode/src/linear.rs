@@ -49,8 +49,8 @@ impl LinearClassifier {
     }
 }
 
-/// Scores to probabilities, in place, without overflow.
-pub(crate) fn softmax(scores: &mut [f64]) {
+/// Scores to probabilities, in place, without overflow. Gives Σ exp(score − largest score).
+pub(crate) fn softmax(scores: &mut [f64]) -> f64 {
     let largest = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     let mut total = 0.0;
     for score in scores.iter_mut() {
@@ -58,6 +58,7 @@ pub(crate) fn softmax(scores: &mut [f64]) {
         total += *score;
     }
     scores.iter_mut().for_each(|score| *score /= total);
+    total
 }
 
 /// The position of the largest value; the first among equals.

@@ -181,10 +181,12 @@ impl<'a> Problem<'a> {
             *score = 1.0 / (1.0 + (-*score).exp()) - label as f64;
             return loss;
         }
-        let loss = -log_probability(scores, label);
-        softmax(scores);
+        // The softmax and its logarithm from the same exponentials, which cost as much as a product here.
+        let largest = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        let own = scores[label] - largest;
+        let total = softmax(scores);
         scores[label] -= 1.0;
-        loss
+        total.ln() - own
     }
 
     /// The weights in the common form; one sigmoid becomes two classes of which the first has score 0.

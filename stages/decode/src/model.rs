@@ -202,7 +202,9 @@ impl Fitted {
                 return network.probabilities(&values, features.rows()).into_iter().map(f64::from).collect();
             }
         };
-        scores.chunks_exact_mut(n_classes).for_each(softmax);
+        scores.chunks_exact_mut(n_classes).for_each(|scores| {
+            softmax(scores);
+        });
         scores
     }
 }
