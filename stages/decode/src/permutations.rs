@@ -9,7 +9,7 @@
 //! Both need the answer of fitting each labelling by itself. It is the same up to rounding, and where rounding could matter (two classes nearly level for a
 //! tested trial, a covariance that is nearly singular, a class without a training trial) the labelling is fitted by itself.
 //!
-//! Method: reuse of the total scatter as in Treder 2019 (Front Neurosci 13:60), who updates the hat matrix.
+//! Method: reuse of the total scatter after Treder 2018 (arXiv 1803.10016), who updates the hat matrix.
 
 use crate::cross_validate::{Predictions, collect, cross_validate, in_order};
 use crate::lda::{Estimator, Shrinkage, classifier};
