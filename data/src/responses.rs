@@ -100,8 +100,8 @@ impl Responses {
         }
     }
 
-    /// The sampling rate in hertz, from the times of the bins: their number less one, divided by the time from the first to the last. A rate that is a whole number up to the
-    /// rounding of the times is that number.
+    /// The sampling rate in hertz, from the times of the bins: their number less one, divided by the time from the first to the last. A rate that is
+    /// a whole number up to the rounding of the times is that number.
     ///
     /// # Errors
     /// When there are fewer than two bins, or their times are not evenly spaced to a thousandth of a step.
@@ -231,8 +231,13 @@ mod tests {
 
     fn rate(times: Vec<f64>) -> Result<f64, DataError> {
         let axes = vec![Axis::count("trial", 0), Axis::count("unit", 1), Axis::numbers("bin", Some("s"), times)];
-        Responses::new("s", Tensor::new(axes, None, Vec::<f64>::new())?, Table::from_columns(vec![columns::from_numbers("x", Vec::new())])?, None)?
-            .sampling_rate()
+        Responses::new(
+            "s",
+            Tensor::new(axes, None, Vec::<f64>::new())?,
+            Table::from_columns(vec![columns::from_numbers("x", Vec::new())])?,
+            None,
+        )?
+        .sampling_rate()
     }
 
     #[test]
