@@ -12,8 +12,9 @@
 //! * [`threads`], [`map`]: a pool with a fixed number of threads; files as read-only Arrow buffers.
 //!
 //! The crate promises that every function on the CPU gives the same bytes for any number of threads: work is cut into parts whose borders follow from
-//! the shapes alone, and partial sums are added in the order of the parts. Another processor, with other vector instructions or caches, may differ in the last bits.
-//! It refuses shapes that don't fit and values that are not finite where a method needs finite ones, with a [`ComputeError`]; nothing is repaired in silence.
+//! the shapes alone, and partial sums are added in the order of the parts. Another processor, with other vector instructions or caches, may differ in
+//! the last bits. It refuses shapes that don't fit and values that are not finite where a method needs finite ones, with a [`ComputeError`]; nothing
+//! is repaired in silence.
 //!
 //! It knows no files by name, no analyses, and no randomness without an explicit seed ([`random`]).
 

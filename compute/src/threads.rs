@@ -1,7 +1,7 @@
 //! Pools with a fixed number of threads.
 //!
-//! Kernels of this crate split large work over the rayon pool they are called in. A caller that has a budget runs inside [`with_threads`]; the results don't
-//! depend on the number.
+//! Kernels of this crate split large work over the rayon pool they are called in. A caller that has a budget runs inside [`with_threads`]; the
+//! results don't depend on the number.
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -13,8 +13,8 @@ use crate::ComputeError;
 
 /// Runs `work` in a rayon pool of `threads` threads (0 counts as 1), so that everything parallel inside stays within that number.
 ///
-/// Two callers at once have a pool each: two tasks with a budget of one thread run side by side. Idle pools are kept for the next caller. Fails only when the
-/// system starts no more threads.
+/// Two callers at once have a pool each: two tasks with a budget of one thread run side by side. Idle pools are kept for the next caller. Fails only
+/// when the system starts no more threads.
 pub fn with_threads<R: Send>(threads: usize, work: impl FnOnce() -> R + Send) -> Result<R, ComputeError> {
     let threads = threads.max(1);
     let idle = idle().lock().unwrap_or_else(PoisonError::into_inner).get_mut(&threads).and_then(Vec::pop);
@@ -39,7 +39,8 @@ thread_local! {
     static LENT: Cell<f64> = const { Cell::new(0.0) };
 }
 
-/// Milliseconds of processor time that the calling thread has spent, with what pools spent for it. The difference of two answers is what lay between them.
+/// Milliseconds of processor time that the calling thread has spent, with what pools spent for it. The difference of two answers is what lay between
+/// them.
 pub fn spent_ms() -> f64 {
     #[cfg(unix)]
     let own = {

@@ -100,8 +100,8 @@ impl Responses {
         }
     }
 
-    /// The sampling rate in hertz, from the times of the bins: their number less one, divided by the time from the first to the last. A rate that is a whole number up to the
-    /// rounding of the times is that number.
+    /// The sampling rate in hertz, from the times of the bins: their number less one, divided by the time from the first to the last. A rate that is
+    /// a whole number up to the rounding of the times is that number.
     ///
     /// # Errors
     /// When there are fewer than two bins, or their times are not evenly spaced to a thousandth of a step.

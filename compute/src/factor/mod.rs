@@ -1,7 +1,7 @@
 //! Factorisations of matrices, on faer's sequential kernels: the same bytes whatever the number of threads.
 //!
-//! All refuse values that are not finite. Signs of eigenvectors and singular vectors, which no definition fixes, are chosen so that the component of largest
-//! magnitude (the first of equals) is positive.
+//! All refuse values that are not finite. Signs of eigenvectors and singular vectors, which no definition fixes, are chosen so that the component of
+//! largest magnitude (the first of equals) is positive.
 
 mod cholesky;
 mod eigen;

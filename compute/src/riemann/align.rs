@@ -5,7 +5,8 @@ use super::spectral::{Spectral, require_covariances};
 use crate::product::gemm;
 use crate::{ComputeError, Matrix, MatrixRef};
 
-/// `X̃ = R̄^−½ X` with the mean covariance `R̄` of a recording's trials (He & Wu 2020, eq. 9–10): after it the mean covariance is the identity. Needs no labels.
+/// `X̃ = R̄^−½ X` with the mean covariance `R̄` of a recording's trials (He & Wu 2020, eq. 9–10): after it the mean covariance is the identity. Needs
+/// no labels.
 #[derive(Debug, Clone, PartialEq)]
 pub struct EuclideanAlignment {
     whitener: Matrix,

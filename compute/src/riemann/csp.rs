@@ -12,9 +12,9 @@ const RANK_TOLERANCE: f64 = 1e-10;
 
 /// Spatial filters (Koles, Lazar & Zhou 1990; Ramoser, Müller-Gerking & Pfurtscheller 2000), as MNE-Python's `CSP` with its defaults.
 ///
-/// Two classes: the generalised eigenvectors of `C₁ w = μ (C₁ + C₂) w`, those with μ farthest from ½ first. More classes: approximate joint diagonalisation, filters in the order of their
-/// mutual information with the class (Grosse-Wentrup & Buss 2008). Where channels are combinations of others, as after an average reference, filters lie in the space that they
-/// span.
+/// Two classes: the generalised eigenvectors of `C₁ w = μ (C₁ + C₂) w`, those with μ farthest from ½ first. More classes: approximate joint
+/// diagonalisation, filters in the order of their mutual information with the class (Grosse-Wentrup & Buss 2008). Where channels are combinations of
+/// others, as after an average reference, filters lie in the space that they span.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CommonSpatialPatterns {
     /// `[component × channel]`.
@@ -22,7 +22,8 @@ pub struct CommonSpatialPatterns {
 }
 
 impl CommonSpatialPatterns {
-    /// At most `components` filters, no more than the rank of the data, from the mean covariance of each class and the weight of each, its number of trials.
+    /// At most `components` filters, no more than the rank of the data, from the mean covariance of each class and the weight of each, its number of
+    /// trials.
     ///
     /// Refuses fewer than two classes, no components, sizes that differ, matrices that are not symmetric, and classes without any variance.
     pub fn fit(class_covariances: &[Matrix], weights: &[f64], components: usize) -> Result<CommonSpatialPatterns, ComputeError> {
@@ -45,8 +46,8 @@ impl CommonSpatialPatterns {
         Ok(CommonSpatialPatterns { filters: gemm_nt(&kept, &span)? })
     }
 
-    /// The logarithm of each component's power, `ln wᵀ C w` `[trial × component]`, from the trials' covariances. A power of zero counts as the least positive number. Refuses
-    /// other sizes.
+    /// The logarithm of each component's power, `ln wᵀ C w` `[trial × component]`, from the trials' covariances. A power of zero counts as the least
+    /// positive number. Refuses other sizes.
     pub fn log_power(&self, covariances: &[&Matrix]) -> Result<Matrix, ComputeError> {
         let mut features = Vec::with_capacity(covariances.len() * self.filters.rows());
         for covariance in covariances {

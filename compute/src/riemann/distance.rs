@@ -34,7 +34,8 @@ pub struct MinimumDistance {
 }
 
 impl MinimumDistance {
-    /// The geometric mean of each class. `starts` are guesses, one a class, that only change how long it takes; the arithmetic means when there are none.
+    /// The geometric mean of each class. `starts` are guesses, one a class, that only change how long it takes; the arithmetic means when there are
+    /// none.
     ///
     /// Refuses a class without trials, and matrices that are not positive definite.
     pub fn fit(covariances: &[&Matrix], labels: &[usize], n_classes: usize, starts: &[Matrix]) -> Result<MinimumDistance, ComputeError> {
@@ -59,7 +60,8 @@ impl MinimumDistance {
         &self.means
     }
 
-    /// Squared distances `[trial × class]`; the class of least distance is the answer. Refuses matrices of another size or that are not positive definite.
+    /// Squared distances `[trial × class]`; the class of least distance is the answer. Refuses matrices of another size or that are not positive
+    /// definite.
     pub fn squared_distances(&self, covariances: &[&Matrix]) -> Result<Matrix, ComputeError> {
         if let (Some(first), Some(_)) = (self.means.first(), covariances.first()) {
             require_covariances("minimum distance", &[std::slice::from_ref(&first), covariances].concat())?;

@@ -5,8 +5,9 @@ use crate::{ComputeError, Matrix};
 const TOLERANCE: f64 = 1e-10;
 const SWEEPS: usize = 500;
 
-/// Rows `B` that make all `B C Bᵀ` as diagonal as possible, by Pham's criterion `Σ ln det diag(B C Bᵀ) − ln det(B C Bᵀ)`, minimised by sweeps over pairs of rows (Pham 2001,
-/// SIAM J. Matrix Anal. Appl. 22:1136). Two positive definite matrices become diagonal exactly. The rows have no natural scale or order.
+/// Rows `B` that make all `B C Bᵀ` as diagonal as possible, by Pham's criterion `Σ ln det diag(B C Bᵀ) − ln det(B C Bᵀ)`, minimised by sweeps over
+/// pairs of rows (Pham 2001, SIAM J. Matrix Anal. Appl. 22:1136). Two positive definite matrices become diagonal exactly. The rows have no natural
+/// scale or order.
 ///
 /// Refuses no matrices, sizes that differ, and a matrix with a diagonal element that is not positive; ends with an error after 500 sweeps.
 pub fn joint_diagonaliser(covariances: &[Matrix]) -> Result<Matrix, ComputeError> {
@@ -28,8 +29,8 @@ pub fn joint_diagonaliser(covariances: &[Matrix]) -> Result<Matrix, ComputeError
                 let slope_column = mean(&|matrix| matrix[(row, column)] / matrix[(column, column)]);
                 let curve_row = mean(&|matrix| matrix[(column, column)] / matrix[(row, row)]);
                 let curve_column = mean(&|matrix| matrix[(row, row)] / matrix[(column, column)]);
-                // Newton's step solves curve_row · h + g = slope_row and h + curve_column · g = slope_column; written by sum and difference, because the determinant is
-                // small where the matrices are proportional.
+                // Newton's step solves curve_row · h + g = slope_row and h + curve_column · g = slope_column; written by sum and difference, because
+                // the determinant is small where the matrices are proportional.
                 let curve = (curve_row * curve_column).sqrt();
                 let ratio = (curve_column / curve_row).sqrt();
                 let even = (ratio * slope_row + slope_column) / (curve + 1.0);

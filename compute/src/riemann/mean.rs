@@ -39,8 +39,9 @@ pub fn log_euclidean_mean(covariances: &[&Matrix]) -> Result<Matrix, ComputeErro
     function_of(&average(logarithms.iter(), covariances.len()), f64::exp)
 }
 
-/// The affine-invariant mean (of least summed squared distance; Fréchet, Karcher), which is unique, by Newton's method: `X ← X^½ exp(S) X^½`, where `S` makes the mean of
-/// `log(X^−½ C X^−½)` zero to first order (Ferreira, Xavier, Costeira & Barroso 2013). `start` only changes how long it takes; the arithmetic mean without it.
+/// The affine-invariant mean (of least summed squared distance; Fréchet, Karcher), which is unique, by Newton's method: `X ← X^½ exp(S) X^½`, where
+/// `S` makes the mean of `log(X^−½ C X^−½)` zero to first order (Ferreira, Xavier, Costeira & Barroso 2013). `start` only changes how long it takes;
+/// the arithmetic mean without it.
 ///
 /// Refuses no matrices, matrices that are not symmetric and positive definite, and ends with an error after 100 steps.
 pub fn geometric_mean(covariances: &[&Matrix], start: Option<&Matrix>) -> Result<Matrix, ComputeError> {

@@ -74,7 +74,8 @@ pub(super) fn congruence(whitener: &Matrix, covariance: &Matrix, half: &mut [f64
     Ok(())
 }
 
-/// Calls `work` for each matrix in parts, with a decomposition and room for each part, over the threads of the pool; the answers are in the order of the parts.
+/// Calls `work` for each matrix in parts, with a decomposition and room for each part, over the threads of the pool; the answers are in the order of
+/// the parts.
 pub(super) fn in_parts<T: Send>(
     covariances: &[&Matrix],
     work: impl Fn(&[&Matrix], &mut Spectral, &mut [f64], &mut [f64]) -> Result<T, ComputeError> + Sync,
@@ -96,7 +97,8 @@ pub(super) fn require_positive(operation: &'static str, values: &[f64]) -> Resul
         return Ok(());
     }
     let reason = format!(
-        "a covariance of {} channels is not positive definite: its eigenvalues lie from {least:.3e} to {largest:.3e}; use more samples, shrink it, or leave out channels that are combinations of others",
+        "a covariance of {} channels is not positive definite: its eigenvalues lie from {least:.3e} to {largest:.3e}; \
+         use more samples, shrink it, or leave out channels that are combinations of others",
         values.len()
     );
     Err(ComputeError::value(operation, reason))

@@ -44,7 +44,8 @@ impl Band {
     }
 }
 
-/// A Butterworth filter of an order from 1 to 20 (of the prototype: a band-pass of order 4 has 8 poles, as in SciPy). The edges are where the power is halved.
+/// A Butterworth filter of an order from 1 to 20 (of the prototype: a band-pass of order 4 has 8 poles, as in SciPy). The edges are where the power
+/// is halved.
 ///
 /// Refuses other orders and edges outside of 0 to half the sampling rate.
 pub fn butterworth(order: usize, band: Band, rate: f64) -> Result<Sections, ComputeError> {

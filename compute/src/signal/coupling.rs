@@ -1,7 +1,7 @@
 //! Coupling of phases between channels, from analytic signals or from Fourier coefficients of trials.
 //!
-//! All functions take observations `z = real + i · imaginary` as two matrices `[channel × observation]` and give a symmetric matrix `[channel × channel]`. An observation is a
-//! sample of the analytic signal in a band, or the coefficient of one frequency in one trial.
+//! All functions take observations `z = real + i · imaginary` as two matrices `[channel × observation]` and give a symmetric matrix `[channel ×
+//! channel]`. An observation is a sample of the analytic signal in a band, or the coefficient of one frequency in one trial.
 
 use crate::error::finite;
 use crate::product::{for_each_chunk, gemm_nt, inner, mirror_lower};
@@ -9,8 +9,9 @@ use crate::{ComputeError, Matrix};
 
 /// The phase-locking value `|mean exp i(φ_a − φ_b)|` (Lachaux et al. 1999): 1 for a constant difference of phases, 0 for none. Ones on the diagonal.
 ///
-/// A source that reaches two channels at once locks their phases; [`imaginary_coherence`] and [`weighted_phase_lag`] don't count what has no lag. n observations without
-/// any coupling give about `1 / √n`. Refuses other shapes, no observations, values that are not finite, and an observation of amplitude zero, which has no phase.
+/// A source that reaches two channels at once locks their phases; [`imaginary_coherence`] and [`weighted_phase_lag`] don't count what has no lag. n
+/// observations without any coupling give about `1 / √n`. Refuses other shapes, no observations, values that are not finite, and an observation of
+/// amplitude zero, which has no phase.
 pub fn phase_locking(real: &Matrix, imaginary: &Matrix) -> Result<Matrix, ComputeError> {
     check("phase locking", real, imaginary)?;
     let (mut cosine, mut sine) = (real.clone(), imaginary.clone());
@@ -35,8 +36,8 @@ pub fn phase_locking(real: &Matrix, imaginary: &Matrix) -> Result<Matrix, Comput
     Ok(locking)
 }
 
-/// The magnitude of the imaginary part of coherency, `|Im S_ab| / √(S_aa S_bb)` (Nolte et al. 2004), from 0 to 1: what two channels share at a lag. Zeros on the diagonal, and
-/// for a channel without power.
+/// The magnitude of the imaginary part of coherency, `|Im S_ab| / √(S_aa S_bb)` (Nolte et al. 2004), from 0 to 1: what two channels share at a lag.
+/// Zeros on the diagonal, and for a channel without power.
 ///
 /// Refuses other shapes, no observations, and values that are not finite.
 pub fn imaginary_coherence(real: &Matrix, imaginary: &Matrix) -> Result<Matrix, ComputeError> {
@@ -55,8 +56,8 @@ pub fn imaginary_coherence(real: &Matrix, imaginary: &Matrix) -> Result<Matrix, 
     Ok(cross)
 }
 
-/// The weighted phase-lag index `|Σ Im S_ab| / Σ |Im S_ab|` (Vinck et al. 2011), from 0 to 1: how consistently one channel leads, each observation weighted by its distance from
-/// zero lag. Zeros on the diagonal, and for pairs that never have a lag.
+/// The weighted phase-lag index `|Σ Im S_ab| / Σ |Im S_ab|` (Vinck et al. 2011), from 0 to 1: how consistently one channel leads, each observation
+/// weighted by its distance from zero lag. Zeros on the diagonal, and for pairs that never have a lag.
 ///
 /// Few observations give large values by chance. Refuses other shapes, no observations, and values that are not finite.
 pub fn weighted_phase_lag(real: &Matrix, imaginary: &Matrix) -> Result<Matrix, ComputeError> {

@@ -3,12 +3,13 @@
 use crate::ComputeError;
 use crate::error::finite;
 
-/// `−ln(A / B)` (Richman & Moorman 2000): `B` counts the pairs of different stretches of `length` samples that lie within `tolerance` of each other in every sample, `A` those
-/// whose next sample does too. `n − length` stretches are compared for both, and none with itself. `tolerance` is in the signal's unit; 0.2 standard deviations are usual, with a length
-/// of 2.
+/// `−ln(A / B)` (Richman & Moorman 2000): `B` counts the pairs of different stretches of `length` samples that lie within `tolerance` of each other
+/// in every sample, `A` those whose next sample does too. `n − length` stretches are compared for both, and none with itself. `tolerance` is in the
+/// signal's unit; 0.2 standard deviations are usual, with a length of 2.
 ///
-/// `None` when no stretch is like another, or none stays so: the signal is too short, or the tolerance too narrow, to tell. Refuses a length of 0, fewer than
-/// `length + 2` samples, a tolerance that is not positive, and values that are not finite. Takes time with the square of the number of samples.
+/// `None` when no stretch is like another, or none stays so: the signal is too short, or the tolerance too narrow, to tell. Refuses a length of 0,
+/// fewer than `length + 2` samples, a tolerance that is not positive, and values that are not finite. Takes time with the square of the number of
+/// samples.
 pub fn sample_entropy(signal: &[f64], length: usize, tolerance: f64) -> Result<Option<f64>, ComputeError> {
     finite("sample entropy", signal)?;
     if length == 0 || signal.len() < length + 2 {

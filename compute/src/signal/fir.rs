@@ -8,8 +8,9 @@ use super::sections::point_reflected;
 use crate::ComputeError;
 use crate::error::finite;
 
-/// The coefficients of a symmetric filter of an odd length: the ideal filter under a Hamming window, scaled to a gain of 1 in the middle of what passes
-/// (at 0 Hz for `Low` and `Stop`, at half the sampling rate for `High`), as `scipy.signal.firwin` with its defaults. Its edges are where the amplitude is halved.
+/// The coefficients of a symmetric filter of an odd length: the ideal filter under a Hamming window, scaled to a gain of 1 in the middle of what
+/// passes (at 0 Hz for `Low` and `Stop`, at half the sampling rate for `High`), as `scipy.signal.firwin` with its defaults. Its edges are where the
+/// amplitude is halved.
 ///
 /// Refuses an even length, a length below 3, and edges outside of 0 to half the sampling rate.
 pub fn fir_window(length: usize, band: Band, rate: f64) -> Result<Vec<f64>, ComputeError> {
@@ -44,8 +45,8 @@ pub(super) fn sinc(x: f64) -> f64 {
     if x == 0.0 { 1.0 } else { (PI * x).sin() / (PI * x) }
 }
 
-/// The signal through a symmetric filter of odd length, its delay taken off: no shift of phase, one pass. The signal is continued at both ends by its point
-/// reflection, half a filter long.
+/// The signal through a symmetric filter of odd length, its delay taken off: no shift of phase, one pass. The signal is continued at both ends by its
+/// point reflection, half a filter long.
 ///
 /// Refuses a filter of even length or that is not symmetric, a signal of no more samples than half the filter, and values that are not finite.
 pub fn zero_phase_fir(filter: &[f64], signal: &[f64]) -> Result<Vec<f64>, ComputeError> {

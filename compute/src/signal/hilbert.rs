@@ -4,11 +4,11 @@ use super::fft::{Complex, RealFft};
 use crate::ComputeError;
 use crate::error::finite;
 
-/// The signal with its Hilbert transform as imaginary part, by leaving out negative frequencies (Marple 1999; `scipy.signal.hilbert`). Its magnitude is the
-/// envelope, its argument the phase.
+/// The signal with its Hilbert transform as imaginary part, by leaving out negative frequencies (Marple 1999; `scipy.signal.hilbert`). Its magnitude
+/// is the envelope, its argument the phase.
 ///
-/// The transform takes the signal as periodic: discard what lies within a few cycles of the ends. Only a narrow band has an amplitude and phase that mean something, so
-/// filter first. Refuses no samples and values that are not finite.
+/// The transform takes the signal as periodic: discard what lies within a few cycles of the ends. Only a narrow band has an amplitude and phase that
+/// mean something, so filter first. Refuses no samples and values that are not finite.
 pub fn analytic_signal(signal: &[f64]) -> Result<Vec<Complex<f64>>, ComputeError> {
     finite("analytic signal", signal)?;
     if signal.is_empty() {

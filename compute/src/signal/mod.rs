@@ -1,7 +1,7 @@
 //! Sampled signals: filters, resampling, spectra, analytic signals, wavelets, coupling and entropy, each checked against SciPy or MNE-Python.
 //!
-//! A signal is a slice of samples, or a matrix `[channel × sample]`; rates and frequencies are in hertz. Every function refuses values that are not finite and
-//! signals that are too short for what is asked; none pads or trims in silence: where SciPy pads, the doc says how.
+//! A signal is a slice of samples, or a matrix `[channel × sample]`; rates and frequencies are in hertz. Every function refuses values that are not
+//! finite and signals that are too short for what is asked; none pads or trims in silence: where SciPy pads, the doc says how.
 
 mod butterworth;
 mod coupling;

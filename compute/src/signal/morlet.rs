@@ -6,14 +6,16 @@ use super::fft::{Complex, RealFft, fast_length};
 use crate::error::finite;
 use crate::{ComputeError, Matrix};
 
-/// A wavelet: `cycles` oscillations under a Gaussian, cut at five of its standard deviations, with a mean of zero and a norm of √2 (`mne.time_frequency.morlet`).
+/// A wavelet: `cycles` oscillations under a Gaussian, cut at five of its standard deviations, with a mean of zero and a norm of √2
+/// (`mne.time_frequency.morlet`).
 #[derive(Debug, Clone, PartialEq)]
 pub struct Morlet {
     samples: Vec<Complex<f64>>,
 }
 
 impl Morlet {
-    /// The wavelet of a frequency in hertz; the Gaussian's standard deviation is `cycles / (2π frequency)` seconds. More cycles resolve frequencies better and times worse.
+    /// The wavelet of a frequency in hertz; the Gaussian's standard deviation is `cycles / (2π frequency)` seconds. More cycles resolve frequencies
+    /// better and times worse.
     ///
     /// Refuses a frequency outside of 0 to half the sampling rate, and cycles that are not positive.
     pub fn new(frequency: f64, cycles: f64, rate: f64) -> Result<Morlet, ComputeError> {
@@ -48,8 +50,8 @@ impl Morlet {
     }
 }
 
-/// The convolution of a signal with each wavelet, of the signal's length: `result[wavelet][sample]`. Beyond its ends the signal counts as zero: what lies within half a
-/// wavelet of an end is not to be read.
+/// The convolution of a signal with each wavelet, of the signal's length: `result[wavelet][sample]`. Beyond its ends the signal counts as zero: what
+/// lies within half a wavelet of an end is not to be read.
 ///
 /// Refuses a wavelet that is longer than the signal, and values that are not finite.
 pub fn morlet_transform(signal: &[f64], wavelets: &[Morlet]) -> Result<Vec<Vec<Complex<f64>>>, ComputeError> {

@@ -22,8 +22,8 @@ pub struct Multitaper {
 }
 
 impl Multitaper {
-    /// For signals of `length` samples: power is smoothed over `bandwidth` hertz (the full width). Tapers are kept that have more than 0.9 of their energy in the band, at least
-    /// the best.
+    /// For signals of `length` samples: power is smoothed over `bandwidth` hertz (the full width). Tapers are kept that have more than 0.9 of their
+    /// energy in the band, at least the best.
     ///
     /// Refuses a bandwidth below one cycle over the signal's duration or of half the sampling rate and more.
     pub fn new(length: usize, rate: f64, bandwidth: f64) -> Result<Multitaper, ComputeError> {

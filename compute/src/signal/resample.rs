@@ -11,8 +11,9 @@ const MOST: usize = 100_000;
 /// The signal at `up / down` times its rate: the result is sampled at `down / up` of the old interval, from the same first sample
 /// (`scipy.signal.resample_poly` with its defaults).
 ///
-/// Between the samples stands zero, a Kaiser window (β = 5) of the ideal low-pass fills in, 10 samples of the lower rate to each side. Beyond its ends the signal counts
-/// as zero, so take its mean off first. The result has `⌈n · up / down⌉` samples. Refuses ratios of zero or beyond 100 000, and values that are not finite.
+/// Between the samples stands zero, a Kaiser window (β = 5) of the ideal low-pass fills in, 10 samples of the lower rate to each side. Beyond its
+/// ends the signal counts as zero, so take its mean off first. The result has `⌈n · up / down⌉` samples. Refuses ratios of zero or beyond 100 000,
+/// and values that are not finite.
 pub fn resample_poly(signal: &[f64], up: usize, down: usize) -> Result<Vec<f64>, ComputeError> {
     finite("resampling", signal)?;
     if !(1..=MOST).contains(&up) || !(1..=MOST).contains(&down) {
@@ -43,7 +44,8 @@ pub fn resample_poly(signal: &[f64], up: usize, down: usize) -> Result<Vec<f64>,
     Ok((0..resampled).map(value).collect())
 }
 
-/// Every `factor`-th sample after a Chebyshev low-pass of order 8 at 0.8 of the new half rate, forwards and backwards (`scipy.signal.decimate` with its defaults).
+/// Every `factor`-th sample after a Chebyshev low-pass of order 8 at 0.8 of the new half rate, forwards and backwards (`scipy.signal.decimate` with
+/// its defaults).
 ///
 /// Refuses a factor of 0, a signal of no more than 27 samples, and values that are not finite.
 pub fn decimate(signal: &[f64], factor: usize) -> Result<Vec<f64>, ComputeError> {

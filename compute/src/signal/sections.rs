@@ -37,8 +37,8 @@ impl Sections {
 
     /// The signal through the filter forwards and then backwards: no delay, twice the order (`scipy.signal.sosfiltfilt` with its defaults).
     ///
-    /// The signal is continued at both ends by its point reflection, [`Sections::padding`] samples long, and the filter starts in the steady state of the first
-    /// sample. Refuses a signal of no more samples than that, and values that are not finite.
+    /// The signal is continued at both ends by its point reflection, [`Sections::padding`] samples long, and the filter starts in the steady state of
+    /// the first sample. Refuses a signal of no more samples than that, and values that are not finite.
     pub fn zero_phase(&self, signal: &[f64]) -> Result<Vec<f64>, ComputeError> {
         finite("filter", signal)?;
         let edge = self.padding();

@@ -1,7 +1,7 @@
 //! Slepian's sequences (discrete prolate spheroidal sequences): tapers with as much of their energy as possible inside a band.
 //!
-//! They are the eigenvectors of a symmetric tridiagonal matrix with well-separated eigenvalues (Slepian 1978; Percival & Walden 1993, sec. 8.3): bisection finds the
-//! eigenvalues, inverse iteration the vectors, in time proportional to their length.
+//! They are the eigenvectors of a symmetric tridiagonal matrix with well-separated eigenvalues (Slepian 1978; Percival & Walden 1993, sec. 8.3):
+//! bisection finds the eigenvalues, inverse iteration the vectors, in time proportional to their length.
 
 use super::fft::{RealFft, fast_length};
 use super::fir::sinc;
@@ -17,8 +17,8 @@ pub struct Slepian {
     pub concentrations: Vec<f64>,
 }
 
-/// The first `count` tapers of `length` samples whose energy lies within ± `half_bandwidth / length` cycles a sample (`scipy.signal.windows.dpss(length,
-/// half_bandwidth, count)`).
+/// The first `count` tapers of `length` samples whose energy lies within ± `half_bandwidth / length` cycles a sample
+/// (`scipy.signal.windows.dpss(length, half_bandwidth, count)`).
 ///
 /// Refuses a half bandwidth outside of 0 to half the length, and no tapers or more than samples.
 pub fn slepian(length: usize, half_bandwidth: f64, count: usize) -> Result<Slepian, ComputeError> {

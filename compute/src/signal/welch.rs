@@ -17,7 +17,8 @@ pub struct Spectrum {
     pub density: Vec<f64>,
 }
 
-/// Welch's method (1967) with a periodic Hann window, segments that overlap by half, and each segment's mean taken off: the defaults of `scipy.signal.welch`.
+/// Welch's method (1967) with a periodic Hann window, segments that overlap by half, and each segment's mean taken off: the defaults of
+/// `scipy.signal.welch`.
 pub struct Welch {
     rate: f64,
     window: Vec<f64>,
@@ -80,11 +81,12 @@ impl Welch {
     }
 }
 
-/// Magnitude-squared coherence `|S_xy|² / (S_xx S_yy)` of all pairs of channels, for each frequency a symmetric matrix `[channel × channel]` with ones on its
-/// diagonal. `trials` have `[channel × sample]`; spectra are averaged over the segments of all of them. With one trial as `scipy.signal.coherence`.
+/// Magnitude-squared coherence `|S_xy|² / (S_xx S_yy)` of all pairs of channels, for each frequency a symmetric matrix `[channel × channel]` with
+/// ones on its diagonal. `trials` have `[channel × sample]`; spectra are averaged over the segments of all of them. With one trial as
+/// `scipy.signal.coherence`.
 ///
-/// With a single segment in all the coherence is 1 whatever the signals, so that is refused; so are trials of other shapes than the first, and values that are not
-/// finite. Where a channel has no power at a frequency, its coherences there are 0.
+/// With a single segment in all the coherence is 1 whatever the signals, so that is refused; so are trials of other shapes than the first, and values
+/// that are not finite. Where a channel has no power at a frequency, its coherences there are 0.
 pub fn coherence(trials: &[Matrix], welch: &Welch) -> Result<Vec<Matrix>, ComputeError> {
     let Some(first) = trials.first() else { return Err(ComputeError::shape("coherence", "there are no trials")) };
     let channels = first.rows();
@@ -131,7 +133,8 @@ pub fn coherence(trials: &[Matrix], welch: &Welch) -> Result<Vec<Matrix>, Comput
     all.chunks_exact(size).map(|values| Matrix::new(channels, channels, values.to_vec())).collect()
 }
 
-/// The power within `[low, high)` hertz: the sum of the density times the distance of frequencies, in the squared unit of the signal. 0 when no frequency lies in the band.
+/// The power within `[low, high)` hertz: the sum of the density times the distance of frequencies, in the squared unit of the signal. 0 when no
+/// frequency lies in the band.
 pub fn band_power(spectrum: &Spectrum, low: f64, high: f64) -> f64 {
     let distance = match spectrum.frequencies.as_slice() {
         [first, second, ..] => second - first,

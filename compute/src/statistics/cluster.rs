@@ -1,7 +1,8 @@
 //! Cluster-based permutation tests: where in time, frequency or space an effect is, without a correction for every point (Maris & Oostenveld 2007).
 //!
-//! Points whose statistic exceeds a threshold and that touch form a cluster; its mass is the sum of its statistics. Each cluster is tested against the largest mass of each permutation, which
-//! holds the chance of any false cluster. What is tested is that there is an effect, not where its borders are.
+//! Points whose statistic exceeds a threshold and that touch form a cluster; its mass is the sum of its statistics. Each cluster is tested against
+//! the largest mass of each permutation, which holds the chance of any false cluster. What is tested is that there is an effect, not where its
+//! borders are.
 
 use super::permutation::{random_signs, require_permutations};
 use super::{mean, p_value, variance};
@@ -82,10 +83,12 @@ pub struct ClusterTest {
     pub null: Vec<f64>,
 }
 
-/// Whether means differ from zero anywhere: one-sample t for each point of `differences [observation × point]`, signs of whole observations flipped. Of both sides.
+/// Whether means differ from zero anywhere: one-sample t for each point of `differences [observation × point]`, signs of whole observations flipped.
+/// Of both sides.
 ///
-/// `threshold` is a t value above zero; it shapes clusters (low: wide and weak, high: small and strong) and does not change the chance of a false one. A point without variance has a statistic of 0.
-/// Refuses fewer than 2 observations, other points than neighbours, no permutations, a threshold that is not positive, and values that are not finite.
+/// `threshold` is a t value above zero; it shapes clusters (low: wide and weak, high: small and strong) and does not change the chance of a false
+/// one. A point without variance has a statistic of 0. Refuses fewer than 2 observations, other points than neighbours, no permutations, a threshold
+/// that is not positive, and values that are not finite.
 pub fn cluster_test_one_sample(
     differences: &Matrix,
     neighbours: &Neighbours,
@@ -110,7 +113,8 @@ pub fn cluster_test_one_sample(
     Ok(compare(observed, neighbours, threshold, (0..permutations).map(draw)))
 }
 
-/// Whether the means of two groups differ anywhere: two-sample t with pooled variance for each point of `values [observation × point]`, whole observations exchanged between the groups. Of both sides.
+/// Whether the means of two groups differ anywhere: two-sample t with pooled variance for each point of `values [observation × point]`, whole
+/// observations exchanged between the groups. Of both sides.
 ///
 /// As [`cluster_test_one_sample`]; refuses groups other than 0 and 1, and a group of fewer than 2 observations.
 pub fn cluster_test_two_samples(

@@ -34,11 +34,12 @@ impl HierarchicalBootstrap {
     }
 }
 
-/// Resamples from the outermost level in: animals with replacement, in each of them units with replacement, in each of these trials with replacement (Saravanan, Berman & Sober 2020). The
-/// naive bootstrap over all values takes values of one animal for independent, and finds effects in noise.
+/// Resamples from the outermost level in: animals with replacement, in each of them units with replacement, in each of these trials with replacement
+/// (Saravanan, Berman & Sober 2020). The naive bootstrap over all values takes values of one animal for independent, and finds effects in noise.
 ///
-/// `levels` lists, outermost first, which group each value belongs to; a group is told apart within its parent only. Values are drawn in the innermost groups. Without levels it is the plain bootstrap.
-/// `statistic` sees the drawn values. With few groups at the outermost level (below ten or so) intervals are too narrow: there is no remedy in resampling.
+/// `levels` lists, outermost first, which group each value belongs to; a group is told apart within its parent only. Values are drawn in the
+/// innermost groups. Without levels it is the plain bootstrap. `statistic` sees the drawn values. With few groups at the outermost level (below ten
+/// or so) intervals are too narrow: there is no remedy in resampling.
 ///
 /// Refuses no values or resamples, levels of other lengths, and values that are not finite.
 pub fn hierarchical_bootstrap(

@@ -1,7 +1,7 @@
 //! Statistics on slices and matrices, each checked against scikit-learn, SciPy, NumPy or rsatoolbox.
 //!
-//! Sums are pairwise, so their error grows with the logarithm of the number of values. Values are expected to be finite; where a result is not defined (a
-//! correlation with a constant) the function's doc says what it gives.
+//! Sums are pairwise, so their error grows with the logarithm of the number of values. Values are expected to be finite; where a result is not
+//! defined (a correlation with a constant) the function's doc says what it gives.
 
 mod assignment;
 mod cluster;

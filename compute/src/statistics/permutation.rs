@@ -16,8 +16,9 @@ pub struct PermutationTest {
     pub p: f64,
 }
 
-/// Permutes labels: `statistic` is asked for the labels as they are and `permutations` times in random order. For a test of both sides give a statistic that is large on both, such
-/// as a magnitude. Permutations are exact when labels are exchangeable if nothing depends on them. Refuses no permutations.
+/// Permutes labels: `statistic` is asked for the labels as they are and `permutations` times in random order. For a test of both sides give a
+/// statistic that is large on both, such as a magnitude. Permutations are exact when labels are exchangeable if nothing depends on them. Refuses no
+/// permutations.
 pub fn permute_labels(
     labels: &[usize],
     permutations: usize,
@@ -34,8 +35,8 @@ pub fn permute_labels(
     Ok(PermutationTest { observed, p: p_value(observed, &null), null })
 }
 
-/// Flips signs: `statistic` is asked for the differences as they are and `permutations` times with random signs. Exact when differences are symmetric around zero if there is no effect.
-/// Refuses no permutations, and values that are not finite.
+/// Flips signs: `statistic` is asked for the differences as they are and `permutations` times with random signs. Exact when differences are symmetric
+/// around zero if there is no effect. Refuses no permutations, and values that are not finite.
 pub fn flip_signs(
     differences: &[f64],
     permutations: usize,
@@ -53,11 +54,11 @@ pub fn flip_signs(
     Ok(PermutationTest { observed, p: p_value(observed, &null), null })
 }
 
-/// p values that hold the chance of any false discovery in a family of tests: each statistic against the largest of the family in each draw (Westfall & Young 1993; Nichols & Holmes
-/// 2002), `(1 + #{max ≥ observed}) / (1 + m)`.
+/// p values that hold the chance of any false discovery in a family of tests: each statistic against the largest of the family in each draw (Westfall
+/// & Young 1993; Nichols & Holmes 2002), `(1 + #{max ≥ observed}) / (1 + m)`.
 ///
-/// `null` is `[draw × test]`, with one draw for the whole family at once, so that dependence between tests is kept. A value of the null that is not a number counts as the largest.
-/// Refuses a null with other tests, and an observed statistic that is not a number.
+/// `null` is `[draw × test]`, with one draw for the whole family at once, so that dependence between tests is kept. A value of the null that is not a
+/// number counts as the largest. Refuses a null with other tests, and an observed statistic that is not a number.
 pub fn max_statistic(observed: &[f64], null: &Matrix) -> Result<Vec<f64>, ComputeError> {
     same_length("max-statistic", observed.len(), null.cols())?;
     if let Some(test) = observed.iter().position(|value| value.is_nan()) {

@@ -2,10 +2,11 @@
 
 use crate::ComputeError;
 
-/// The reliability of `parts` parts together when two of them correlate with `r`: `k r / (1 + (k − 1) r)` (Spearman 1910; Brown 1910). With 2 parts, the reliability of the whole from its halves.
+/// The reliability of `parts` parts together when two of them correlate with `r`: `k r / (1 + (k − 1) r)` (Spearman 1910; Brown 1910). With 2 parts,
+/// the reliability of the whole from its halves.
 ///
-/// A negative `r` gives a negative value: halves that disagree by chance average to zero over many data sets only if they count as they are. Refuses an `r` outside of −1 to 1, a number of
-/// parts that is not positive, and values at which the formula has a pole (`r = −1 / (k − 1)` and below).
+/// A negative `r` gives a negative value: halves that disagree by chance average to zero over many data sets only if they count as they are. Refuses
+/// an `r` outside of −1 to 1, a number of parts that is not positive, and values at which the formula has a pole (`r = −1 / (k − 1)` and below).
 pub fn spearman_brown(r: f64, parts: f64) -> Result<f64, ComputeError> {
     let refuse = |reason: String| Err(ComputeError::value("spearman-brown", reason));
     if !(-1.0..=1.0).contains(&r) {

@@ -1,8 +1,9 @@
 //! `connectome.coupling`: how closely the rhythms of each pair of channels keep step.
 //!
-//! For what: a graph of channels whose phases are locked in a band. Promises: a symmetric matrix with a zero diagonal, and the edges above a threshold; nothing is shifted in time. Refuses: gaps, bins without
-//! a common step, channels without any amplitude in the band. From: Lachaux et al. 1999 (phase locking), Nolte et al. 2004 (imaginary coherence), Vinck et al. 2011 (weighted phase lag),
-//! `scipy.signal` (filter, Hilbert transform, Welch's coherence).
+//! For what: a graph of channels whose phases are locked in a band. Promises: a symmetric matrix with a zero diagonal, and the edges above a
+//! threshold; nothing is shifted in time. Refuses: gaps, bins without a common step, channels without any amplitude in the band. From: Lachaux et al.
+//! 1999 (phase locking), Nolte et al. 2004 (imaginary coherence), Vinck et al. 2011 (weighted phase lag), `scipy.signal` (filter, Hilbert transform,
+//! Welch's coherence).
 
 use neuroflow_compute::parallel::map_in_order;
 use neuroflow_compute::signal::{
@@ -53,11 +54,12 @@ params! {
 /// The stage `connectome.coupling`.
 pub struct Coupling;
 
-const DOC: &str = r#"Each trace is filtered to the band and made an analytic signal; every bin of the window in every trial is an observation of the difference of two channels' phases. `coherence` takes Welch's segments of
-the window instead. Edges are pairs above `threshold`.
+const DOC: &str = r#"Each trace is filtered to the band and made an analytic signal; every bin of the window in every trial is an observation of the
+difference of two channels' phases. `coherence` takes Welch's segments of the window instead. Edges are pairs above `threshold`.
 
-Potentials spread through tissue, so neighbouring channels share sources and are locked without any coupling: compare `phase_locking` with a measure that only counts lags. A response that follows the stimulus
-locks phases too. Few observations give large values by chance: compare with `circular_shift`, which keeps each channel's own rhythm.
+Potentials spread through tissue, so neighbouring channels share sources and are locked without any coupling: compare `phase_locking` with a measure
+that only counts lags. A response that follows the stimulus locks phases too. Few observations give large values by chance: compare with
+`circular_shift`, which keeps each channel's own rhythm.
 
 ```nf
 pipeline locked "Which units keep step at 1 to 4 Hz?"
@@ -190,7 +192,8 @@ mod tests {
     use std::collections::BTreeMap;
     use std::f64::consts::TAU;
 
-    /// Channels 0 and 1 share a rhythm of 10 Hz with a lag of a sixth of a cycle, 2 and 3 without a lag, 4 has its own; 200 Hz, from 0 s to 2 s, with noise.
+    /// Channels 0 and 1 share a rhythm of 10 Hz with a lag of a sixth of a cycle, 2 and 3 without a lag, 4 has its own; 200 Hz, from 0 s to 2 s, with
+    /// noise.
     fn session(trials: usize) -> Responses {
         let mut stream = Stream::new(5);
         let mut values = Vec::new();

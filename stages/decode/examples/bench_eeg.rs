@@ -1,7 +1,8 @@
 //! Times `decode.eeg` on 288 trials × 22 channels × 1,000 samples of 4 classes, 5 folds, 2 threads.
 //!
-//! `cargo run --release -p neuroflow-decode --example bench_eeg [FOLDER]`. With a folder the data are read from `x.f64` (row-major trial × channel × sample, little-endian) and `y.f64` in it,
-//! and folds and predictions of each model are written there as text, so that other programs can be asked the same. Without one the data are simulated.
+//! `cargo run --release -p neuroflow-decode --example bench_eeg [FOLDER]`. With a folder the data are read from `x.f64` (row-major trial × channel ×
+//! sample, little-endian) and `y.f64` in it, and folds and predictions of each model are written there as text, so that other programs can be asked
+//! the same. Without one the data are simulated.
 
 #![allow(clippy::unwrap_used)]
 

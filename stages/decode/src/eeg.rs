@@ -1,9 +1,10 @@
 //! `decode.eeg`: which condition a trial belongs to, from the power and coupling of channels.
 //!
-//! For what: rhythms whose strength or place tells conditions apart, as in imagined movement; what matters is the covariance of channels in a trial, not its mean. Promises: covariances are taken once; everything
-//! that is learned (alignment, filters, means, classifier) is learned on the training side of each fold; the same seed gives the same bytes on any number of threads. Refuses: gaps, one class only, fewer trials of a
-//! class than folds, covariances without an inverse where a method needs one. From: Ramoser et al. 2000 and Grosse-Wentrup & Buss 2008 (common spatial patterns), Barachant et al. 2012 (minimum distance, tangent
-//! space), He & Wu 2020 (Euclidean alignment); MNE-Python and pyRiemann, whose numbers these are.
+//! For what: rhythms whose strength or place tells conditions apart, as in imagined movement; what matters is the covariance of channels in a trial,
+//! not its mean. Promises: covariances are taken once; everything that is learned (alignment, filters, means, classifier) is learned on the training
+//! side of each fold; the same seed gives the same bytes on any number of threads. Refuses: gaps, one class only, fewer trials of a class than folds,
+//! covariances without an inverse where a method needs one. From: Ramoser et al. 2000 and Grosse-Wentrup & Buss 2008 (common spatial patterns),
+//! Barachant et al. 2012 (minimum distance, tangent space), He & Wu 2020 (Euclidean alignment); MNE-Python and pyRiemann, whose numbers these are.
 
 use crate::classify::{split_of, table};
 use crate::cross_validate::{Predictions, collect};
@@ -97,15 +98,18 @@ params! {
     }
 }
 
-const DOC: &str = r#"The covariance of channels in the window of each trial is all that is used: what is in phase with the stimulus counts as everything else does. Filter to the band of the rhythm first (`ingest.filter`), over trials that are
-wider than the window.
+const DOC: &str = r#"The covariance of channels in the window of each trial is all that is used: what is in phase with the stimulus counts as
+everything else does. Filter to the band of the rhythm first (`ingest.filter`), over trials that are wider than the window.
 
-* `csp`: filters over channels whose power differs most between classes. With `covariance = second_moment` the numbers are those of MNE-Python's `CSP` and scikit-learn's discriminant analysis.
-* `mdm` and `tangent_space`: covariances as points of a curved space, in which mixing channels changes no distance. The numbers are those of pyRiemann. They need covariances with an inverse: more samples than channels, or shrinkage.
+* `csp`: filters over channels whose power differs most between classes. With `covariance = second_moment` the numbers are those of MNE-Python's `CSP`
+  and scikit-learn's discriminant analysis.
+* `mdm` and `tangent_space`: covariances as points of a curved space, in which mixing channels changes no distance. The numbers are those of
+  pyRiemann. They need covariances with an inverse: more samples than channels, or shrinkage.
 
 `align = euclidean(by = "session")` takes out what differs between sessions or people as a whole; a group needs training trials in every fold.
 
-Scores, `confusion` and `predictions` are those of `decode.classify`. Not for: conditions in long blocks, which slow changes of power tell apart, nor channels of eyes and muscles, unless these are the question.
+Scores, `confusion` and `predictions` are those of `decode.classify`. Not for: conditions in long blocks, which slow changes of power tell apart, nor
+channels of eyes and muscles, unless these are the question.
 
 ```nf
 pipeline rhythms "Which way did the grating drift, by power and coupling?"
@@ -277,8 +281,8 @@ impl Problem<'_> {
         aligned.collect::<Result<Vec<Matrix>, ComputeError>>().map(Some).map_err(|error| refused(self.responses, error))
     }
 
-    /// Where the search for geometric means starts: near all of them, so that each fold has a short way. A mean is unique, so the start decides how long the search takes, not
-    /// what it finds. None for aligned covariances, which are others in each fold.
+    /// Where the search for geometric means starts: near all of them, so that each fold has a short way. A mean is unique, so the start decides how
+    /// long the search takes, not what it finds. None for aligned covariances, which are others in each fold.
     fn starts(&self, model: &EegModel) -> Result<Vec<Matrix>, StageError> {
         let labels = &self.target.labels;
         let classes = match (self.groups, model) {

@@ -9,7 +9,8 @@
 //! * [`eeg`]: each trial's condition predicted from the power and coupling of its channels.
 //! * [`transfer`]: each animal's conditions predicted by a classifier that learned from the other animals.
 //!
-//! Everything that is learned is learned on the training side; every score has its chance level; the same seed gives the same bytes on any number of threads.
+//! Everything that is learned is learned on the training side; every score has its chance level; the same seed gives the same bytes on any number of
+//! threads.
 
 mod adaptor;
 mod agreement;

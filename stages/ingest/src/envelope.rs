@@ -1,7 +1,7 @@
 //! `ingest.envelope`: the amplitude of a rhythm over time.
 //!
-//! For what: how strong a band of frequencies is at every moment of each trial. Promises: no shift in time. Refuses: gaps, bins without a common step, a band beyond half the sampling rate, trials
-//! that are too short. From: `scipy.signal`: `butter`, `sosfiltfilt`, `hilbert`.
+//! For what: how strong a band of frequencies is at every moment of each trial. Promises: no shift in time. Refuses: gaps, bins without a common
+//! step, a band beyond half the sampling rate, trials that are too short. From: `scipy.signal`: `butter`, `sosfiltfilt`, `hilbert`.
 
 use crate::traces::{each_trace, refused, sampling_rate};
 use neuroflow_compute::signal::{Band, analytic_signal, butterworth};
@@ -36,10 +36,11 @@ params! {
     }
 }
 
-const DOC: &str = r#"Each trace is filtered to the band without a shift in time and made an analytic signal (Hilbert transform), whose magnitude is the amplitude of the rhythm at each bin.
+const DOC: &str = r#"Each trace is filtered to the band without a shift in time and made an analytic signal (Hilbert transform), whose magnitude is
+the amplitude of the rhythm at each bin.
 
-A band that is narrow against its middle gives an amplitude that means one rhythm; its course can't change faster than the band is wide. What lies within a few cycles of the ends of a trial is an
-estimate: cut trials wider than the window that is analysed.
+A band that is narrow against its middle gives an amplitude that means one rhythm; its course can't change faster than the band is wide. What lies
+within a few cycles of the ends of a trial is an estimate: cut trials wider than the window that is analysed.
 
 ```nf
 pipeline rhythm "The amplitude of 2 to 6 Hz"

@@ -1,8 +1,8 @@
 //! `ingest.filter`: only some frequencies of each trace.
 //!
-//! For what: drift, mains hum and rhythms outside of a band are removed before power, phase or covariance is measured. Promises: no shift in time; each trial is filtered by
-//! itself. Refuses: gaps, bins without a common step, edges beyond half the sampling rate, trials that are too short. From: `scipy.signal` (`butter` and `sosfiltfilt`, `iirnotch`,
-//! `firwin`), whose numbers these are.
+//! For what: drift, mains hum and rhythms outside of a band are removed before power, phase or covariance is measured. Promises: no shift in time;
+//! each trial is filtered by itself. Refuses: gaps, bins without a common step, edges beyond half the sampling rate, trials that are too short. From:
+//! `scipy.signal` (`butter` and `sosfiltfilt`, `iirnotch`, `firwin`), whose numbers these are.
 
 use crate::traces::{each_trace, refused, sampling_rate};
 use neuroflow_compute::signal::{Band, butterworth, fir_window, notch, zero_phase_fir};
@@ -78,13 +78,14 @@ params! {
     }
 }
 
-const DOC: &str = r#"Each unit's trace in each trial is filtered by itself, without a shift in time. At its ends it is continued by its point reflection; what lies within a few cycles of an end
-is still an estimate, so cut trials wider than the window that is analysed. The sampling rate is that of the bins' times, which must be evenly spaced. Signals of the animal stay
-as they are.
+const DOC: &str = r#"Each unit's trace in each trial is filtered by itself, without a shift in time. At its ends it is continued by its point
+reflection; what lies within a few cycles of an end is still an estimate, so cut trials wider than the window that is analysed. The sampling rate is
+that of the bins' times, which must be evenly spaced. Signals of the animal stay as they are.
 
 The numbers are those of SciPy: `butter(order, …, output="sos")` with `sosfiltfilt`, `iirnotch` with `filtfilt`, `firwin`.
 
-Not for: spike counts and other signals whose zeros mean something; nor before an analysis of what comes first, because a filter without delay spreads an effect backwards in time too.
+Not for: spike counts and other signals whose zeros mean something; nor before an analysis of what comes first, because a filter without delay spreads
+an effect backwards in time too.
 
 ```nf
 pipeline slow "Slow changes only"

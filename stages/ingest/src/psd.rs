@@ -1,7 +1,8 @@
 //! `ingest.psd`: power by frequency.
 //!
-//! For what: which rhythms a session has, and how much power each trial has in given bands. Promises: densities whose sum times the distance of frequencies is the variance. Refuses: gaps, bins without a
-//! common step, trials that are shorter than a segment, bands without a frequency. From: Welch's method as `scipy.signal.welch`, multitaper as MNE-Python's `psd_array_multitaper`.
+//! For what: which rhythms a session has, and how much power each trial has in given bands. Promises: densities whose sum times the distance of
+//! frequencies is the variance. Refuses: gaps, bins without a common step, trials that are shorter than a segment, bands without a frequency. From:
+//! Welch's method as `scipy.signal.welch`, multitaper as MNE-Python's `psd_array_multitaper`.
 
 use crate::traces::{each_trace, refused, sampling_rate};
 use neuroflow_compute::signal::{Multitaper, Spectrum, Welch, band_power};
@@ -48,10 +49,11 @@ fn default_bands() -> Value {
     Value::List(bands.map(|(low, high)| Value::Range(hertz(low), hertz(high))).into())
 }
 
-const DOC: &str = r#"`spectrum` is the power spectral density of each unit, in the squared unit of the activity per hertz, mean over trials. `bands` is the power of each trial and unit in each band: the sum of the
-density times the distance of frequencies.
+const DOC: &str = r#"`spectrum` is the power spectral density of each unit, in the squared unit of the activity per hertz, mean over trials. `bands`
+is the power of each trial and unit in each band: the sum of the density times the distance of frequencies.
 
-`welch` averages over segments and so needs trials of several segments; `multitaper` uses the whole of short trials. The numbers are those of `scipy.signal.welch` and of MNE-Python's `psd_array_multitaper`.
+`welch` averages over segments and so needs trials of several segments; `multitaper` uses the whole of short trials. The numbers are those of
+`scipy.signal.welch` and of MNE-Python's `psd_array_multitaper`.
 
 A power that follows the stimulus in time adds to the spectrum as well as a rhythm does: subtract each condition's mean first to see the rhythm alone.
 

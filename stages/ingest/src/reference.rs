@@ -1,7 +1,7 @@
 //! `ingest.reference`: potentials against another reference.
 //!
-//! For what: a potential is a difference; the common average, or a quiet channel, is taken off every channel. Promises: each trial and bin by itself. Refuses: gaps, fewer than two channels, a
-//! channel that is not there.
+//! For what: a potential is a difference; the common average, or a quiet channel, is taken off every channel. Promises: each trial and bin by itself.
+//! Refuses: gaps, fewer than two channels, a channel that is not there.
 
 use crate::subset::of_units;
 use neuroflow_data::{Kind, Responses, Tensor};
@@ -32,11 +32,11 @@ params! {
     }
 }
 
-const DOC: &str = r#"In each trial and bin the mean of all channels, or the value of one channel, is subtracted from every channel. A channel that serves as reference would be zero everywhere, so it is left
-out.
+const DOC: &str = r#"In each trial and bin the mean of all channels, or the value of one channel, is subtracted from every channel. A channel that
+serves as reference would be zero everywhere, so it is left out.
 
-After the common average the channels add up to zero: any of them follows from the others, and covariances have no inverse. `decode.eeg` shrinks them, and its spatial filters stay in the space that is
-left. A single noisy channel is spread over all by the average: leave it out before.
+After the common average the channels add up to zero: any of them follows from the others, and covariances have no inverse. `decode.eeg` shrinks them,
+and its spatial filters stay in the space that is left. A single noisy channel is spread over all by the average: leave it out before.
 
 ```nf
 pipeline referenced "Against the common average"

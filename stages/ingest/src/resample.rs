@@ -1,8 +1,8 @@
 //! `ingest.resample`: another number of bins per second.
 //!
-//! For what: recordings at different rates are brought to one, or a high rate to what an analysis needs. Promises: what the new rate can't hold is filtered out first, without a shift in
-//! time; the first bin keeps its time. Refuses: gaps, bins without a common step, rates whose ratio is not one of whole numbers. From: `scipy.signal.resample_poly`, whose numbers
-//! these are for traces with a mean of zero.
+//! For what: recordings at different rates are brought to one, or a high rate to what an analysis needs. Promises: what the new rate can't hold is
+//! filtered out first, without a shift in time; the first bin keeps its time. Refuses: gaps, bins without a common step, rates whose ratio is not one
+//! of whole numbers. From: `scipy.signal.resample_poly`, whose numbers these are for traces with a mean of zero.
 
 use crate::traces::{each_trace, sampling_rate};
 use neuroflow_compute::signal::resample_poly;
@@ -25,9 +25,9 @@ params! {
     }
 }
 
-const DOC: &str = r#"Each trace, of the activity and of the animal's signals, is brought to a new sampling rate by a polyphase filter (a Kaiser window over 10 samples of the lower rate to each
-side): frequencies above half the lower rate are removed first. Its mean is taken off before and added again after, so that its ends are not pulled to zero; the ends, some 10 samples of the lower
-rate wide, are still estimates.
+const DOC: &str = r#"Each trace, of the activity and of the animal's signals, is brought to a new sampling rate by a polyphase filter (a Kaiser window
+over 10 samples of the lower rate to each side): frequencies above half the lower rate are removed first. Its mean is taken off before and added again
+after, so that its ends are not pulled to zero; the ends, some 10 samples of the lower rate wide, are still estimates.
 
 The new bins start at the time of the first bin. The rates must be to each other as whole numbers up to 10 000, such as 250 Hz and 100 Hz.
 

@@ -27,7 +27,7 @@ pub(crate) fn each_trace(
 ) -> Result<Vec<f64>, StageError> {
     context.cancel.check()?;
     let (length, values) = (tensor.axes().last().map_or(0, |axis| axis.len()), tensor.values());
-    let n = if length == 0 { 0 } else { values.len() / length };
+    let n = values.len().checked_div(length).unwrap_or(0);
     let one = |trace: usize| match context.cancel.is_cancelled() {
         true => Ok(Vec::new()),
         false => work(&values[trace * length..(trace + 1) * length]),
