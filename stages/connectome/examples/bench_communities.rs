@@ -50,7 +50,7 @@ fn main() {
         }
         let (graph, truth) = planted(n, groups, inside, outside);
         let edges = graph.edges().len();
-        let mut line = |name: &str, stage: &dyn AnyStage, params: &[(&str, Value)]| {
+        let line = |name: &str, stage: &dyn AnyStage, params: &[(&str, Value)]| {
             let mut inputs = Inputs::new();
             inputs.push("graph", "", graph.clone().into_artifact().unwrap());
             let params: BTreeMap<String, Value> = params.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();

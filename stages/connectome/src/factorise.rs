@@ -343,3 +343,41 @@ pub(crate) fn where_growth_stops(fits: &[Fit]) -> usize {
     let steepest = growth.iter().copied().fold(0.0, f64::max);
     growth.iter().position(|growth| *growth < 0.1 * steepest).unwrap_or(fits.len() - 1)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_real_session_is_explained_as_well_as_measured_elsewhere() {
+        let Some(shared) = crate::golden::shared() else { return };
+        let bytes = std::fs::read(shared.join("data/v1-gratings-calcium/230809_mrcuts28_fov4_grat-000.npz")).unwrap();
+        let file = neuroflow_data::formats::npz::read_npz(&bytes, &neuroflow_data::formats::Limits::default()).unwrap();
+        let array = file.get("X").unwrap();
+        let mut values = array.to_f64().unwrap().into_owned();
+        for unit in values.chunks_mut(128 * 49) {
+            let (low, high) = unit.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), v| (l.min(*v), h.max(*v)));
+            unit.iter_mut().for_each(|value| *value = (*value - low) / (high - low));
+        }
+        let tensor = TensorRef::new(&array.shape, &values).unwrap();
+        let method = Method::Hals { extrapolate: true, passes: 5 };
+        for (rank, expected) in [(2, 0.311), (4, 0.292), (8, 0.277)] {
+            let stopping = Stopping { sweeps: 100, tolerance: 1e-6 };
+            let start =
+                |start| one(Entries::Dense(tensor), rank, &method, Loss::Frobenius, stopping, Stream::new(7).split_index(start)).unwrap();
+            let error = (0..3).map(|at| start(at).relative_error).fold(f64::INFINITY, f64::min);
+            assert!(error <= expected + 0.002, "rank {rank}: {error}");
+        }
+    }
+
+    #[test]
+    fn weights_make_trials_count_the_same_and_none_is_above_one() {
+        // Two trials of one unit and two bins, the second three times as strong.
+        let mut values = vec![1.0, 2.0, 3.0, 6.0];
+        let found = weights(&mut values, [1, 2, 2], &Counting::Trials {});
+        assert_eq!(found, [1.0, 1.0, 1.0 / 9.0, 1.0 / 9.0]);
+        let mut gappy = vec![1.0, f64::NAN, 3.0, 6.0];
+        assert_eq!(weights(&mut gappy, [1, 2, 2], &Counting::Equal {}), [1.0, 0.0, 1.0, 1.0]);
+        assert_eq!(gappy[1], 0.0);
+    }
+}

@@ -67,7 +67,7 @@ the data do not decide. Entries of one trace are correlated, so held-out entries
 pipeline example
 input sessions = ingest.simulate()
 responses = ingest.trials(sessions["sim1"])
-choice = connectome.rank(responses, ranks = 1 .. 4, restarts = 2, folds = 2, sweeps = 30)
+choice = connectome.rank(responses, ranks = 1 .. 3, restarts = 1, folds = 2, sweeps = 10)
 report example { choice }
 ```"#;
 
