@@ -321,7 +321,9 @@ impl Problem<'_> {
             EegModel::Mdm {} => {
                 let fitted = MinimumDistance::fit(train, labels, n_classes, starts).map_err(refused)?;
                 let mut scores = fitted.squared_distances(test).map_err(refused)?.map(|square| -square).into_values();
-                scores.chunks_exact_mut(n_classes).for_each(softmax);
+                scores.chunks_exact_mut(n_classes).for_each(|row| {
+                    softmax(row);
+                });
                 return Ok(scores);
             }
             EegModel::Csp { components, shrinkage } => {
@@ -410,10 +412,9 @@ mod tests {
         let target = Target::of(&responses, "class").unwrap();
         let problem = Problem { covariances: &covariances, target: &target, groups: None, responses: &responses };
         let half = shape[0] / 2;
-        // Its own folds: the first half trains, the second is tested.
-        let folds = Folds { of_trial: (0..shape[0]).map(|trial| usize::from(trial >= half)).collect(), n_folds: 2 };
-        let found = cross_validate(&problem, &folds, &EegModel::Mdm {}, &Context::quiet(1)).unwrap();
-        assert_eq!(found.predicted[half..], expected);
+        let split = Split { n_trials: shape[0], train: vec![(0..half).collect()], test: vec![(half..shape[0]).collect()] };
+        let found = cross_validate(&problem, &split, &EegModel::Mdm {}, &Context::quiet(1)).unwrap();
+        assert_eq!(found.predicted, expected);
     }
 
     #[test]
