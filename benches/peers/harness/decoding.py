@@ -55,6 +55,12 @@ def logistic(arrays: Arrays, _: Settings) -> numpy.ndarray:
 
 CASES = [
     Case("lda", "scikit-learn", 3.0, population(0), lda(None), 0.02, "accuracy", repeats=2),
-    Case("lda-permutations", "scikit-learn", 30.0, population(PERMUTATIONS), lda(PEER_PERMUTATIONS), 0.02, "accuracy", PEER_PERMUTATIONS / PERMUTATIONS, 1),
+    *(
+        Case(name, "scikit-learn", 30.0, population(PERMUTATIONS), lda(PEER_PERMUTATIONS), None, note, PEER_PERMUTATIONS / PERMUTATIONS, 1)
+        for name, note in (
+            ("lda-permutations", "each side permutes by itself"),
+            ("lda-permutations-pooled", "each side permutes by itself; one shrinkage for all classes, the peer one for each"),
+        )
+    ),
     Case("logistic", "scikit-learn", 2.0, population(0), logistic, 0.02, "accuracy", repeats=2),
 ]

@@ -40,7 +40,7 @@ def hals(arrays: Arrays, settings: Settings) -> numpy.ndarray:
 
 
 CASES = [
-    Case(f"ntf-{label}-rank-{rank}", "tensorly", target, planted(shape, rank), hals, 0.02, "relative error after 10 sweeps", repeats=3)
+    Case(f"ntf-{label}-rank-{rank}", "tensorly", target, planted(shape, rank), hals, 0.05, "relative error after 10 sweeps, ours from its own start and in double precision", repeats=3)
     for label, shape, target in (("300x300x400", (300, 300, 400), 3.5), ("100x100x200", (100, 100, 200), 6.0))
     for rank in (8, 20)
 ]
