@@ -62,7 +62,7 @@ pipeline rhythms "Power by frequency"
 input sessions = ingest.simulate()
 responses = ingest.trials(sessions["sim1"])
 power = ingest.psd(responses, bands = [1 Hz .. 4 Hz, 4 Hz .. 8 Hz])
-report rhythms { power.spectrum }
+report rhythms { power }
 ```"#;
 
 impl Stage for Psd {
