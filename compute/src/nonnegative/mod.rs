@@ -1,8 +1,8 @@
 //! Non-negative canonical polyadic decompositions: `X ≈ Σ_r λ_r a_r ∘ b_r ∘ …`, all factors ≥ 0.
 //!
-//! * [`hals`]: hierarchical alternating least squares, with extrapolation; dense, with weights or gaps, or sparse.
-//! * [`multiplicative`]: multiplicative updates for squared error or for the Kullback–Leibler divergence of counts; dense, with weights, or sparse.
-//! * [`bounded`]: all factors at once by limited-memory quasi-Newton steps under the bound 0.
+//! * [`mod@hals`]: hierarchical alternating least squares, with extrapolation; dense, with weights or gaps, or sparse.
+//! * [`mod@multiplicative`]: multiplicative updates for squared error or for the Kullback–Leibler divergence of counts; dense, with weights, or sparse.
+//! * [`mod@bounded`]: all factors at once by limited-memory quasi-Newton steps under the bound 0.
 //! * [`matching`]: the factor match score; [`core_consistency()`]: whether the components of a rank suffice.
 //!
 //! Every function is a pure function of its inputs and a [`Stream`]: one stream for each start.

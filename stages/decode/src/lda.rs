@@ -8,7 +8,7 @@
 //! (scikit-learn's `covariance_estimator = OAS()`). With `pooled` one covariance of all trials minus their class mean is shrunk by the lemma of Ledoit & Wolf, on
 //! units standardised by it; it is steadier where classes have few trials, and does not change much when labels are permuted, so that null draws can reuse it.
 //!
-//! Few units are summed class by class; for many the covariance is one product (see [`crate::weighted_scatter`]), equal up to rounding.
+//! Few units are summed class by class; for many the covariance is one product (see `weighted_scatter`), equal up to rounding.
 //!
 //! Where S has no inverse (no shrinkage, more units than trials) its pseudo-inverse is used, which is the least-squares solution of least norm.
 

@@ -8,7 +8,7 @@
 //! | [`ingest.tuning`](tuning) | responses | tuning curves, standard errors, selectivity of each unit |
 //! | [`ingest.filter`](filter) | responses | some frequencies of each trace |
 //! | [`ingest.resample`](resample) | responses | another sampling rate |
-//! | [`ingest.reference`](reference) | responses | channels against their average or one of them |
+//! | [`ingest.reference`](mod@reference) | responses | channels against their average or one of them |
 //! | [`ingest.envelope`](envelope) | responses | the amplitude of a rhythm over time |
 //! | [`ingest.psd`](psd) | responses | power by frequency and in bands |
 //! | [`ingest.simulate`](simulate) | nothing | three simulated session files with known truth |
