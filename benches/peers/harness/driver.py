@@ -30,7 +30,7 @@ def agreement(case: Case, ours: Path, theirs: Path) -> tuple[str, bool]:
     """How far the two answers lie apart, in words, and whether that is allowed."""
     a, b = numpy.load(ours).ravel(), numpy.load(theirs).ravel()
     if case.tolerance is None:
-        return case.note, True
+        return (f"{a[0]:.4g}, peer {b[0]:.4g}: " if a.size == b.size == 1 else "") + case.note, True
     if case.share < 1.0:
         a = a[: len(b)]
     if a.shape != b.shape:

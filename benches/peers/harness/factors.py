@@ -39,8 +39,10 @@ def hals(arrays: Arrays, settings: Settings) -> numpy.ndarray:
     return numpy.array([max(norm + float(cp_norm(found)) ** 2 - 2 * inner, 0.0) ** 0.5 / norm**0.5])
 
 
+NOTE = "relative error after 10 sweeps, ours from its own start, in double precision"
+
 CASES = [
-    Case(f"ntf-{label}-rank-{rank}", "tensorly", target, planted(shape, rank), hals, 0.05, "relative error after 10 sweeps, ours from its own start and in double precision", repeats=3)
+    Case(f"ntf-{label}-rank-{rank}", "tensorly", target, planted(shape, rank), hals, None, NOTE, repeats=3)
     for label, shape, target in (("300x300x400", (300, 300, 400), 3.5), ("100x100x200", (100, 100, 200), 6.0))
     for rank in (8, 20)
 ]

@@ -108,9 +108,11 @@ def encoding(rng: Generator, quick: bool) -> tuple[Arrays, Settings]:
 def ridge(arrays: Arrays, settings: Settings) -> numpy.ndarray:
     """The best cross-validated R² of each target, contiguous folds."""
     from himalaya.kernel_ridge import KernelRidgeCV
+    from himalaya.scoring import r2_score
     from sklearn.model_selection import KFold
 
-    model = KernelRidgeCV(alphas=arrays["lambdas"].astype(numpy.float32), cv=KFold(int(settings["folds"])))
+    folds, lambdas = KFold(int(settings["folds"])), arrays["lambdas"].astype(numpy.float32)
+    model = KernelRidgeCV(alphas=lambdas, cv=folds, solver_params={"score_func": r2_score})
     return model.fit(arrays["x"], arrays["y"]).cv_scores_.ravel()
 
 
