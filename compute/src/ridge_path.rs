@@ -398,7 +398,8 @@ fn primal_folds(x: &Matrix, y: &Matrix, plan: &Plan, options: RidgeOptions) -> R
             let count = training.len() as f64;
             for row in 0..features {
                 for (col, value) in product.row_mut(row).iter_mut().enumerate() {
-                    *value = (*value - count * offset[row] * offset[col]) / (scale[row] * scale[col]);
+                    // In this order of factors the matrix stays exactly symmetric.
+                    *value = (*value - count * (offset[row] * offset[col])) / (scale[row] * scale[col]);
                 }
             }
             let eigen = symmetric_eigen(&product)?;
@@ -770,6 +771,17 @@ mod tests {
     use crate::statistics::pearson;
 
     const PLAIN: RidgeOptions = RidgeOptions { intercept: true, standardise: false };
+
+    #[test]
+    fn features_of_very_different_sizes_are_no_obstacle() {
+        let mut stream = crate::random::Stream::new(5);
+        let x = Matrix::from_fn(60, 8, |_, col| 10f64.powi(col as i32 - 4) * (stream.normal() + 50.0));
+        let y = Matrix::from_fn(60, 2, |row, target| 1e4 * x[(row, 0)] + target as f64 * 1e-3 * x[(row, 7)] + 0.1 * stream.normal());
+        let fold: Vec<usize> = (0..60).map(|row| row * 5 / 60).collect();
+        let options = RidgeOptions { intercept: true, standardise: true };
+        let scores = cross_validate(&x, &y, &fold, &[1e-3, 1.0], options, Precision::Double).unwrap().mean(HeldOut::Explained);
+        assert!(scores.values().iter().all(|r2| *r2 > 0.5), "{scores:?}");
+    }
 
     #[test]
     fn weights_and_predictions_match_scikit_learn_for_tall_and_wide_inputs() {

@@ -147,7 +147,10 @@ impl fmt::Display for Score {
             let one = |control: &ControlResult| {
                 let name = control.control.split('(').next().unwrap_or(&control.control);
                 if control.is_distribution() {
-                    format!("{name} null {}, p = {}, n = {}", short(control.mean()), short(control.p), control.null.len())
+                    // One place of many: what it is worth among the others belongs beside it.
+                    let corrected =
+                        if self.metric.contains('@') { format!(", corrected {}", short(control.p_corrected)) } else { String::new() };
+                    format!("{name} null {}, p = {}{corrected}, n = {}", short(control.mean()), short(control.p), control.null.len())
                 } else {
                     format!("{name} {}", short(control.mean()))
                 }

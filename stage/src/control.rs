@@ -156,6 +156,9 @@ pub fn join(mut scores: Scores, control: &Control, nulls: &[Scores]) -> Scores {
     }
     for score in &mut scores.scores {
         let mut result = ControlResult::new(label.clone(), score.value, of_draws(&score.metric));
+        if is_better_when_small(&score.metric) {
+            result.p = ControlResult::new("", -score.value, result.null.iter().map(|value| -value).collect()).p;
+        }
         match family(&score.metric).and_then(|family| largest.get(family)) {
             Some((members, most)) => {
                 result.n_tests = *members;
@@ -170,6 +173,11 @@ pub fn join(mut scores: Scores, control: &Control, nulls: &[Scores]) -> Scores {
         score.controls.push(result);
     }
     scores
+}
+
+/// Whether less of a metric is more of what was looked for.
+fn is_better_when_small(metric: &str) -> bool {
+    matches!(metric, "mean_rank" | "held_out_error")
 }
 
 /// What the scores of one family have in common: the part of the name before the `@`.
@@ -270,6 +278,17 @@ mod tests {
         labels.sort_by(f64::total_cmp);
         assert_eq!(labels, before.trials().numbers("direction").unwrap());
         assert_eq!(before.trials().texts("block").unwrap(), after.trials().texts("block").unwrap());
+    }
+
+    #[test]
+    fn p_is_small_for_small_values_where_less_is_better() {
+        let control = Control::parse(&Value::call("shuffle", vec![("column", "direction".into())])).unwrap();
+        let scores =
+            |value: f64| Scores::new(["mean_rank", "accuracy"].map(|metric| neuroflow_data::Score::new(metric, value, 8)).to_vec());
+        let nulls: Vec<Scores> = (0..19).map(|draw| scores(4.0 + f64::from(draw))).collect();
+        let p = |value: f64| join(scores(value), &control, &nulls).scores.iter().map(|score| score.controls[0].p).collect::<Vec<_>>();
+        assert_eq!(p(3.0), [0.05, 1.0]);
+        assert_eq!(p(30.0), [1.0, 0.05]);
     }
 
     #[test]

@@ -165,6 +165,9 @@ impl Stage for Eeg {
             Align::None {} => None,
             Align::Euclidean { by } => Some(Target::any(&responses, by)?.labels),
         };
+        if let Some(groups) = &groups {
+            require_mixed(&responses, &target, groups)?;
+        }
         let split = split_of(inputs, &responses, &target, params.folds, context.seed)?;
         context.cancel.check()?;
         let predictions = with_threads(context.threads, || {
@@ -183,6 +186,20 @@ impl Stage for Eeg {
             .with("confusion", confusion.tensor(&target.names())?)?
             .with("predictions", table(&predictions, &target, true)?)
     }
+}
+
+/// Refuses groups of which one lacks a class: knowing the group would tell the class, and taking out what differs between groups would bring it in.
+fn require_mixed(responses: &Responses, target: &Target, groups: &[usize]) -> Result<(), StageError> {
+    let n_groups = groups.iter().max().map_or(0, |group| group + 1);
+    let mut has = vec![false; n_groups * target.n_classes()];
+    groups.iter().zip(&target.labels).for_each(|(group, label)| has[group * target.n_classes() + label] = true);
+    if has.iter().all(|&has| has) {
+        return Ok(());
+    }
+    Err(StageError::refused_with_help(
+        format!("{}: not every group that is to be aligned has trials of all {} classes", Place(responses), target.n_classes()),
+        "align by what does not depend on the class, as a session, a run or a person",
+    ))
 }
 
 /// A kernel's refusal with the session's name.
@@ -456,6 +473,10 @@ mod tests {
         let params = [target(), ("model", Value::word("mdm"))];
         let (apart, aligned) = (accuracy(&both, &params), accuracy(&both, &[params.clone().to_vec(), vec![align]].concat()));
         assert!(aligned > apart + 0.1 && aligned > 0.7, "{apart} {aligned}");
+        // Groups that tell the class would bring it in.
+        let by_class = ("align", Value::call("euclidean", vec![("by", target().1)]));
+        let said = refusal(&Eeg, std::slice::from_ref(&both), &[target(), by_class]);
+        assert!(said.contains("all 2 classes"), "{said}");
         // Of one group alone, alignment changes nothing for what is blind to mixing.
         let one = ("align", Value::call("euclidean", vec![("by", "name".into())]));
         let single = both

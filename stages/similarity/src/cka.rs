@@ -78,6 +78,8 @@ pub struct Cka;
 
 const DOC: &str = r#"Centred kernel alignment of two sets of features over the conditions that both have. 1 when they differ by a rotation and a
 scale only. The biased estimate is high for any two large populations with few conditions, whatever they do: look at p, or use the debiased one.
+With `samples = rows` the rows of a condition lie together on both sides, so that any two sides align above 0; p then permutes conditions as a whole, while a
+`shuffle` of trials takes the clusters apart and says only that there are any.
 
 ```nf
 pipeline example
@@ -126,7 +128,8 @@ impl Stage for Cka {
             let value = of(&paired.x, &paired.y)?.ok_or_else(|| paired.constant("there is nothing to align"))?;
             let mut score = Score::new("cka", value, paired.len());
             if !matches!(params.estimate, Estimate::Biased {}) {
-                score.chance = Some(0.0);
+                // Rows come in clusters of a condition, on both sides the same, so that any two sets of them align.
+                score.chance = matches!(params.samples, Samples::Conditions {}).then_some(0.0);
             }
             if let Some(p) = paired.p(value, params.permutations, context, of)? {
                 score.notes.push(format!(

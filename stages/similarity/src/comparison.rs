@@ -42,6 +42,14 @@ impl Comparison {
         }
     }
 
+    /// The likeness of RDMs that have nothing in common; none for cosines, which are large for any two RDMs without negative values.
+    pub(crate) fn chance(&self) -> Option<f64> {
+        match self {
+            Comparison::Cosine {} | Comparison::WhitenedCosine {} => None,
+            _ => Some(0.0),
+        }
+    }
+
     /// Two upper triangles over `conditions` conditions, prepared for comparison and resampling.
     ///
     /// # Errors

@@ -201,7 +201,7 @@ fn analyse(
         depth.notes.push(format!("mean over resamples {:.3}", mean(&depths)));
     }
     let mut similarity = Score::new("similarity", likeness[best], triangle_place(n, n - 2, n - 1) + 1);
-    similarity.chance = Some(0.0);
+    similarity.chance = params.compare.chance();
     similarity.interval = interval(of_layers[best]);
     let reaches = |layer: usize| match (of_layers[layer], of_layers[best]) {
         (Some((_, high)), Some((low, _))) => high >= low,

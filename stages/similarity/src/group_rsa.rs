@@ -157,7 +157,7 @@ impl Group {
         let value = mean(&likeness);
         let stream = Stream::new(context.seed);
         let mut score = Score::new("similarity", value, n_subjects);
-        score.chance = Some(0.0);
+        score.chance = params.compare.chance();
         score.notes.push(format!("{n_subjects} subjects, {} conditions", self.conditions));
         let (error, method) = self.standard_error(params, &pairs, &likeness, &stream, context)?;
         if let Some(error) = error {

@@ -113,7 +113,7 @@ impl Stage for NoiseCeiling {
             return Err(StageError::refused(format!("{}: the halves' RDMs are constant, so there is no ceiling", observations.name)));
         }
         let mut score = Score::new("ceiling", values.iter().sum::<f64>() / values.len() as f64, observations.condition.len());
-        score.chance = Some(0.0);
+        score.chance = params.compare.chance();
         let (low, high) = (quantile(&values, 0.025), quantile(&values, 0.975));
         score.interval = Some(Interval { low, high, level: 0.95, method: format!("{} random splits", values.len()) });
         Outputs::new().with("scores", Scores::new(vec![score]))

@@ -48,7 +48,7 @@ params! {
 pub struct Retrieval;
 
 const DOC: &str = r#"Each query is compared with all candidates, the condition means of the second input. `accuracy` is the share of queries whose
-own condition comes first among all candidates, `rank` the mean place of the right one (1 is best), `top` the share within the best few. `table` has
+own condition comes first among all candidates, `mean_rank` the mean place of the right one (1 is best), `top` the share within the best few. `table` has
 the expected accuracy among k candidates drawn at random: with `j` of `n − 1` others better, `C(n−1−j, k−1) / C(n−1, k−1)` for the first place.
 Chance is `1/k`. Conditions must not have taken part in the training of what is compared.
 
@@ -91,7 +91,7 @@ impl Stage for Retrieval {
                 OutputSpec::new("queries", Kind::Table, "", "The place of the right condition for each query."),
             ],
             params: Vec::new(),
-            metrics: &["accuracy", "top", "rank"],
+            metrics: &["accuracy", "top", "mean_rank"],
             sites: vec![
                 ControlSite { control: "shuffle", at: SiteAt::Input("queries") },
                 ControlSite { control: "window", at: SiteAt::Parameter("window") },
@@ -115,6 +115,15 @@ impl Stage for Retrieval {
                 "bring one into the space of the other first, for example with `similarity.encode`",
             ));
         }
+        if let (Some(queries), Some(candidates)) = (inputs.artifact("queries"), inputs.artifact("candidates"))
+            && matches!(params.queries, Samples::Rows {})
+            && queries == candidates
+        {
+            return Err(StageError::refused_with_help(
+                format!("{}: queries and candidates are the same responses, so each query would find itself", paired.names[0]),
+                "give trials that the candidates were not made of: another session, or what `similarity.encode` predicted",
+            ));
+        }
         context.cancel.check()?;
         let n = paired.conditions.len();
         // The row of each condition on the candidates' side.
@@ -132,7 +141,7 @@ impl Stage for Retrieval {
         within.chance = Some(top as f64 / n as f64);
         within.notes.push(format!("within the best {top} of {n}"));
         let ranks: Vec<f64> = places.iter().map(Place::rank).collect();
-        let mut rank = Score::new("rank", mean(&ranks), places.len());
+        let mut rank = Score::new("mean_rank", mean(&ranks), places.len());
         rank.chance = Some((n as f64 + 1.0) / 2.0);
         rank.notes.push("mean place of the right condition; 1 is best".into());
         let mut sizes: Vec<usize> = params.candidates.iter().filter_map(|&k| usize::try_from(k).ok()).filter(|&k| k <= n).collect();

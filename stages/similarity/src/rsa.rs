@@ -85,7 +85,7 @@ impl Stage for Rsa {
             .ok_or_else(|| StageError::refused("one of the RDMs is constant: its geometry says nothing, so there is nothing to compare"))?;
         let stream = Stream::new(context.seed);
         let mut score = Score::new("similarity", value, pairs.len());
-        score.chance = Some(0.0);
+        score.chance = params.compare.chance();
         let (resampled, permuted) = with_threads(context.threads, || -> Result<_, StageError> {
             let resampled = pair.resampled_all(&draws(params.bootstrap, n, &stream.split("bootstrap"))).map_err(numerical)?;
             context.cancel.check()?;
