@@ -353,6 +353,11 @@ impl<'a> Parser<'a> {
             self.bump();
             self.expression(indent)?;
         }
+        self.with_clause(indent)
+    }
+
+    /// The word `with` and what follows it, where it stands.
+    fn with_clause(&mut self, indent: usize) -> Parsed {
         if self.peek() == Some(WithWord) {
             self.start(WithClause);
             self.bump();
@@ -486,14 +491,7 @@ impl<'a> Parser<'a> {
         }
         self.bump();
         self.name("a name for the file")?;
-        if self.peek() == Some(WithWord) {
-            self.start(WithClause);
-            self.bump();
-            let parsed = self.with_entries(indent);
-            self.finish();
-            parsed?;
-        }
-        Ok(())
+        self.with_clause(indent)
     }
 
     fn fn_item(&mut self, indent: usize) -> Parsed {

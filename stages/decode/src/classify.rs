@@ -12,7 +12,7 @@ use crate::model::Model;
 use crate::permutations::{Labelling, cross_validate_all};
 use crate::place::require_usable;
 use crate::scaling::Scale;
-use crate::split::Split;
+use crate::split::{Split, split_slot};
 use crate::target::Target;
 use crate::trial_features::{Features, of_units};
 use neuroflow_data::{Kind, Responses, Scores, Table, Tensor, Typed, columns};
@@ -73,12 +73,7 @@ impl Stage for Classify {
             doc: DOC,
             inputs: vec![
                 InputSpec::one("responses", &[Kind::Responses], "trial × unit × bin", "The activity of one session, cut into trials."),
-                InputSpec::optional(
-                    "split",
-                    &[Kind::Tensor],
-                    "fold × trial",
-                    "Who trains and who is tested in each fold, from `decode.split`.",
-                ),
+                split_slot(),
             ],
             outputs: vec![
                 OutputSpec { name: "scores", doc: "Accuracy, balanced accuracy and κ.", kind: Kind::Scores, axes: "" },

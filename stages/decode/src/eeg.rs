@@ -13,7 +13,7 @@ use crate::linear::softmax;
 use crate::model::Model;
 use crate::place::{Place, require_usable};
 use crate::scaling::Scale;
-use crate::split::Split;
+use crate::split::{Split, split_slot};
 use crate::target::{Target, count};
 use crate::trial_features::bins_in;
 use neuroflow_compute::parallel::map_in_order;
@@ -129,12 +129,7 @@ impl Stage for Eeg {
             doc: DOC,
             inputs: vec![
                 InputSpec::one("responses", &[Kind::Responses], "trial × unit × bin", "The activity, cut into trials; units are channels."),
-                InputSpec::optional(
-                    "split",
-                    &[Kind::Tensor],
-                    "fold × trial",
-                    "Who trains and who is tested in each fold, from `decode.split`.",
-                ),
+                split_slot(),
             ],
             outputs: vec![
                 OutputSpec::new("scores", Kind::Scores, "", "Accuracy, balanced accuracy and κ."),

@@ -13,7 +13,7 @@ use crate::poisson_glm::{self, PoissonGlm};
 use crate::ridge::RidgePath;
 use crate::scaling::{Scale, Scaling};
 use crate::spectral::numerical;
-use crate::split::Split;
+use crate::split::{Split, split_slot};
 use crate::split_trials::shuffled;
 use crate::target::Target;
 use crate::trial_features::{Features, of_units};
@@ -113,12 +113,7 @@ impl Stage for Regress {
             doc: DOC,
             inputs: vec![
                 InputSpec::one("responses", &[Kind::Responses], "trial × unit × bin", "The activity of one session, cut into trials."),
-                InputSpec::optional(
-                    "split",
-                    &[Kind::Tensor],
-                    "fold × trial",
-                    "Who trains and who is tested in each fold, from `decode.split`.",
-                ),
+                split_slot(),
             ],
             outputs: vec![
                 OutputSpec::new("scores", Kind::Scores, "", "r, R², and what else the geometry and the model have."),

@@ -9,9 +9,9 @@
 
 use crate::linear::LinearClassifier;
 use crate::shared_space::centre_rows;
-use crate::spectral::{eigen, numerical};
+use crate::spectral::{Axes, numerical};
 use neuroflow_compute::Matrix;
-use neuroflow_compute::product::{gemm, gemm_tn, gram, gram_of_rows};
+use neuroflow_compute::product::{gemm, gemm_tn};
 use neuroflow_stage::{Auto, StageError};
 
 /// Training trials in the axes in which ridge regression is a division.
@@ -52,20 +52,7 @@ impl RidgePath {
     pub(crate) fn of(features: &Matrix) -> Result<RidgePath, StageError> {
         let mut centred = features.clone();
         let centre = centre_rows(&mut centred);
-        // The smaller of the two matrices of products has all axes.
-        let by_trial = centred.rows() <= centred.cols();
-        let (squares, vectors) = eigen(&if by_trial { gram_of_rows(&centred) } else { gram(&centred) })?;
-        let floor = squares.first().copied().unwrap_or(0.0).max(0.0) * 1e-12;
-        let kept: Vec<usize> = (0..squares.len()).filter(|&axis| squares[axis] > floor).collect();
-        let singular: Vec<f64> = kept.iter().map(|&axis| squares[axis].sqrt()).collect();
-        let own = vectors.take_columns(&kept);
-        let scaled = Matrix::from_fn(own.rows(), own.cols(), |row, axis| own[(row, axis)] / singular[axis]);
-        let (left, right) = if by_trial {
-            let right = gemm_tn(&centred, &scaled).map_err(numerical)?;
-            (own, right)
-        } else {
-            (gemm(&centred, &scaled).map_err(numerical)?, own)
-        };
+        let Axes { left, right, singular, squares } = Axes::of(&centred)?;
         let scale = squares.iter().map(|square| square.max(0.0)).sum::<f64>() / features.cols().max(1) as f64;
         Ok(RidgePath { n_trials: features.rows(), centre, left, right, singular, scale })
     }

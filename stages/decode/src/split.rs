@@ -2,14 +2,19 @@
 
 use crate::folds::Folds;
 use crate::place::Place;
-use neuroflow_data::{Axis, Responses, Tensor};
-use neuroflow_stage::StageError;
+use neuroflow_data::{Axis, Kind, Responses, Tensor};
+use neuroflow_stage::{InputSpec, StageError};
 
 /// The name of the axes of a split as an artifact.
 pub(crate) const AXES: [&str; 2] = ["fold", "trial"];
 /// What a trial is to a fold, as a number of the artifact.
 const TRAINED: f64 = 1.0;
 const TESTED: f64 = 2.0;
+
+/// The slot of a stage that takes a split.
+pub(crate) fn split_slot() -> InputSpec {
+    InputSpec::optional("split", &[Kind::Tensor], "fold × trial", "Who trains and who is tested in each fold, from `decode.split`.")
+}
 
 /// Training and tested trials of each fold, each in the order of the session.
 #[derive(Debug, Clone, PartialEq, Eq)]

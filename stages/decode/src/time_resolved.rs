@@ -14,7 +14,7 @@ use crate::model::Model;
 use crate::place::{Place, require_usable};
 use crate::scaling::Scale;
 use crate::spectral::numerical;
-use crate::split::Split;
+use crate::split::{Split, split_slot};
 use crate::target::{Target, count};
 use crate::trial_features::mean_at;
 use neuroflow_compute::Matrix;
@@ -78,12 +78,7 @@ impl Stage for TimeResolved {
             doc: DOC,
             inputs: vec![
                 InputSpec::one("responses", &[Kind::Responses], "trial × unit × bin", "The activity of one session, cut into trials."),
-                InputSpec::optional(
-                    "split",
-                    &[Kind::Tensor],
-                    "fold × trial",
-                    "Who trains and who is tested in each fold, from `decode.split`.",
-                ),
+                split_slot(),
             ],
             outputs: vec![
                 OutputSpec::new("scores", Kind::Scores, "", "The mean accuracy, the largest, and that of each window."),

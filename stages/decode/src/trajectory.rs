@@ -14,7 +14,7 @@ use crate::place::{Place, require_usable};
 use crate::regress::split_of;
 use crate::ridge::RidgePath;
 use crate::spectral::numerical;
-use crate::split::Split;
+use crate::split::{Split, split_slot};
 use crate::trial_features::bins_in;
 use neuroflow_compute::Matrix;
 use neuroflow_data::random::Stream;
@@ -93,12 +93,7 @@ impl Stage for Trajectory {
                     "trial × unit × bin",
                     "The activity of one session, with the signals as covariates.",
                 ),
-                InputSpec::optional(
-                    "split",
-                    &[Kind::Tensor],
-                    "fold × trial",
-                    "Who trains and who is tested in each fold, from `decode.split`.",
-                ),
+                split_slot(),
             ],
             outputs: vec![
                 OutputSpec::new("scores", Kind::Scores, "", "r and R², over all signals and for each."),
