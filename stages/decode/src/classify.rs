@@ -195,7 +195,8 @@ mod tests {
             let tensor = Tensor::new(responses.values().axes().to_vec(), None, values).unwrap();
             let scaled = responses.with_values(tensor, None).unwrap();
             for model in ["svm", "bayes", "knn", "lda"] {
-                let message = refusal(&Classify, &[scaled.clone()], &[("target", "direction".into()), ("model", Value::word(model))]);
+                let message =
+                    refusal(&Classify, std::slice::from_ref(&scaled), &[("target", "direction".into()), ("model", Value::word(model))]);
                 assert!(message.contains("the largest value is") && message.contains(said), "{model}: {message}");
             }
         }

@@ -144,7 +144,8 @@ pub(crate) fn around(value: f64, values: &[f64], shared: f64, method: &str) -> O
     }
     let mean = values.iter().sum::<f64>() / n;
     let sd = (values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / (n - 1.0)).sqrt();
-    let half = student_t(values.len() - 1) * sd * (1.0 / n + shared).sqrt();
+    let wide = student_t(values.len() - 1) * sd;
+    let half = if shared > 0.0 { wide * (1.0 / n + shared).sqrt() } else { wide / n.sqrt() };
     let method = if shared > 0.0 { format!("{method} that test the same trials") } else { method.into() };
     Some(Interval { low: value - half, high: value + half, level: 0.95, method })
 }
