@@ -23,7 +23,7 @@ use neuroflow_compute::riemann::{
 };
 use neuroflow_compute::{ComputeError, Matrix, MatrixRef, with_threads};
 use neuroflow_data::random::Stream;
-use neuroflow_data::{Kind, Responses, Scores};
+use neuroflow_data::{Kind, Responses};
 use neuroflow_stage::{
     Auto, Context, ControlSite, Exactness, InputSpec, Inputs, OutputSpec, Outputs, Signature, SiteAt, Stage, StageError, TimeWindow, Value,
     params, words,
@@ -177,7 +177,7 @@ impl Stage for Eeg {
         .map_err(|error| refused(&responses, error))??;
         let confusion = predictions.confusion();
         Outputs::new()
-            .with("scores", Scores::new(confusion.scores(&predictions.fold_confusions())))?
+            .with("scores", predictions.scores())?
             .with("confusion", confusion.tensor(&target.names())?)?
             .with("predictions", table(&predictions, &target, true)?)
     }
@@ -377,7 +377,7 @@ mod tests {
     use super::*;
     use crate::testing::{golden, refusal, run, session};
     use neuroflow_compute::product::gemm;
-    use neuroflow_data::{Axis, Table, Tensor, columns};
+    use neuroflow_data::{Axis, Scores, Table, Tensor, columns};
 
     /// Trials whose class is the source that is strong, mixed over channels; 12 bins of which the last 8 lie in the window.
     fn rhythms(n_trials: usize, classes: usize, strength: f64, channels: usize) -> Responses {
