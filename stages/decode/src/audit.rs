@@ -75,7 +75,7 @@ impl Stage for Audit {
     fn signature(&self) -> Signature {
         Signature {
             name: "decode.audit",
-            version: 1,
+            version: 2,
             summary: "Decodes the target from where it should not be: before the stimulus, from time alone, from behaviour alone.",
             doc: DOC,
             inputs: vec![InputSpec::one(

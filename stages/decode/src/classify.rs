@@ -68,7 +68,7 @@ impl Stage for Classify {
     fn signature(&self) -> Signature {
         Signature {
             name: "decode.classify",
-            version: 2,
+            version: 3,
             summary: "Predicts each trial's condition from population activity, cross-validated.",
             doc: DOC,
             inputs: vec![

@@ -124,7 +124,7 @@ impl Stage for Eeg {
     fn signature(&self) -> Signature {
         Signature {
             name: "decode.eeg",
-            version: 1,
+            version: 2,
             summary: "Predicts each trial's condition from the power and coupling of channels, cross-validated.",
             doc: DOC,
             inputs: vec![

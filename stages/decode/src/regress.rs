@@ -108,7 +108,7 @@ impl Stage for Regress {
     fn signature(&self) -> Signature {
         Signature {
             name: "decode.regress",
-            version: 1,
+            version: 2,
             summary: "Predicts a number of each trial from population activity, cross-validated.",
             doc: DOC,
             inputs: vec![

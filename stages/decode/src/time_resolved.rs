@@ -73,7 +73,7 @@ impl Stage for TimeResolved {
     fn signature(&self) -> Signature {
         Signature {
             name: "decode.time_resolved",
-            version: 1,
+            version: 2,
             summary: "Predicts each trial's condition in every short window of time, and across time.",
             doc: DOC,
             inputs: vec![

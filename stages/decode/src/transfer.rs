@@ -105,7 +105,7 @@ impl Stage for Transfer {
     fn signature(&self) -> Signature {
         Signature {
             name: "decode.transfer",
-            version: 1,
+            version: 2,
             summary: "Predicts each animal's conditions with a classifier that learned from the other animals.",
             doc: DOC,
             inputs: vec![InputSpec::many(
