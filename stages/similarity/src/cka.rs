@@ -96,7 +96,7 @@ impl Stage for Cka {
     fn signature(&self) -> Signature {
         Signature {
             name: "similarity.cka",
-            version: 1,
+            version: 2,
             summary: "Measures how well two representations align, whatever their rotation and scale.",
             doc: DOC,
             inputs: vec![
