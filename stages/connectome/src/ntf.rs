@@ -334,7 +334,7 @@ mod tests {
     #[test]
     fn single_precision_explains_as_much_and_refuses_what_it_is_not_for() {
         let fixed = [("rank", 2.into()), ("scale", Value::word("none"))];
-        let with = |more: &[(&str, Value)]| [&fixed[..], &[("precision", Value::word("single"))], more].concat();
+        let with = |more: &[(&'static str, Value)]| [&fixed[..], &[("precision", Value::word("single"))], more].concat();
         let explained = |params: &[(&str, Value)]| {
             run(planted(0.1), params, 1).unwrap().one::<Scores>("scores").unwrap().get("explained").unwrap().value
         };
