@@ -16,6 +16,11 @@ pub struct Lbfgs {
     pub memory: usize,
     /// Stop when no component of the gradient is larger than this.
     pub gradient_tolerance: f64,
+    /// Stop also when no component of the gradient is larger than this share of the largest at the start: for functions whose gradient has a known
+    /// relative precision.
+    pub gradient_share: f64,
+    /// The relative precision of values, within which differences mean nothing.
+    pub precision: f64,
     /// Stop when a step lowers the value by less than this fraction of it. 0 goes on for as long as the value falls.
     pub value_tolerance: f64,
     /// Most steps.
@@ -23,9 +28,9 @@ pub struct Lbfgs {
 }
 
 impl Default for Lbfgs {
-    /// Memory 10, gradient tolerance 1e-8, no value tolerance, 1000 iterations.
+    /// Memory 10, gradient tolerance 1e-8, no share of the gradient, values of double precision, no value tolerance, 1000 iterations.
     fn default() -> Lbfgs {
-        Lbfgs { memory: 10, gradient_tolerance: 1e-8, value_tolerance: 0.0, iterations: 1000 }
+        Lbfgs { memory: 10, gradient_tolerance: 1e-8, gradient_share: 0.0, precision: f64::EPSILON, value_tolerance: 0.0, iterations: 1000 }
     }
 }
 
@@ -102,8 +107,9 @@ impl Lbfgs {
         }
         let mut pairs: VecDeque<Pair> = VecDeque::with_capacity(self.memory);
         let mut iterations = 0;
+        let tolerance = self.gradient_tolerance.max(self.gradient_share * largest(&here.gradient));
         let stop = loop {
-            if largest(&here.gradient) <= self.gradient_tolerance {
+            if largest(&here.gradient) <= tolerance {
                 break Stop::Gradient;
             }
             if iterations == self.iterations {
@@ -111,7 +117,7 @@ impl Lbfgs {
             }
             let direction = direction(&here.gradient, &pairs);
             let first = if pairs.is_empty() { (1.0 / inner(&here.gradient, &here.gradient).sqrt()).min(1.0) } else { 1.0 };
-            let Some(next) = line_search(&here, &direction, first, &mut evaluate) else {
+            let Some(next) = line_search(&here, &direction, first, self.precision, &mut evaluate) else {
                 if pairs.is_empty() {
                     break Stop::LineSearch;
                 }
@@ -132,7 +138,7 @@ impl Lbfgs {
             let fall = here.value - next.value;
             here = next;
             if self.value_tolerance > 0.0 && fall <= self.value_tolerance * here.value.abs().max(1.0) {
-                break if largest(&here.gradient) <= self.gradient_tolerance { Stop::Gradient } else { Stop::Value };
+                break if largest(&here.gradient) <= tolerance { Stop::Gradient } else { Stop::Value };
             }
         };
         Ok(Minimum { gradient_norm: largest(&here.gradient), x: here.x, value: here.value, iterations, evaluations, stop })
@@ -176,7 +182,7 @@ struct End {
 }
 
 /// A point along `direction` where the strong Wolfe conditions hold; `None` when there is none within the precision of the function.
-fn line_search(here: &Point, direction: &[f64], first: f64, evaluate: &mut impl FnMut(Vec<f64>) -> Point) -> Option<Point> {
+fn line_search(here: &Point, direction: &[f64], first: f64, precision: f64, evaluate: &mut impl FnMut(Vec<f64>) -> Point) -> Option<Point> {
     const DECREASE: f64 = 1e-4;
     const CURVATURE: f64 = 0.9;
     const TRIALS: usize = 50;
@@ -185,9 +191,10 @@ fn line_search(here: &Point, direction: &[f64], first: f64, evaluate: &mut impl 
         return None;
     }
     // What rounding alone may add to a value.
-    let noise = 8.0 * f64::EPSILON * here.value.abs();
+    let noise = 8.0 * precision * here.value.abs();
     let mut low = End { length: 0.0, value: here.value, slope: start_slope };
     let mut high: Option<End> = None;
+    let mut longer = 2.0 * first;
     let mut length = first;
     let mut best: Option<Point> = None;
     for _ in 0..TRIALS {
@@ -209,19 +216,27 @@ fn line_search(here: &Point, direction: &[f64], first: f64, evaluate: &mut impl 
                 best = Some(point);
             }
             if slope < 0.0 {
+                longer = further(low, end);
                 low = end;
             } else {
                 high = Some(end);
             }
         }
         length = match high {
-            None => 2.0 * length,
+            None => longer,
             Some(high) if !(high.value.is_finite() && high.slope.is_finite()) => 0.5 * (low.length + high.length),
             Some(high) => between(low, high),
         };
     }
     // The conditions could not be met, but a smaller value was found.
     best
+}
+
+/// A step beyond two that were too short: where a line through their slopes is zero, from twice to ten times the longer one.
+fn further(low: End, end: End) -> f64 {
+    let zero = end.length - end.slope * (end.length - low.length) / (end.slope - low.slope);
+    // Slopes that fall are none of a valley's.
+    if end.slope > low.slope { zero.clamp(2.0 * end.length, 10.0 * end.length) } else { 10.0 * end.length }
 }
 
 /// The minimum of the cubic through both ends, kept a tenth of the interval away from them.

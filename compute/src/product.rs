@@ -20,7 +20,7 @@ const SMALL_PRODUCT: usize = 1 << 20;
 pub fn gemm<'a, 'b>(a: impl Into<MatrixRef<'a>>, b: impl Into<MatrixRef<'b>>) -> Result<Matrix, ComputeError> {
     let (a, b) = (a.into(), b.into());
     let mut product = Matrix::zeros(a.rows(), b.cols());
-    gemm_into(a, b, &mut product)?;
+    gemm_into(a, b, product.values_mut())?;
     Ok(product)
 }
 
@@ -35,18 +35,15 @@ pub fn gemm_nt<'a, 'b>(a: impl Into<MatrixRef<'a>>, b: impl Into<MatrixRef<'b>>)
 }
 
 /// `product = A · B` into memory that is there already; what it held is overwritten.
-pub fn gemm_into<'a, 'b>(a: impl Into<MatrixRef<'a>>, b: impl Into<MatrixRef<'b>>, product: &mut Matrix) -> Result<(), ComputeError> {
+pub fn gemm_into<'a, 'b>(a: impl Into<MatrixRef<'a>>, b: impl Into<MatrixRef<'b>>, product: &mut [f64]) -> Result<(), ComputeError> {
     let (a, b) = (a.into(), b.into());
-    if a.cols() != b.rows() || product.shape() != (a.rows(), b.cols()) {
-        let (rows, cols) = product.shape();
-        return Err(ComputeError::shape(
-            "matrix product",
-            format!("{} × {} times {} × {} into {rows} × {cols}", a.rows(), a.cols(), b.rows(), b.cols()),
-        ));
+    let cols = b.cols();
+    if a.cols() != b.rows() || a.rows().checked_mul(cols) != Some(product.len()) {
+        let sizes = format!("{} × {} times {} × {cols} into {} values", a.rows(), a.cols(), b.rows(), product.len());
+        return Err(ComputeError::shape("matrix product", sizes));
     }
-    let cols = product.cols();
-    if product.values().is_empty() || a.cols() == 0 {
-        product.values_mut().fill(0.0);
+    if product.is_empty() || a.cols() == 0 {
+        product.fill(0.0);
         return Ok(());
     }
     let rows = block_rows(a.rows(), b.cols(), a.cols());
@@ -54,7 +51,7 @@ pub fn gemm_into<'a, 'b>(a: impl Into<MatrixRef<'a>>, b: impl Into<MatrixRef<'b>
         let first = number * rows;
         multiply(a.row_range(first..first + values.len() / cols), b, values);
     };
-    for_each_chunk(product.values_mut(), rows * cols, block);
+    for_each_chunk(product, rows * cols, block);
     Ok(())
 }
 
@@ -300,7 +297,7 @@ mod tests {
         assert_eq!(gram(&Matrix::zeros(2, 0)).shape(), (0, 0));
         assert_eq!(dot(&[], &[]).unwrap(), 0.0);
         let error = gemm(&Matrix::zeros(2, 3), &Matrix::zeros(2, 3)).unwrap_err();
-        assert_eq!(error.to_string(), "matrix product: 2 × 3 times 2 × 3 into 2 × 3");
+        assert_eq!(error.to_string(), "matrix product: 2 × 3 times 2 × 3 into 6 values");
         assert!(dot(&[1.0], &[]).is_err());
     }
 }

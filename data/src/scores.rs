@@ -24,7 +24,7 @@ pub struct Interval {
 /// What a control gave: the null distribution of a score.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ControlResult {
-    /// The control as written, such as `shuffle("direction")`.
+    /// The control as written, such as `shuffle("direction")`, or what a stage permutes by itself, such as `permutation(conditions)`.
     pub control: String,
     /// The score in each null draw; NaN where a draw had none.
     #[serde(with = "gaps")]
@@ -67,7 +67,7 @@ pub struct Score {
     /// Further words: `transductive`, a warning.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
-    /// What the controls gave; empty means uncontrolled.
+    /// What the controls gave, those of the pipeline before a stage's own permutations; empty means uncontrolled.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub controls: Vec<ControlResult>,
 }
@@ -101,16 +101,18 @@ impl ControlResult {
         ControlResult { control: control.into(), null, p, p_corrected: p, n_tests: 1 }
     }
 
-    /// The mean of the null values; NaN when there are none.
+    /// The mean of the null values that there are; NaN when there are none.
     pub fn mean(&self) -> f64 {
-        self.null.iter().sum::<f64>() / self.null.len() as f64
+        let (sum, count) =
+            self.null.iter().filter(|value| !value.is_nan()).fold((0.0, 0.0), |(sum, count), value| (sum + value, count + 1.0));
+        sum / count
     }
 
-    /// The standard deviation of the null values (n − 1); NaN below two draws.
+    /// The standard deviation of the null values that there are (n − 1); NaN below two.
     pub fn sd(&self) -> f64 {
-        let mean = self.mean();
-        let squares: f64 = self.null.iter().map(|value| (value - mean).powi(2)).sum();
-        (squares / (self.null.len() as f64 - 1.0)).sqrt()
+        let (mean, there) = (self.mean(), || self.null.iter().filter(|value| !value.is_nan()));
+        let squares: f64 = there().map(|value| (value - mean).powi(2)).sum();
+        (squares / (there().count() as f64 - 1.0)).sqrt()
     }
 
     /// Whether the control is a distribution, for which p means something, or a single look where no signal can be.

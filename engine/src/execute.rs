@@ -2,7 +2,7 @@
 
 use crate::task::{LinkInput, NullBatch, Site, Task, Work};
 use neuroflow_data::{Artifact, Scores, Table, Typed, columns};
-use neuroflow_stage::control::{draw_seed, join};
+use neuroflow_stage::control::{draw_seed, join, require_effect};
 use neuroflow_stage::{Context, Control, Draws, Inputs, Registry, StageError, Value};
 use std::collections::BTreeMap;
 
@@ -49,6 +49,7 @@ pub fn execute(
             let observed = values.next().ok_or_else(|| StageError::Bug("a join without scores".into()))?;
             let meta = observed.meta().clone();
             let mut scores = Scores::from_artifact(&observed)?;
+            let own: Vec<usize> = scores.scores.iter().map(|score| score.controls.len()).collect();
             let tables: Vec<(usize, Artifact)> = batches.iter().copied().zip(values).collect();
             for (position, control) in controls.iter().enumerate() {
                 let control = &control_of(control)?;
@@ -57,7 +58,12 @@ pub fn execute(
                     read_draws(&Table::from_artifact(table)?, &mut draws)?;
                 }
                 let nulls: Vec<Scores> = draws.into_values().collect();
+                require_effect(&scores, control, &nulls)?;
                 scores = join(scores, control, &nulls);
+            }
+            // What the pipeline asked for stands before what the stage permutes by itself.
+            for (score, own) in scores.scores.iter_mut().zip(own) {
+                score.controls.rotate_left(own);
             }
             let artifact = scores.into_artifact()?;
             let attributes = artifact.meta().attributes.clone();

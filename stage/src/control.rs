@@ -175,9 +175,38 @@ pub fn join(mut scores: Scores, control: &Control, nulls: &[Scores]) -> Scores {
     scores
 }
 
+/// Refuses null draws that all are the scores of the data: what the control changes is not what the steps read, and p would be 1 whatever the data.
+/// Scores at their chance level are let through: data that say nothing give the same in every draw.
+///
+/// # Errors
+/// When two draws or more have the value of the data in every metric.
+pub fn require_effect(scores: &Scores, control: &Control, nulls: &[Scores]) -> Result<(), StageError> {
+    let same = |value: f64, other: f64| (value - other).abs() <= 1e-12 * value.abs();
+    let as_observed =
+        |draw: &Scores| scores.scores.iter().all(|score| draw.get(&score.metric).is_some_and(|null| same(score.value, null.value)));
+    let at_chance = scores.scores.iter().any(|score| score.chance.is_some_and(|chance| (score.value - chance).abs() <= 1e-9));
+    if scores.scores.is_empty() || nulls.len() < 2 || at_chance || !nulls.iter().all(as_observed) {
+        return Ok(());
+    }
+    let help = match control {
+        Control::Shuffle { .. } => {
+            "shuffle the column that the steps read, such as their `target` or `by`, `within` a column that leaves it room"
+        }
+        _ => "choose another control, or one of another place",
+    };
+    Err(StageError::refused_with_help(
+        format!(
+            "each of the {} draws of the control `{}` gives the scores of the data: it changes nothing that the steps read, so it compares nothing",
+            nulls.len(),
+            control.identity()
+        ),
+        help,
+    ))
+}
+
 /// Whether less of a metric is more of what was looked for.
 fn is_better_when_small(metric: &str) -> bool {
-    matches!(metric, "mean_rank" | "held_out_error")
+    matches!(metric, "mean_rank" | "held_out_error" | "distance" | "angle")
 }
 
 /// What the scores of one family have in common: the part of the name before the `@`.
@@ -289,6 +318,30 @@ mod tests {
         let p = |value: f64| join(scores(value), &control, &nulls).scores.iter().map(|score| score.controls[0].p).collect::<Vec<_>>();
         assert_eq!(p(3.0), [0.05, 1.0]);
         assert_eq!(p(30.0), [1.0, 0.05]);
+    }
+
+    #[test]
+    fn draws_that_are_the_scores_of_the_data_are_refused() {
+        let control = Control::parse(&Value::call("shuffle", vec![("column", "block".into())])).unwrap();
+        let scores = |accuracy: f64, kappa: f64| {
+            let score = |metric: &str, value: f64, chance: f64| neuroflow_data::Score {
+                chance: Some(chance),
+                ..neuroflow_data::Score::new(metric, value, 8)
+            };
+            Scores::new(vec![score("accuracy", accuracy, 0.25), score("kappa", kappa, 0.0)])
+        };
+        let found = scores(0.8, 0.7);
+        let said = require_effect(&found, &control, &vec![found.clone(); 20]).unwrap_err().to_string();
+        assert!(
+            said.starts_with("each of the 20 draws of the control `shuffle(column = \"block\")` gives the scores of the data"),
+            "{said}"
+        );
+        // One draw that differs, a control of one look, and data that say nothing are no such thing.
+        let mut nulls = vec![found.clone(); 20];
+        nulls[7] = scores(0.8, 0.69);
+        assert!(require_effect(&found, &control, &nulls).is_ok());
+        assert!(require_effect(&found, &control, &nulls[..1]).is_ok());
+        assert!(require_effect(&scores(0.25, 0.0), &control, &vec![scores(0.25, 0.0); 20]).is_ok());
     }
 
     #[test]

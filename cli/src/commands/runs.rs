@@ -75,11 +75,12 @@ pub(crate) fn show(place: &Place, run: &str, json: bool) -> Result<Exit, Failure
     Ok(Exit::Done)
 }
 
-/// The score lines of a run.
+/// The score lines of a run, with what is to be known of each.
 pub(crate) fn print_scores(record: &RunRecord) {
     for (step, scores) in &record.scores {
         for score in scores {
             println!("{step}: {score}");
+            score.notes.iter().for_each(|note| println!("  {note}"));
         }
     }
 }

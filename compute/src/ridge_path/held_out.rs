@@ -8,7 +8,7 @@ use faer::linalg::matmul;
 use faer::{Accum, MatMut, MatRef, Par, Spec};
 use rayon::prelude::*;
 
-use super::{KernelCentring, OPERATION, RidgeOptions, add, check, check_penalties, cut, minus, preparation, prepare, shrinkage};
+use super::{KernelCentring, OPERATION, Preparation, RidgeOptions, add, check, check_penalties, cut, minus, shrinkage};
 use crate::factor::{Cholesky, symmetric_eigen};
 use crate::geometry::Precision;
 use crate::geometry::centred::column_means;
@@ -87,8 +87,8 @@ pub fn cross_validate(
     } else if options.standardise {
         let folds = (0..plan.n_folds())
             .map(|fold| {
-                let (offset, scale) = preparation(&sorted.take_rows(&plan.training(fold)), options);
-                let kernel = gram(&Rows::<f64>::of_rows(&prepare(&sorted, &offset, &scale), None, 1.0));
+                let preparation = Preparation::of(&sorted.take_rows(&plan.training(fold)), options);
+                let kernel = gram(&Rows::<f64>::of_rows(&preparation.apply(&sorted), None, 1.0));
                 dual_fold(&kernel, &plan, fold, true)
             })
             .collect::<Result<_, _>>()?;
@@ -243,7 +243,8 @@ fn primal_folds(x: &Matrix, y: &Matrix, plan: &Plan, options: RidgeOptions) -> R
         .map(|fold| {
             let training = plan.training(fold);
             let inside = x.take_rows(&training);
-            let (offset, scale) = preparation(&inside, options);
+            let preparation = Preparation::of(&inside, options);
+            let (offset, scale) = (&preparation.offset, &preparation.scale);
             let mut product = Matrix::zeros(features, features);
             for block in blocks.iter().enumerate().filter(|(other, _)| *other != fold).map(|(_, block)| block) {
                 add(product.values_mut(), block.values());
@@ -259,8 +260,8 @@ fn primal_folds(x: &Matrix, y: &Matrix, plan: &Plan, options: RidgeOptions) -> R
             let cut = cut(&eigen.values, training.len());
             let targets = y.take_rows(&training);
             let mean_target = if options.centres() { column_means(&targets) } else { vec![0.0; y.cols()] };
-            let projected = gemm_tn(&eigen.vectors, &gemm_tn(&prepare(&inside, &offset, &scale), &minus(&targets, &mean_target))?)?;
-            let outside = prepare(&x.take_rows(&plan.test(fold).collect::<Vec<_>>()), &offset, &scale);
+            let projected = gemm_tn(&eigen.vectors, &gemm_tn(&preparation.apply(&inside), &minus(&targets, &mean_target))?)?;
+            let outside = preparation.apply(&x.take_rows(&plan.test(fold).collect::<Vec<_>>()));
             Ok(FoldPath {
                 test: gemm(&outside, &eigen.vectors)?,
                 eigenvalues: eigen.values,

@@ -10,10 +10,12 @@
 //! Penalties are those of scikit-learn's `Ridge(alpha)`. Everything learned (means, scales, weights) is learned on the training side.
 
 mod held_out;
+mod preparation;
 
 use rayon::prelude::*;
 
 pub use held_out::{HeldOut, PathScores, cross_validate, cross_validate_kernel};
+pub use preparation::Preparation;
 
 use crate::error::finite;
 use crate::factor::symmetric_eigen;
@@ -29,7 +31,8 @@ const OPERATION: &str = "ridge regression";
 pub struct RidgeOptions {
     /// Whether there is an intercept, which is not penalised.
     pub intercept: bool,
-    /// Whether each feature is divided by its standard deviation (of divisor `n`); a constant feature is only centred. Means an intercept too.
+    /// Whether each feature is divided by its standard deviation (of divisor `n`) and held to its range, as [`Preparation`] tells. Means an
+    /// intercept too.
     pub standardise: bool,
 }
 
@@ -42,8 +45,7 @@ impl RidgeOptions {
 /// A fit of all penalties.
 #[derive(Debug, Clone)]
 pub struct RidgePath {
-    offset: Vec<f64>,
-    scale: Vec<f64>,
+    preparation: Preparation,
     mean_target: Vec<f64>,
     /// `[feature × direction]`: takes prepared features to the directions in which the penalty acts by itself.
     basis: Matrix,
@@ -62,8 +64,8 @@ impl RidgePath {
     pub fn fit(x: &Matrix, y: &Matrix, options: RidgeOptions) -> Result<RidgePath, ComputeError> {
         check(x, y)?;
         let (samples, features) = x.shape();
-        let (offset, scale) = preparation(x, options);
-        let prepared = prepare(x, &offset, &scale);
+        let preparation = Preparation::of(x, options);
+        let prepared = preparation.apply(x);
         let mean_target = if options.centres() { column_means(y) } else { vec![0.0; y.cols()] };
         let targets = minus(y, &mean_target);
         let (basis, eigenvalues, projected) = if features <= samples {
@@ -75,21 +77,22 @@ impl RidgePath {
             (gemm_tn(&prepared, &eigen.vectors)?, eigen.values, gemm_tn(&eigen.vectors, &targets)?)
         };
         let cut = cut(&eigenvalues, samples.max(features));
-        Ok(RidgePath { offset, scale, mean_target, basis, eigenvalues, projected, cut })
+        Ok(RidgePath { preparation, mean_target, basis, eigenvalues, projected, cut })
     }
 
     /// Weights `[feature × target]` in units of the features as given, and intercepts, for a penalty of each target. With a penalty of 0,
-    /// directions without variance have no weight (the solution of least norm).
+    /// directions without variance have no weight (the solution of least norm). They give what [`RidgePath::predict`] does for features inside
+    /// of the range that [`Preparation`] holds them to.
     ///
     /// # Errors
     /// Another number of penalties than targets, one that is negative or not finite.
     pub fn coefficients(&self, penalties: &[f64]) -> Result<(Matrix, Vec<f64>), ComputeError> {
         let mut weights = gemm(&self.basis, &self.shrunk(penalties)?)?;
-        for (feature, scale) in self.scale.iter().enumerate() {
+        for (feature, scale) in self.preparation.scale.iter().enumerate() {
             weights.row_mut(feature).iter_mut().for_each(|weight| *weight /= scale);
         }
         let mut intercepts = self.mean_target.clone();
-        for (feature, offset) in self.offset.iter().enumerate() {
+        for (feature, offset) in self.preparation.offset.iter().enumerate() {
             intercepts.iter_mut().zip(weights.row(feature)).for_each(|(intercept, weight)| *intercept -= offset * weight);
         }
         Ok((weights, intercepts))
@@ -100,11 +103,11 @@ impl RidgePath {
     /// # Errors
     /// As [`RidgePath::coefficients`]; another number of features, values that are not finite.
     pub fn predict(&self, x: &Matrix, penalties: &[f64]) -> Result<Matrix, ComputeError> {
-        if x.cols() != self.offset.len() {
-            return Err(ComputeError::shape(OPERATION, format!("{} features; the fit has {}", x.cols(), self.offset.len())));
+        if x.cols() != self.preparation.offset.len() {
+            return Err(ComputeError::shape(OPERATION, format!("{} features; the fit has {}", x.cols(), self.preparation.offset.len())));
         }
         finite(OPERATION, x.values())?;
-        let directions = gemm(&prepare(x, &self.offset, &self.scale), &self.basis)?;
+        let directions = gemm(&self.preparation.apply(x), &self.basis)?;
         let mut predicted = gemm(&directions, &self.shrunk(penalties)?)?;
         predicted.values_mut().chunks_exact_mut(self.mean_target.len()).for_each(|row| add(row, &self.mean_target));
         Ok(predicted)
@@ -207,40 +210,6 @@ fn check_penalties(penalties: &[f64]) -> Result<(), ComputeError> {
         Some(wrong) => Err(ComputeError::value(OPERATION, format!("a penalty of {wrong}; it is 0 or above, and finite"))),
         None => Ok(()),
     }
-}
-
-/// Offset and scale of each feature.
-fn preparation(x: &Matrix, options: RidgeOptions) -> (Vec<f64>, Vec<f64>) {
-    let features = x.cols();
-    if !options.centres() {
-        return (vec![0.0; features], vec![1.0; features]);
-    }
-    let offset = column_means(x);
-    if !options.standardise {
-        return (offset, vec![1.0; features]);
-    }
-    let mut squares = vec![0.0; features];
-    for row in x.row_iter() {
-        squares.iter_mut().zip(row.iter().zip(&offset)).for_each(|(sum, (value, mean))| *sum += (value - mean) * (value - mean));
-    }
-    let floor = |mean: f64| (16.0 * f64::EPSILON * mean).powi(2);
-    let scale = squares
-        .iter()
-        .zip(&offset)
-        .map(|(sum, &mean)| {
-            let variance = sum / x.rows() as f64;
-            if variance > floor(mean) { variance.sqrt() } else { 1.0 }
-        })
-        .collect();
-    (offset, scale)
-}
-
-fn prepare(x: &Matrix, offset: &[f64], scale: &[f64]) -> Matrix {
-    let mut prepared = x.clone();
-    prepared.values_mut().par_chunks_mut(offset.len().max(1)).for_each(|row| {
-        row.iter_mut().zip(offset.iter().zip(scale)).for_each(|(value, (offset, scale))| *value = (*value - offset) / scale)
-    });
-    prepared
 }
 
 fn minus(matrix: &Matrix, offset: &[f64]) -> Matrix {

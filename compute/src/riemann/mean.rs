@@ -2,13 +2,14 @@
 
 use rayon::prelude::*;
 
-use super::spectral::{Spectral, congruence, in_parts, require_covariances, require_positive};
+use super::spectral::{PART, Spectral, congruence, in_parts, require_covariances, require_positive};
 use crate::product::{inner, multiply, multiply_add_to};
 use crate::{ComputeError, Matrix, MatrixRef};
 
 /// The norm of the mean logarithm at which one more step ends the search: what is left after it is about the square of this. Dimensionless.
 const TOLERANCE: f64 = 3e-5;
 const ITERATIONS: usize = 100;
+const OPERATION: &str = "geometric mean of covariances";
 
 /// The arithmetic mean, element by element. Refuses no matrices, and sizes that differ.
 pub fn euclidean_mean(covariances: &[&Matrix]) -> Result<Matrix, ComputeError> {
@@ -45,19 +46,27 @@ pub fn log_euclidean_mean(covariances: &[&Matrix]) -> Result<Matrix, ComputeErro
 ///
 /// Refuses no matrices, matrices that are not symmetric and positive definite, and ends with an error after 100 steps.
 pub fn geometric_mean(covariances: &[&Matrix], start: Option<&Matrix>) -> Result<Matrix, ComputeError> {
-    let operation = "geometric mean of covariances";
-    let size = require_covariances(operation, covariances)?;
-    let mut mean = match start {
+    require_covariances(OPERATION, covariances)?;
+    let start = match start {
         Some(start) => {
-            require_covariances(operation, &[start, covariances[0]])?;
+            require_covariances(OPERATION, &[start, covariances[0]])?;
             start.clone()
         }
         None => euclidean_mean(covariances)?,
     };
+    search(covariances, start, None)
+}
+
+/// Newton's method from `mean`; `first` is the slope there where it is known.
+fn search(covariances: &[&Matrix], mut mean: Matrix, mut first: Option<Slope>) -> Result<Matrix, ComputeError> {
+    let size = mean.rows();
     let mut spectral = Spectral::new(size);
     for _ in 0..ITERATIONS {
         let (root, whitener) = roots(&mean, &mut spectral)?;
-        let slope = Slope::at(covariances, &whitener)?;
+        let slope = match first.take() {
+            Some(slope) => slope,
+            None => Slope::at(covariances, &whitener)?,
+        };
         let norm = inner(slope.logarithm.values(), slope.logarithm.values()).sqrt();
         let step = slope.newton_step(norm)?;
         spectral.decompose(step.values(), true)?;
@@ -70,7 +79,58 @@ pub fn geometric_mean(covariances: &[&Matrix], start: Option<&Matrix>) -> Result
             return Ok(mean);
         }
     }
-    Err(ComputeError::NoConvergence { operation, rows: size, columns: size })
+    Err(ComputeError::NoConvergence { operation: OPERATION, rows: size, columns: size })
+}
+
+/// Covariances seen from their own mean: the search for the mean of some of them starts there, with its first step prepared for all. Folds of a
+/// cross-validation differ in a few trials and share most of the work.
+#[derive(Debug, Clone)]
+pub struct SharedStart {
+    mean: Matrix,
+    /// Of each covariance; empty when that would take more than [`MOST_KEPT`] bytes.
+    seen: Vec<Part>,
+}
+
+/// The most bytes that a [`SharedStart`] holds.
+const MOST_KEPT: usize = 256 << 20;
+
+impl SharedStart {
+    /// Refuses what [`geometric_mean`] refuses.
+    pub fn around(covariances: &[&Matrix]) -> Result<SharedStart, ComputeError> {
+        let mean = geometric_mean(covariances, None)?;
+        let size = mean.rows();
+        let bytes = 3 * size * size * size_of::<f64>();
+        if covariances.len().saturating_mul(bytes) > MOST_KEPT {
+            return Ok(SharedStart { mean, seen: Vec::new() });
+        }
+        let (_, whitener) = roots(&mean, &mut Spectral::new(size))?;
+        let parts = in_parts(covariances, |part, spectral, half, whole| {
+            let one = |matrix: &&Matrix| {
+                let mut seen = Part::new(size);
+                seen.take(matrix, &whitener, spectral, half, whole)?;
+                Ok(seen)
+            };
+            part.iter().map(one).collect::<Result<Vec<Part>, ComputeError>>()
+        })?;
+        Ok(SharedStart { mean, seen: parts.into_iter().flatten().collect() })
+    }
+
+    /// The [`geometric_mean`] of those of `covariances`, which this start was made of, at the places `members`.
+    ///
+    /// Refuses no members, and places beyond the end.
+    pub fn geometric_mean(&self, covariances: &[&Matrix], members: &[usize]) -> Result<Matrix, ComputeError> {
+        let of = |&place: &usize| {
+            let reason = || format!("covariance {place} is asked for; there are {}", covariances.len());
+            covariances.get(place).copied().ok_or_else(|| ComputeError::shape(OPERATION, reason()))
+        };
+        let chosen = members.iter().map(of).collect::<Result<Vec<&Matrix>, ComputeError>>()?;
+        require_covariances(OPERATION, &[&chosen[..], &[&self.mean]].concat())?;
+        if chosen.is_empty() {
+            return Err(ComputeError::shape(OPERATION, "there are no covariances"));
+        }
+        let seen = members.iter().map(|&place| self.seen.get(place)).collect::<Option<Vec<&Part>>>();
+        search(&chosen, self.mean.clone(), seen.map(|seen| Slope::of(&seen)))
+    }
 }
 
 /// The mean logarithm of whitened covariances, and how it changes when the whitener does.
@@ -82,7 +142,9 @@ struct Slope {
 }
 
 /// A part of the covariances.
+#[derive(Debug, Clone)]
 struct Part {
+    /// The sum of their logarithms.
     sum: Matrix,
     /// Eigenvectors of each, as rows.
     vectors: Vec<f64>,
@@ -90,34 +152,66 @@ struct Part {
     curvatures: Vec<f64>,
 }
 
+impl Part {
+    fn new(size: usize) -> Part {
+        Part { sum: Matrix::zeros(size, size), vectors: Vec::new(), curvatures: Vec::new() }
+    }
+
+    /// Adds a covariance; `half` and `whole` are room.
+    fn take(
+        &mut self,
+        matrix: &Matrix,
+        whitener: &Matrix,
+        spectral: &mut Spectral,
+        half: &mut [f64],
+        whole: &mut [f64],
+    ) -> Result<(), ComputeError> {
+        let size = whitener.rows();
+        congruence(whitener, matrix, half, whole)?;
+        spectral.decompose(whole, true)?;
+        require_positive(OPERATION, &spectral.values)?;
+        spectral.add_function(f64::ln, self.sum.values_mut())?;
+        self.vectors.extend_from_slice(&spectral.vectors);
+        let start = self.curvatures.len();
+        self.curvatures.resize(start + size * size, 1.0);
+        let curvatures = &mut self.curvatures[start..];
+        let logarithms: Vec<f64> = spectral.values.iter().map(|value| value.ln()).collect();
+        for row in 0..size {
+            for column in 0..row {
+                let pair = [(spectral.values[row], logarithms[row]), (spectral.values[column], logarithms[column])];
+                let curvature = curvature(pair);
+                curvatures[row * size + column] = curvature;
+                curvatures[column * size + row] = curvature;
+            }
+        }
+        Ok(())
+    }
+}
+
 impl Slope {
     fn at(covariances: &[&Matrix], whitener: &Matrix) -> Result<Slope, ComputeError> {
-        let size = whitener.rows();
         let parts = in_parts(covariances, |part, spectral, half, whole| {
-            let mut found = Part { sum: Matrix::zeros(size, size), vectors: Vec::new(), curvatures: Vec::new() };
-            for matrix in part {
-                congruence(whitener, matrix, half, whole)?;
-                spectral.decompose(whole, true)?;
-                require_positive("geometric mean of covariances", &spectral.values)?;
-                spectral.add_function(f64::ln, found.sum.values_mut())?;
-                found.vectors.extend_from_slice(&spectral.vectors);
-                let start = found.curvatures.len();
-                found.curvatures.resize(start + size * size, 1.0);
-                let curvatures = &mut found.curvatures[start..];
-                let logarithms: Vec<f64> = spectral.values.iter().map(|value| value.ln()).collect();
-                for row in 0..size {
-                    for column in 0..row {
-                        let pair = [(spectral.values[row], logarithms[row]), (spectral.values[column], logarithms[column])];
-                        let curvature = curvature(pair);
-                        curvatures[row * size + column] = curvature;
-                        curvatures[column * size + row] = curvature;
-                    }
-                }
-            }
+            let mut found = Part::new(whitener.rows());
+            part.iter().try_for_each(|matrix| found.take(matrix, whitener, spectral, half, whole))?;
             Ok(found)
         })?;
         let logarithm = average(parts.iter().map(|part| &part.sum), covariances.len());
         Ok(Slope { logarithm, n: covariances.len(), parts })
+    }
+
+    /// From covariances that were seen one by one.
+    fn of(seen: &[&Part]) -> Slope {
+        let together = |part: &[&Part]| {
+            let mut found = Part::new(part[0].sum.rows());
+            for one in part {
+                add(&mut found.sum, 1.0, &one.sum);
+                found.vectors.extend_from_slice(&one.vectors);
+                found.curvatures.extend_from_slice(&one.curvatures);
+            }
+            found
+        };
+        let parts: Vec<Part> = seen.chunks(PART).map(together).collect();
+        Slope { logarithm: average(parts.iter().map(|part| &part.sum), seen.len()), n: seen.len(), parts }
     }
 
     /// The change of the mean logarithm for a step in direction `step`: the mean of `V (h ∘ Vᵀ S V) Vᵀ`, symmetric and positive definite in `S`.
@@ -236,6 +330,23 @@ pub(super) mod tests {
 
     pub(crate) fn refs(matrices: &[Matrix]) -> Vec<&Matrix> {
         matrices.iter().collect()
+    }
+
+    #[test]
+    fn means_from_a_shared_start_are_those_from_anywhere() {
+        let all = random_covariances(7, 40, 6);
+        let all = refs(&all);
+        let start = SharedStart::around(&all).unwrap();
+        for members in [(0..40).collect::<Vec<usize>>(), (3..30).collect(), vec![5, 1, 20]] {
+            let chosen: Vec<&Matrix> = members.iter().map(|&place| all[place]).collect();
+            let found = start.geometric_mean(&all, &members).unwrap();
+            all_close(found.values(), geometric_mean(&chosen, None).unwrap().values(), 1e-8);
+            let bare = SharedStart { seen: Vec::new(), ..start.clone() };
+            all_close(bare.geometric_mean(&all, &members).unwrap().values(), found.values(), 1e-8);
+        }
+        same_on_any_threads(|| SharedStart::around(&all).unwrap().geometric_mean(&all, &[1, 2, 3]).unwrap().into_values());
+        assert!(start.geometric_mean(&all, &[40]).unwrap_err().to_string().contains("covariance 40"));
+        assert!(start.geometric_mean(&all, &[]).is_err());
     }
 
     #[test]

@@ -21,5 +21,5 @@ pub use covariance::{CovarianceEstimator, trial_covariances};
 pub use csp::CommonSpatialPatterns;
 pub use distance::{MinimumDistance, riemannian_distance};
 pub use joint::joint_diagonaliser;
-pub use mean::{euclidean_mean, geometric_mean, log_euclidean_mean};
+pub use mean::{SharedStart, euclidean_mean, geometric_mean, log_euclidean_mean};
 pub use tangent::TangentSpace;

@@ -3,6 +3,7 @@
 //! Sums are pairwise, so their error grows with the logarithm of the number of values. Values are expected to be finite; where a result is not
 //! defined (a correlation with a constant) the function's doc says what it gives.
 
+mod analysis_of_variance;
 mod assignment;
 mod cluster;
 mod connectivity;
@@ -22,6 +23,7 @@ mod reliability;
 mod resampling;
 mod shrinkage;
 
+pub use analysis_of_variance::{Anova, anova, f_tail};
 pub use assignment::{Assignment, assign};
 pub use cluster::{Cluster, ClusterTest, Neighbours, cluster_test_one_sample, cluster_test_two_samples};
 pub use connectivity::{correlation_of_rows_single, jittered_synchrony, lagged_correlation, partial_correlation};

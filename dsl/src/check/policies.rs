@@ -4,6 +4,7 @@ use super::Checker;
 use crate::ast::{Expr, Word};
 use crate::diagnostics::Diagnostic;
 use crate::evaluate::{evaluate, names_any};
+use crate::pipeline::BlockKind;
 use crate::policy::{Policies, controls_in};
 use neuroflow_stage::{Control, Signature, Value};
 use std::collections::BTreeSet;
@@ -54,6 +55,8 @@ impl Checker<'_> {
                 let Some(stage) = self.catalogue.stages.get(&self.pipeline.steps[step].stage) else { continue };
                 let signature = stage.signature();
                 if signature.site(control.name()).is_some_and(|site| control.fits(site)) {
+                    visited.insert(step);
+                    self.shuffled_is_read(step, &visited, &control, expr);
                     return;
                 }
                 possible.extend(signature.sites.iter().map(|site| site.control));
@@ -66,6 +69,52 @@ impl Checker<'_> {
         let list = possible.into_iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
         let message = format!("the control `{}` takes hold nowhere on the way to `{}`", control.name(), signature.name);
         let help = if list.is_empty() { "this step has no controls".into() } else { format!("possible here: {list}") };
+        self.tell(Diagnostic::error("control-unsupported", expr.span.clone(), message).help(help));
+    }
+
+    /// A shuffle of a column that no step from `site` on names permutes what nobody reads: every null would be the score itself. `steps` are those on the
+    /// way. What a loop variable stands for is not known here; a run refuses such draws too.
+    fn shuffled_is_read(&mut self, site: usize, steps: &BTreeSet<usize>, control: &Control, expr: &Expr) {
+        let Control::Shuffle { column, .. } = control else { return };
+        let changes = |step: usize, expr: &Expr| {
+            let around = self.pipeline.path(0, self.pipeline.steps[step].block);
+            let variables = around.into_iter().filter_map(|block| match &self.pipeline.blocks[block].kind {
+                BlockKind::Loop(of) => Some(of.variable.text.as_str()),
+                _ => None,
+            });
+            names_any(expr, &variables.collect::<Vec<_>>())
+        };
+        let mut read = Vec::new();
+        for &step in steps {
+            let decl = &self.pipeline.steps[step];
+            let Some(stage) = self.catalogue.stages.get(&decl.stage) else { return };
+            let (scope, _) = self.sample(decl.block);
+            for spec in &stage.signature().params {
+                let written = decl.params.iter().find(|(name, _)| name.text == spec.name).map(|(_, expr)| expr);
+                if changes(step, expr) || written.is_some_and(|expr| changes(step, expr)) {
+                    return;
+                }
+                let value = match written {
+                    Some(expr) => evaluate(expr, &scope).ok(),
+                    None => spec.default.clone(),
+                };
+                // A column may stand inside of a list, a call or a query.
+                let Some(text) = value.map(|value| value.to_string()) else { continue };
+                if text.contains(column.as_str()) {
+                    return;
+                }
+                if matches!(spec.name, "by" | "target") {
+                    read.push(format!("`{} = {text}`", spec.name));
+                }
+            }
+        }
+        let message =
+            format!("no step from `{}` on reads the column `{column}`, so shuffling it changes nothing", self.pipeline.steps[site].stage);
+        let help = if read.is_empty() {
+            "shuffle a column that the step reads".to_owned()
+        } else {
+            format!("shuffle what is read: {}", read.join(", "))
+        };
         self.tell(Diagnostic::error("control-unsupported", expr.span.clone(), message).help(help));
     }
 }

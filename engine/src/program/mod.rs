@@ -192,7 +192,13 @@ impl Programs {
             Some(container) => (container.enclose(job, &allowed), container.described(call.network)),
             None => (sandbox.enclose(job, allowed.clone()), sandbox.described(call.network)),
         };
+        if let Some(container) = container {
+            container.noted(&job);
+        }
         let (report, log) = self.supervised(&job, &context.cancel);
+        if let Some(container) = container.filter(|_| !matches!(report.end, End::Status(_))) {
+            container.remove(&job);
+        }
         folder.once = !host::is_exact() || !report.left.is_empty() || matches!(report.end, End::NotStarted(_));
         self.ended_well(&report, call, memory, || {
             let printed = String::from_utf8_lossy(&log);

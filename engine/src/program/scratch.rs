@@ -137,6 +137,7 @@ fn sweep(root: &Path) {
             if folder.exists() {
                 super::processes::end_marked(&mark_of(&folder));
             }
+            super::environment::remove_left(&folder);
             remove(&folder);
             let _ = std::fs::remove_file(&lock);
         }

@@ -12,9 +12,10 @@ use neuroflow_compute::statistics::{
 use neuroflow_compute::{Matrix, with_threads};
 use neuroflow_data::{Edge, Graph, Kind, Responses, Tensor};
 use neuroflow_stage::error::require_finite;
+use neuroflow_stage::params::Share;
 use neuroflow_stage::{
-    Auto, Context, ControlSite, Exactness, InputSpec, Inputs, OutputSpec, Outputs, Seconds, Signature, SiteAt, Stage, StageError, Value,
-    params, words,
+    Auto, Context, ControlSite, Dimension, Exactness, InputSpec, Inputs, OutputSpec, Outputs, Quantity, Seconds, Signature, SiteAt, Stage,
+    StageError, Value, params, words,
 };
 use rayon::prelude::*;
 
@@ -83,6 +84,8 @@ params! {
         by: String = "direction";
         /// Only affinities above this become edges: a graph with every edge has no topology.
         threshold: f64 = 0.1;
+        /// The share of pairs that become edges, the strongest first, in place of `threshold`, so that a null draw has as many; 0 for the threshold.
+        density: Share = Quantity { value: 0.0, dimension: Dimension::Ratio }, in 0.0..=1.0;
         /// The precision of correlations.
         precision: Precision = Value::word("double");
     }
@@ -93,7 +96,8 @@ pub struct AffinityStage;
 
 const DOC: &str = r#"Traces are a unit's bins over all trials, laid end to end. `correlation` is Pearson's, `partial` leaves what other units explain out, `lagged` tells who leads, `ccg` counts
 coincident spikes that slow changes of rate do not explain. `comovement` follows the differential affinity of Dyballa et al. (ICLR 2024): smooth change in the same direction counts, opposite
-change does not. Lags and coincidences do not cross the border of a trial. Edges are pairs above `threshold`.
+change does not. Lags and coincidences do not cross the border of a trial. Edges are pairs above `threshold`, or the
+strongest share of pairs, `density`: with that a null draw has as many edges as the data, and what depends on their number, such as modularity, can be compared.
 Memory: eight bytes for every pair of units (0.8 GB for 10 000 units), and as much as the activity twice.
 Do not read an edge as a synapse: units that share an input are correlated. Compare with `circular_shift`, which keeps each unit's own course.
 
@@ -159,10 +163,17 @@ impl Stage for AffinityStage {
         for source in 0..n {
             let first = if directed { 0 } else { source + 1 };
             for (target, &weight) in values[source * n..(source + 1) * n].iter().enumerate().skip(first) {
-                if weight > params.threshold && target != source {
+                if (params.density.0 > 0.0 || weight > params.threshold) && target != source {
                     edges.push(Edge { source, target, weight });
                 }
             }
+        }
+        if params.density.0 > 0.0 {
+            let kept = (params.density.0 * edges.len() as f64).round() as usize;
+            // Among equals the first, so that the number is exact; then in their order again.
+            edges.sort_by(|a, b| b.weight.total_cmp(&a.weight));
+            edges.truncate(kept);
+            edges.sort_by_key(|edge| (edge.source, edge.target));
         }
         let units = responses.units().clone();
         let name = match params.kind {
@@ -394,6 +405,23 @@ mod tests {
                 .to_string()
                 .contains("never change have no correlation: 1")
         );
+    }
+
+    #[test]
+    fn a_density_gives_as_many_edges_as_asked_for_whatever_the_data() {
+        let mut stream = neuroflow_data::random::Stream::new(3);
+        for scale in [0.0, 3.0] {
+            let common: Vec<f64> = (0..40).map(|_| scale * stream.normal()).collect();
+            let rows: Vec<Vec<f64>> = (0..12).map(|_| common.iter().map(|value| value + stream.normal()).collect()).collect();
+            let rows: Vec<&[f64]> = rows.iter().map(Vec::as_slice).collect();
+            let density = Quantity { value: 0.25, dimension: Dimension::Ratio };
+            let outputs = run(responses(&rows), &[("density", density.into())]).unwrap();
+            let (graph, matrix): (Graph, Tensor) = (outputs.one("affinity").unwrap(), outputs.one("matrix").unwrap());
+            // A quarter of 66 pairs, the strongest of them.
+            assert_eq!(graph.edges().len(), 17);
+            let weakest = graph.edges().iter().map(|edge| edge.weight).fold(f64::INFINITY, f64::min);
+            assert_eq!(matrix.values().iter().filter(|value| **value >= weakest).count(), 34);
+        }
     }
 
     #[test]

@@ -242,10 +242,10 @@ pub(crate) struct Fit {
     pub(crate) rank: usize,
     pub(crate) best: Decomposition,
     pub(crate) effective_number: f64,
-    /// The mean factor match score of the other starts with the best.
-    pub(crate) stability: f64,
-    /// For each component of the best, how well the other starts have it: the mean product of cosines with its partner.
-    pub(crate) matches: Vec<f64>,
+    /// The mean factor match score of the other starts with the best; none after a single start.
+    pub(crate) stability: Option<f64>,
+    /// For each component of the best, how well the other starts have it: the mean product of cosines with its partner; none after a single start.
+    pub(crate) matches: Vec<Option<f64>>,
     /// Where it was done, when that is worth a word.
     pub(crate) place: Option<String>,
 }
@@ -337,9 +337,8 @@ pub(crate) fn fit(
         stability += found.score / others.len() as f64;
         matches.iter_mut().zip(&found.cosines).for_each(|(sum, cosine)| *sum += cosine / others.len() as f64);
     }
-    if others.is_empty() {
-        (stability, matches) = (1.0, vec![1.0; rank]);
-    }
+    let compared = !others.is_empty();
+    let (stability, matches) = (compared.then_some(stability), matches.into_iter().map(|found| compared.then_some(found)).collect());
     let best = runs.into_iter().nth(best).ok_or_else(|| StageError::refused("at least 1 restart is needed"))?;
     Ok(Fit { rank, best, effective_number, stability, matches, place })
 }

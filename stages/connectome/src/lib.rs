@@ -14,6 +14,7 @@ mod modularity;
 pub mod ntf;
 pub mod rank;
 pub mod sbm;
+mod stability;
 
 /// The stages of this topic, in reading order.
 pub const STAGES: &[&dyn neuroflow_stage::AnyStage] =

@@ -5,6 +5,7 @@
 //! non-negative CP by extrapolated HALS (Ang et al. 2020), multiplicative updates or bounded quasi-Newton steps; the rank rule of Dyballa et al. (companion code of "Neural Encoding Manifolds", `choosing-n-of-components`).
 
 use crate::factorise::{Activity, Counting, Fit, Method, Misfit, Scale, check_method, fit, where_growth_stops};
+use crate::stability::stability;
 use neuroflow_compute::nonnegative::Stopping;
 use neuroflow_data::random::Stream;
 use neuroflow_data::{Axis, Kind, Responses, Score, Scores, Table, Tensor, columns};
@@ -79,7 +80,7 @@ pub struct Ntf;
 const DOC: &str = r#"Activity `[unit × trial × bin]` is modelled as a sum of components, each a loading of units, of trials and a time course, all non-negative. With a range of ranks, each
 rank is fitted from several starts; the effective number of components (normalised singular values of the unit factors) grows until the data hold no more, and the rank where it
 stops growing is taken. `stability` is the factor match score of the restarts (components paired, product of cosines over modes, mean); below 0.8 they disagree: then the rank is too
-high. Spike counts are best fitted by `loss = kl, method = mu, scale = none`; `gaps = mask` leaves missing values out instead of taking them for 0.
+high; a single start has none. Spike counts are best fitted by `loss = kl, method = mu, scale = none`; `gaps = mask` leaves missing values out instead of taking them for 0.
 Not for activity whose timing differs from trial to trial: a component has one time course.
 
 ```nf
@@ -96,7 +97,7 @@ impl Stage for Ntf {
     fn signature(&self) -> Signature {
         Signature {
             name: "connectome.ntf",
-            version: 2,
+            version: 3,
             summary: "Finds motifs: groups of units that are active together in the same trials at the same times.",
             doc: DOC,
             inputs: vec![InputSpec::one("responses", &[Kind::Responses], "trial × unit × bin", "The activity.")],
@@ -125,10 +126,10 @@ impl Stage for Ntf {
             activity.make_single();
         }
         match params.storage {
-            Storage::Sparse {} if activity.weights.is_some() => {
+            Storage::Sparse {} if activity.weights.is_some() || matches!(params.gaps, Gaps::Mask {}) => {
                 return Err(StageError::refused_with_help(
                     "sparse storage takes every value that is not listed for 0, so it knows neither gaps nor weights",
-                    "write `storage = dense`",
+                    "write `storage = dense`, or leave out `gaps = mask` and `weights`",
                 ));
             }
             Storage::Sparse {} => activity.make_sparse()?,
@@ -186,23 +187,22 @@ fn outputs(responses: &Responses, activity: &Activity, params: &NtfParams, fits:
         columns::from_texts("component", &(1..=rank).map(|component| format!("motif {component}")).collect::<Vec<_>>()),
         columns::from_numbers("weight", chosen.best.weights.clone()),
         columns::from_numbers("share", chosen.best.weights.iter().map(|weight| weight / total.max(f64::MIN_POSITIVE)).collect()),
-        columns::from_numbers("match", chosen.matches.clone()),
+        columns::from_optional_numbers("match", chosen.matches.clone()),
     ])?;
     let ranks = Table::from_columns(vec![
         columns::from_integers("rank", fits.iter().map(|fit| fit.rank as i64).collect()),
         columns::from_numbers("relative_error", fits.iter().map(|fit| fit.best.relative_error).collect()),
         columns::from_numbers("effective_number", fits.iter().map(|fit| fit.effective_number).collect()),
-        columns::from_numbers("stability", fits.iter().map(|fit| fit.stability).collect()),
+        columns::from_optional_numbers("stability", fits.iter().map(|fit| fit.stability).collect()),
     ])?;
     let n = responses.n_units() * responses.n_trials() * responses.n_bins();
     let mut explained = Score::new("explained", 1.0 - chosen.best.relative_error.powi(2), n);
     explained.notes.push(format!("rank {rank}: share of the squared norm that the components explain"));
     explained.notes.extend(chosen.place.clone());
-    let mut stability = Score::new("stability", chosen.stability, n);
-    if chosen.stability < 0.8 {
-        stability.notes.push("unstable: restarts find different components, the rank is too high for these data".into());
-    }
-    let mut scores = vec![explained, stability];
+    let mut scores = vec![explained];
+    let unstable = "restarts find different components, the rank is too high for these data";
+    let agreement = stability(chosen.stability.as_slice(), unstable);
+    scores.extend(agreement.map(|score| Score { n: n as u64, ..score }));
     if matches!(params.loss, Misfit::Kl {}) {
         let mut deviance = Score::new("deviance_explained", 1.0 - chosen.best.loss / divergence_of_the_mean(activity), n);
         deviance.chance = Some(0.0);
@@ -309,6 +309,21 @@ mod tests {
         }
         let error = run(planted(0.0), &[("loss", Value::word("kl"))], 1).unwrap_err();
         assert!(error.help().is_some_and(|help| help.contains("method = mu")));
+    }
+
+    #[test]
+    fn a_single_start_has_no_stability_and_sparse_storage_takes_no_mask() {
+        let params = |restarts: i64| [("rank", 2.into()), ("scale", Value::word("none")), ("restarts", restarts.into())];
+        let outputs = run(planted(0.01), &params(1), 1).unwrap();
+        assert!(outputs.one::<Scores>("scores").unwrap().get("stability").is_none());
+        for (table, column) in [("motifs", "match"), ("ranks", "stability")] {
+            assert!(outputs.one::<Table>(table).unwrap().numbers(column).unwrap().iter().all(|value| value.is_nan()));
+        }
+        assert!(run(planted(0.01), &params(2), 1).unwrap().one::<Scores>("scores").unwrap().get("stability").unwrap().value > 0.9);
+        // Also where nothing happens to be missing: the next session may have a gap.
+        let sparse = [("storage", Value::word("sparse")), ("gaps", Value::word("mask")), ("scale", Value::word("none"))];
+        let error = run(planted(0.01), &sparse, 1).unwrap_err().to_string();
+        assert!(error.contains("it knows neither gaps nor weights"), "{error}");
     }
 
     #[test]

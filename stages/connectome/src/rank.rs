@@ -77,7 +77,7 @@ impl Stage for Rank {
     fn signature(&self) -> Signature {
         Signature {
             name: "connectome.rank",
-            version: 1,
+            version: 2,
             summary: "Finds how many motifs the data hold: held-out error, core consistency and stability by rank.",
             doc: DOC,
             inputs: vec![InputSpec::one("responses", &[Kind::Responses], "trial × unit × bin", "The activity.")],
@@ -104,6 +104,12 @@ impl Stage for Rank {
                 params.folds,
                 2 * params.folds
             )));
+        }
+        if params.restarts < 2 && matches!(params.criterion, Criterion::Stability { .. }) {
+            return Err(StageError::refused_with_help(
+                "`criterion = stability` asks how well restarts agree, and a single one agrees with nobody",
+                "write `restarts = 2` or more, or choose another criterion",
+            ));
         }
         let stopping = Stopping { sweeps: params.sweeps, tolerance: params.tolerance };
         let method = Method::Hals { extrapolate: true, passes: 5 };
@@ -203,7 +209,7 @@ fn choose(rows: &[Row], criterion: &Criterion) -> usize {
             rows.iter().position(|row| row.mean <= least).unwrap_or(0)
         }
         Criterion::CoreConsistency { least } => largest(&|row| row.consistency >= *least),
-        Criterion::Stability { least } => largest(&|row| row.fit.stability >= *least),
+        Criterion::Stability { least } => largest(&|row| row.fit.stability.is_some_and(|stability| stability >= *least)),
         Criterion::EffectiveNumber {} => where_growth_stops(&rows.iter().map(|row| row.fit.clone()).collect::<Vec<_>>()),
     }
 }
@@ -216,7 +222,7 @@ fn outputs(rows: &[Row], chosen: usize, folds: usize, n: usize) -> Result<Output
         columns::from_numbers("held_out_error", column(&|row| row.mean)),
         columns::from_numbers("held_out_standard_error", column(&|row| row.error)),
         columns::from_numbers("core_consistency", column(&|row| row.consistency)),
-        columns::from_numbers("stability", column(&|row| row.fit.stability)),
+        columns::from_optional_numbers("stability", rows.iter().map(|row| row.fit.stability).collect()),
         columns::from_numbers("stability_over_folds", column(&|row| row.between)),
         columns::from_numbers("effective_number", column(&|row| row.fit.effective_number)),
     ])?;
@@ -225,8 +231,8 @@ fn outputs(rows: &[Row], chosen: usize, folds: usize, n: usize) -> Result<Output
     error.notes.push("relative error on entries that the fit did not see; 1 is that of no model at all".into());
     let mut consistency = Score::new("core_consistency", row.consistency, n);
     consistency.unit = Some("%".into());
-    let scores =
-        vec![Score::new("rank", row.fit.rank as f64, rows.len()), error, consistency, Score::new("stability", row.fit.stability, n)];
+    let mut scores = vec![Score::new("rank", row.fit.rank as f64, rows.len()), error, consistency];
+    scores.extend(row.fit.stability.map(|stability| Score::new("stability", stability, n)));
     Outputs::new().with("ranks", ranks)?.with("scores", Scores::new(scores))
 }
 

@@ -10,6 +10,7 @@ use crate::blocks::network::Network;
 use crate::blocks::search::{Effort, Found, description_length, search, single};
 use crate::connections::Connections;
 use crate::failure::numerical;
+use crate::stability::stability;
 use neuroflow_compute::statistics::adjusted_rand_index;
 use neuroflow_compute::with_threads;
 use neuroflow_data::random::Stream;
@@ -83,7 +84,7 @@ params! {
 pub struct Sbm;
 
 const DOC: &str = r#"The partition that describes the graph in the fewest nats: which blocks there are, who is in them, how many edges run between them, and how strong they are.
-More blocks must pay for themselves, so a graph without structure has one. `compression` is what blocks save over one block, in nats an edge; `stability` is how well restarts agree.
+More blocks must pay for themselves, so a graph without structure has one. `compression` is what blocks save over one block, in nats an edge; `stability` is how well restarts agree; a single one has none.
 A matrix `[unit × unit]` that is not symmetric is a directed graph; one of two different axes, such as `[component × unit]`, is bipartite. With `blocks` given, the best partition
 into so many blocks is found, even where fewer would describe the graph better. `pairs = assortative` sees fainter groups, if all of them seek their own.
 
@@ -102,7 +103,7 @@ impl Stage for Sbm {
     fn signature(&self) -> Signature {
         Signature {
             name: "connectome.sbm",
-            version: 2,
+            version: 3,
             summary: "Finds communities: groups of units that connect alike, by a weighted stochastic block model.",
             doc: DOC,
             inputs: vec![InputSpec::one("graph", &[Kind::Graph, Kind::Tensor], "", "Units and weighted edges, or a matrix of weights.")],
@@ -197,7 +198,6 @@ impl Stage for Sbm {
                 agreements.push(adjusted_rand_index(a, b).map_err(numerical)?);
             }
         }
-        let stability = if agreements.is_empty() { 1.0 } else { agreements.iter().sum::<f64>() / agreements.len() as f64 };
         let facts = vec![
             ("description_length".into(), chosen.length),
             ("description_length_of_one_block".into(), alone),
@@ -207,14 +207,13 @@ impl Stage for Sbm {
         let mut compression = Score::new("compression", (alone - chosen.length) / edges as f64, edges);
         compression.unit = Some("nats/edge".into());
         compression.chance = Some(0.0);
-        let mut agreement = Score::new("stability", stability, agreements.len());
-        if stability < 0.8 {
-            agreement.notes.push("unstable: restarts find different communities".into());
-        }
         let count = chosen.of.iter().max().map_or(0, |most| *most + 1);
         let mut blocks = Score::new("blocks", f64::from(count), n);
         blocks.chance = Some(least as f64);
-        outputs(&connections, chosen, facts, vec![compression, agreement, blocks])
+        let mut scores = vec![compression];
+        scores.extend(stability(&agreements, "restarts find different communities"));
+        scores.push(blocks);
+        outputs(&connections, chosen, facts, scores)
     }
 }
 

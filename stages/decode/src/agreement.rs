@@ -67,9 +67,10 @@ impl Agreement {
     }
 }
 
-/// A score over folds whose chance level is 0: its value over all, its values in folds, and mean ± t·SD/√folds around it.
-pub(crate) fn over_folds(metric: impl Into<String>, value: f64, folds: Vec<f64>, n: usize) -> Score {
-    let interval = around(value, &folds, "folds").map(|interval| Interval { high: interval.high.min(1.0), ..interval });
+/// A score over folds whose chance level is 0: its value over all, its values in folds, and the interval that they show ([`around`]). `n` counts what
+/// tests of several folds have in common once.
+pub(crate) fn over_folds(metric: impl Into<String>, value: f64, folds: Vec<f64>, shared: f64, n: usize) -> Score {
+    let interval = around(value, &folds, shared, "folds").map(|interval| Interval { high: interval.high.min(1.0), ..interval });
     Score { chance: Some(0.0), interval, folds, ..Score::new(metric, value, n) }
 }
 

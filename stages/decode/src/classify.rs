@@ -106,7 +106,7 @@ impl Stage for Classify {
         let predictions = cross_validate(&features, &target.labels, target.n_classes(), &split, &params.model, &params.scale, context)?;
         let confusion = predictions.confusion();
         Outputs::new()
-            .with("scores", Scores::new(confusion.scores(&predictions.fold_confusions())))?
+            .with("scores", predictions.scores())?
             .with("confusion", confusion.tensor(&target.names())?)?
             .with("predictions", table(&predictions, &target, params.model.has_probabilities())?)
     }
@@ -134,8 +134,7 @@ impl Stage for Classify {
         require_usable(&responses)?;
         let features = of_units(&responses, &params.window, &params.features)?;
         let predictions = cross_validate_all(&features, &labellings, &params.model, &params.scale, context)?;
-        let scores = |predictions: &Predictions| Scores::new(predictions.confusion().scores(&predictions.fold_confusions()));
-        Ok(Some(predictions.iter().map(scores).collect()))
+        Ok(Some(predictions.iter().map(Predictions::scores).collect()))
     }
 }
 
@@ -186,6 +185,21 @@ mod tests {
 
     fn direction() -> (&'static str, Value) {
         ("target", "direction".into())
+    }
+
+    #[test]
+    fn values_whose_squares_are_no_numbers_are_refused() {
+        let responses = Planted::default().responses();
+        for (factor, said) in [(1e200, "e200"), (1e-200, "e-200")] {
+            let values = responses.values().values().iter().map(|value| value * factor).collect::<Vec<_>>();
+            let tensor = Tensor::new(responses.values().axes().to_vec(), None, values).unwrap();
+            let scaled = responses.with_values(tensor, None).unwrap();
+            for model in ["svm", "bayes", "knn", "lda"] {
+                let message =
+                    refusal(&Classify, std::slice::from_ref(&scaled), &[("target", "direction".into()), ("model", Value::word(model))]);
+                assert!(message.contains("the largest value is") && message.contains(said), "{model}: {message}");
+            }
+        }
     }
 
     #[test]

@@ -1,11 +1,15 @@
 //! From predicted classes to scores: accuracy, balanced accuracy, Cohen's κ, each with what guessing gives and an interval.
 //!
 //! * Accuracy: the share of trials that are predicted right, with Wilson's interval over trials (Wilson 1927), which stays inside 0 to 1 and does not
-//!   shrink to nothing when every trial is right. Guessing gives the share of the largest class.
+//!   shrink to nothing when every trial is right. Guessing gives the share of the largest class. Where several folds test a trial, as draws of
+//!   `fewshot` do, the accuracy is over all tests and the interval counts the trial once: tests of one trial repeat each other.
 //! * Balanced accuracy: the mean over classes of the share predicted right; guessing gives 1/classes. κ: agreement beyond that of independent labels
 //!   with the same marginals (Cohen 1960); guessing gives 0. Their intervals are the value ± t·SD/√folds over the folds' values, with Student's t
-//!   for folds − 1 degrees of freedom. Folds share training trials, so this interval is a description, not a test: the test is the control.
+//!   for folds − 1 degrees of freedom. Folds share training trials, so this interval is a description, not a test: the test is the control. Where
+//!   folds share tested trials too, 1/√folds becomes √(1/folds + tested/trained) (Nadeau & Bengio 2003, Machine Learning 52:239), without which more
+//!   draws of the same trials would make it as narrow as one likes.
 
+use crate::split::Tests;
 use neuroflow_data::{Axis, DataError, Interval, Score, Tensor};
 
 /// Counts of trials `[true × predicted]`.
@@ -31,7 +35,7 @@ impl Confusion {
         (0..self.n_classes).map(|class| self.row(class)[class]).sum()
     }
 
-    /// The number of trials.
+    /// The number of tests of a trial.
     pub(crate) fn n_trials(&self) -> usize {
         self.counts.iter().sum()
     }
@@ -80,34 +84,34 @@ impl Confusion {
     }
 
     /// The accuracy as a score under the name `metric`, with its values in the folds.
-    pub(crate) fn accuracy_score(&self, metric: &str, folds: &[Confusion]) -> Score {
+    pub(crate) fn accuracy_score(&self, metric: &str, folds: &[Confusion], tests: Tests) -> Score {
         Score {
             chance: Some(self.largest_share()),
-            interval: Some(wilson(self.correct(), self.n_trials())),
+            interval: Some(wilson(self.accuracy(), tests.trials)),
             n_classes: Some(self.n_classes as u64),
             folds: folds.iter().map(Confusion::accuracy).collect(),
-            ..Score::new(metric, self.accuracy(), self.n_trials())
+            ..Score::new(metric, self.accuracy(), tests.trials)
         }
     }
 
     /// All scores of a classification, accuracy first.
-    pub(crate) fn scores(&self, folds: &[Confusion]) -> Vec<Score> {
+    pub(crate) fn scores(&self, folds: &[Confusion], tests: Tests) -> Vec<Score> {
         let over_folds = |metric: &str, value: f64, chance: f64, of: fn(&Confusion) -> f64, low: f64| {
             let values: Vec<f64> = folds.iter().map(of).collect();
             Score {
                 chance: Some(chance),
-                interval: around(value, &values, "folds").map(|interval| Interval {
+                interval: around(value, &values, tests.shared, "folds").map(|interval| Interval {
                     low: interval.low.max(low),
                     high: interval.high.min(1.0),
                     ..interval
                 }),
                 n_classes: Some(self.n_classes as u64),
                 folds: values,
-                ..Score::new(metric, value, self.n_trials())
+                ..Score::new(metric, value, tests.trials)
             }
         };
         vec![
-            self.accuracy_score("accuracy", folds),
+            self.accuracy_score("accuracy", folds, tests),
             over_folds(
                 "balanced_accuracy",
                 self.balanced_accuracy(),
@@ -120,29 +124,30 @@ impl Confusion {
     }
 }
 
-/// Wilson's 95 % interval of a share.
-pub(crate) fn wilson(right: usize, trials: usize) -> Interval {
+/// Wilson's 95 % interval of a share of so many trials.
+pub(crate) fn wilson(share: f64, trials: usize) -> Interval {
     const Z: f64 = 1.959_963_984_540_054;
     let n = trials.max(1) as f64;
-    let share = right as f64 / n;
     let centre = (share + Z * Z / (2.0 * n)) / (1.0 + Z * Z / n);
     let half = Z / (1.0 + Z * Z / n) * (share * (1.0 - share) / n + Z * Z / (4.0 * n * n)).sqrt();
     // At the ends rounding must not leave the share outside of its own interval.
-    let low = if right == 0 { 0.0 } else { (centre - half).clamp(0.0, share) };
-    let high = if right >= trials { 1.0 } else { (centre + half).clamp(share, 1.0) };
+    let low = if share <= 0.0 { 0.0 } else { (centre - half).clamp(0.0, share) };
+    let high = if share >= 1.0 { 1.0 } else { (centre + half).clamp(share, 1.0) };
     Interval { low, high, level: 0.95, method: "wilson over trials".into() }
 }
 
-/// `value ± t·SD/√n` over repeated values; none for fewer than two.
-pub(crate) fn around(value: f64, values: &[f64], method: &str) -> Option<Interval> {
+/// `value ± t·SD·√(1/n + shared)` over repeated values, `shared` as in [`Tests`]; none for fewer than two.
+pub(crate) fn around(value: f64, values: &[f64], shared: f64, method: &str) -> Option<Interval> {
     let n = values.len() as f64;
     if values.len() < 2 {
         return None;
     }
     let mean = values.iter().sum::<f64>() / n;
     let sd = (values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / (n - 1.0)).sqrt();
-    let half = student_t(values.len() - 1) * sd / n.sqrt();
-    Some(Interval { low: value - half, high: value + half, level: 0.95, method: method.into() })
+    let wide = student_t(values.len() - 1) * sd;
+    let half = if shared > 0.0 { wide * (1.0 / n + shared).sqrt() } else { wide / n.sqrt() };
+    let method = if shared > 0.0 { format!("{method} that test the same trials") } else { method.into() };
+    Some(Interval { low: value - half, high: value + half, level: 0.95, method })
 }
 
 /// The 97.5 % quantile of Student's t; above 30 degrees of freedom by two terms of its expansion around the normal quantile (error < 0.001).
@@ -199,17 +204,17 @@ mod tests {
 
     #[test]
     fn wilson_is_the_textbook_interval_and_stays_inside() {
-        let interval = wilson(104, 128);
+        let interval = wilson(104.0 / 128.0, 128);
         assert!((interval.low - 0.736).abs() < 5e-4 && (interval.high - 0.871).abs() < 5e-4, "{interval:?}");
-        assert_eq!(wilson(10, 10).high, 1.0);
-        assert!(wilson(10, 10).low < 0.73 && wilson(0, 10).high > 0.27);
+        assert_eq!(wilson(1.0, 10).high, 1.0);
+        assert!(wilson(1.0, 10).low < 0.73 && wilson(0.0, 10).high > 0.27);
     }
 
     #[test]
     fn an_interval_over_two_values_uses_students_t_and_one_value_has_none() {
-        let interval = around(0.5, &[0.4, 0.6], "animals").unwrap();
+        let interval = around(0.5, &[0.4, 0.6], 0.0, "animals").unwrap();
         assert!((interval.high - 0.5 - 12.706_205 * 0.1).abs() < 1e-9);
-        assert!(around(0.5, &[0.5], "animals").is_none());
+        assert!(around(0.5, &[0.5], 0.0, "animals").is_none());
         assert!((student_t(31) - 2.0395).abs() < 1e-3 && (student_t(200) - 1.9719).abs() < 1e-4);
     }
 }

@@ -4,12 +4,12 @@ use crate::confusion::Confusion;
 use crate::model::{Model, most_probable};
 use crate::scaling::Scale;
 use crate::spectral::numerical;
-use crate::split::Split;
+use crate::split::{Split, Tests};
 use crate::target::count;
 use neuroflow_compute::parallel::map_in_order;
 use neuroflow_compute::{Matrix, with_threads};
-use neuroflow_data::Score;
 use neuroflow_data::random::Stream;
+use neuroflow_data::{Score, Scores};
 use neuroflow_stage::{Context, StageError};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -22,6 +22,8 @@ pub(crate) struct Predictions {
     pub(crate) n_folds: usize,
     /// The trial and the fold that tested it, by trial and then by fold. With ordinary folds every trial stands here once.
     pub(crate) tested: Vec<(usize, usize)>,
+    /// How far tests repeat each other.
+    pub(crate) tests: Tests,
     /// The true class of each tested trial.
     pub(crate) truth: Vec<usize>,
     /// The predicted class of each tested trial.
@@ -50,9 +52,14 @@ impl Predictions {
             .collect()
     }
 
+    /// All scores of the classification, accuracy first.
+    pub(crate) fn scores(&self) -> Scores {
+        Scores::new(self.confusion().scores(&self.fold_confusions(), self.tests))
+    }
+
     /// The accuracy as a score of this name.
     pub(crate) fn accuracy_score(&self, metric: &str) -> Score {
-        self.confusion().accuracy_score(metric, &self.fold_confusions())
+        self.confusion().accuracy_score(metric, &self.fold_confusions(), self.tests)
     }
 }
 
@@ -97,7 +104,7 @@ pub(crate) fn collect(split: &Split, labels: &[usize], n_classes: usize, of_fold
     }
     let predicted = most_probable(&scores, n_classes);
     let truth = tested.iter().map(|&(trial, _)| labels[trial]).collect();
-    Predictions { n_classes, n_folds: split.n_folds(), tested, truth, predicted, scores }
+    Predictions { n_classes, n_folds: split.n_folds(), tested, tests: split.tests(), truth, predicted, scores }
 }
 
 /// A classifier that knows some of the classes.

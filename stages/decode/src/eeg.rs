@@ -18,12 +18,12 @@ use crate::target::{Target, count};
 use crate::trial_features::bins_in;
 use neuroflow_compute::parallel::map_in_order;
 use neuroflow_compute::riemann::{
-    CommonSpatialPatterns, CovarianceEstimator, EuclideanAlignment, MinimumDistance, TangentSpace, euclidean_mean, geometric_mean,
-    trial_covariances,
+    CommonSpatialPatterns, CovarianceEstimator, EuclideanAlignment, MinimumDistance, SharedStart, TangentSpace, euclidean_mean,
+    geometric_mean, trial_covariances,
 };
 use neuroflow_compute::{ComputeError, Matrix, MatrixRef, with_threads};
 use neuroflow_data::random::Stream;
-use neuroflow_data::{Kind, Responses, Scores};
+use neuroflow_data::{Kind, Responses};
 use neuroflow_stage::{
     Auto, Context, ControlSite, Exactness, InputSpec, Inputs, OutputSpec, Outputs, Signature, SiteAt, Stage, StageError, TimeWindow, Value,
     params, words,
@@ -177,7 +177,7 @@ impl Stage for Eeg {
         .map_err(|error| refused(&responses, error))??;
         let confusion = predictions.confusion();
         Outputs::new()
-            .with("scores", Scores::new(confusion.scores(&predictions.fold_confusions())))?
+            .with("scores", predictions.scores())?
             .with("confusion", confusion.tensor(&target.names())?)?
             .with("predictions", table(&predictions, &target, true)?)
     }
@@ -244,7 +244,7 @@ struct Problem<'a> {
 fn cross_validate(problem: &Problem<'_>, split: &Split, model: &EegModel, context: &Context) -> Result<Predictions, StageError> {
     let n_classes = problem.target.n_classes();
     let done = AtomicU64::new(0);
-    let starts = problem.starts(model)?;
+    let starts = Starts::of(problem, model)?;
     let results = map_in_order(split.n_folds(), |fold| {
         context.cancel.check()?;
         let (train, test) = (&split.train[fold], &split.test[fold]);
@@ -263,12 +263,43 @@ fn cross_validate(problem: &Problem<'_>, split: &Split, model: &EegModel, contex
             ));
         }
         let stream = Stream::new(context.seed).split("model").split_index(fold as u64);
-        let probabilities = problem.predict(&train_side, &labels, &test_side, model, &starts, &stream, context)?;
+        let probabilities = problem.predict(&train_side, train, &test_side, model, &starts, &stream, context)?;
         context.progress.report(done.fetch_add(1, Ordering::Relaxed) + 1, split.n_folds() as u64);
         Ok(probabilities)
     });
     let of_folds = results.into_iter().collect::<Result<Vec<Vec<f64>>, StageError>>()?;
     Ok(collect(split, &problem.target.labels, n_classes, &of_folds))
+}
+
+/// Where the search for geometric means starts: near all of them, so that each fold has a short way. A mean is unique, so the start decides how long
+/// the search takes, not what it finds. Nothing for aligned covariances, which are others in each fold.
+#[derive(Default)]
+struct Starts<'a> {
+    of_classes: Vec<Matrix>,
+    /// All covariances, and what is known of them from their mean.
+    of_all: Option<(Vec<&'a Matrix>, SharedStart)>,
+}
+
+impl<'a> Starts<'a> {
+    fn of(problem: &Problem<'a>, model: &EegModel) -> Result<Starts<'a>, StageError> {
+        let refused = |error| refused(problem.responses, error);
+        let labelled = || problem.covariances.iter().zip(&problem.target.labels);
+        match model {
+            EegModel::TangentSpace { .. } if problem.groups.is_none() => {
+                let all: Vec<&Matrix> = problem.covariances.iter().collect();
+                let start = SharedStart::around(&all).map_err(refused)?;
+                Ok(Starts { of_all: Some((all, start)), ..Starts::default() })
+            }
+            EegModel::Mdm {} if problem.groups.is_none() => {
+                let means = map_in_order(problem.target.n_classes(), |class| {
+                    let members: Vec<&Matrix> = labelled().filter(|(_, label)| **label == class).map(|(matrix, _)| matrix).collect();
+                    geometric_mean(&members, None).map_err(refused)
+                });
+                Ok(Starts { of_classes: means.into_iter().collect::<Result<_, _>>()?, ..Starts::default() })
+            }
+            _ => Ok(Starts::default()),
+        }
+    }
 }
 
 impl Problem<'_> {
@@ -293,45 +324,23 @@ impl Problem<'_> {
         aligned.collect::<Result<Vec<Matrix>, ComputeError>>().map(Some).map_err(|error| refused(self.responses, error))
     }
 
-    /// Where the search for geometric means starts: near all of them, so that each fold has a short way. A mean is unique, so the start decides how
-    /// long the search takes, not what it finds. None for aligned covariances, which are others in each fold.
-    fn starts(&self, model: &EegModel) -> Result<Vec<Matrix>, StageError> {
-        let labels = &self.target.labels;
-        let classes = match (self.groups, model) {
-            (Some(_), _) | (_, EegModel::Csp { .. }) => 0,
-            (_, EegModel::TangentSpace { .. }) => 1,
-            (_, EegModel::Mdm {}) => self.target.n_classes(),
-        };
-        map_in_order(classes, |class| {
-            let members: Vec<&Matrix> = self
-                .covariances
-                .iter()
-                .zip(labels)
-                .filter(|(_, label)| classes == 1 || **label == class)
-                .map(|(matrix, _)| matrix)
-                .collect();
-            geometric_mean(&members, None).map_err(|error| refused(self.responses, error))
-        })
-        .into_iter()
-        .collect()
-    }
-
-    /// The probability of each class for each trial of `test`.
+    /// The probability of each class for each trial of `test`, by what is learned from `train`, which are the trials at the places `trials`.
     fn predict(
         &self,
         train: &[&Matrix],
-        labels: &[usize],
+        trials: &[usize],
         test: &[&Matrix],
         model: &EegModel,
-        starts: &[Matrix],
+        starts: &Starts<'_>,
         stream: &Stream,
         context: &Context,
     ) -> Result<Vec<f64>, StageError> {
         let n_classes = self.target.n_classes();
+        let labels: Vec<usize> = trials.iter().map(|&trial| self.target.labels[trial]).collect();
         let refused = |error| refused(self.responses, error);
         let (classifier, train, test) = match model {
             EegModel::Mdm {} => {
-                let fitted = MinimumDistance::fit(train, labels, n_classes, starts).map_err(refused)?;
+                let fitted = MinimumDistance::fit(train, &labels, n_classes, &starts.of_classes).map_err(refused)?;
                 let mut scores = fitted.squared_distances(test).map_err(refused)?.map(|square| -square).into_values();
                 scores.chunks_exact_mut(n_classes).for_each(|row| {
                     softmax(row);
@@ -340,7 +349,7 @@ impl Problem<'_> {
             }
             EegModel::Csp { components, shrinkage } => {
                 let classes: Vec<Vec<&Matrix>> = (0..n_classes)
-                    .map(|class| train.iter().zip(labels).filter(|(_, label)| **label == class).map(|(matrix, _)| *matrix).collect())
+                    .map(|class| train.iter().zip(&labels).filter(|(_, label)| **label == class).map(|(matrix, _)| *matrix).collect())
                     .collect();
                 let means = classes.iter().map(|members| euclidean_mean(members)).collect::<Result<Vec<Matrix>, _>>().map_err(refused)?;
                 let weights: Vec<f64> = classes.iter().map(|members| members.len() as f64).collect();
@@ -349,12 +358,16 @@ impl Problem<'_> {
                 (Model::Lda { shrinkage: shrinkage.clone() }, features(train)?, features(test)?)
             }
             EegModel::TangentSpace { strength } => {
-                let space = geometric_mean(train, starts.first()).and_then(|mean| TangentSpace::at(&mean)).map_err(refused)?;
+                let mean = match &starts.of_all {
+                    Some((all, start)) => start.geometric_mean(all, trials),
+                    None => geometric_mean(train, None),
+                };
+                let space = mean.and_then(|mean| TangentSpace::at(&mean)).map_err(refused)?;
                 let classifier = Model::Logistic { strength: strength.clone(), inner: 4, tolerance: 1e-6, steps: 5000 };
                 (classifier, space.vectors(train).map_err(refused)?, space.vectors(test).map_err(refused)?)
             }
         };
-        let fitted = classifier.fit(train, labels, n_classes, &Scale::None {}, stream, context)?;
+        let fitted = classifier.fit(train, &labels, n_classes, &Scale::None {}, stream, context)?;
         Ok(fitted.scores(test, n_classes))
     }
 }
@@ -364,7 +377,7 @@ mod tests {
     use super::*;
     use crate::testing::{golden, refusal, run, session};
     use neuroflow_compute::product::gemm;
-    use neuroflow_data::{Axis, Table, Tensor, columns};
+    use neuroflow_data::{Axis, Scores, Table, Tensor, columns};
 
     /// Trials whose class is the source that is strong, mixed over channels; 12 bins of which the last 8 lie in the window.
     fn rhythms(n_trials: usize, classes: usize, strength: f64, channels: usize) -> Responses {

@@ -24,6 +24,7 @@ mod folds;
 mod kalman;
 pub mod lda;
 mod linear;
+mod linear_fit;
 mod logistic;
 pub mod model;
 mod neighbours;

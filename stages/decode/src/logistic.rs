@@ -2,31 +2,18 @@
 //!
 //! The numbers are those of scikit-learn's `LogisticRegression(C)`: `½‖W‖² + C Σ loss` is least, the intercept is not penalised. More than two classes
 //! share one softmax with a weight vector each; two classes share one sigmoid with a single weight vector, which halves the penalty of the
-//! corresponding softmax. The optimiser is L-BFGS, and the problem is strictly convex, so that the answer does not depend on the start.
+//! corresponding softmax.
 //!
 //! `strength = auto` searches 10⁻⁴ … 10⁴ in decades by the mean log loss of stratified folds inside the training trials; among equals the stronger
 //! penalty wins. Each fit along the grid starts from the one before.
 
 use crate::folds::Folds;
-use crate::linear::{LinearClassifier, softmax};
-use crate::spectral::numerical;
+use crate::linear::LinearClassifier;
+use crate::linear_fit::{Loss, Options, Problem};
 use crate::target::count;
-use neuroflow_compute::optimise::{Lbfgs, Stop};
-use neuroflow_compute::product::gemm_into;
-use neuroflow_compute::{Matrix, MatrixRef};
+use neuroflow_compute::Matrix;
 use neuroflow_data::random::Stream;
 use neuroflow_stage::{Auto, Context, StageError};
-
-/// How the fit is done.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Options {
-    /// Folds inside the training trials for an automatic strength.
-    pub(crate) inner: usize,
-    /// The largest entry of the gradient of the mean loss at the end.
-    pub(crate) tolerance: f64,
-    /// The largest number of steps.
-    pub(crate) steps: usize,
-}
 
 /// The grid of an automatic strength.
 const STRENGTHS: [f64; 9] = [1e-4, 1e-3, 1e-2, 1e-1, 1.0, 1e1, 1e2, 1e3, 1e4];
@@ -50,7 +37,7 @@ pub(crate) fn fit(
         Auto::Given(strength) => *strength,
         Auto::Auto => choose_strength(features, labels, n_classes, options, stream, context)?,
     };
-    let problem = Problem::new(features, labels, n_classes, strength);
+    let problem = Problem::new(Loss::Softmax, features, labels, n_classes, strength);
     let weights = problem.minimise(problem.start(), options.tolerance, options.steps, true, context)?;
     Ok(problem.classifier(&weights))
 }
@@ -82,7 +69,7 @@ fn choose_strength(
         let mut start = None;
         for (loss, strength) in losses.iter_mut().zip(STRENGTHS) {
             context.cancel.check()?;
-            let problem = Problem::new(&train_features, &train_labels, n_classes, strength);
+            let problem = Problem::new(Loss::Softmax, &train_features, &train_labels, n_classes, strength);
             let weights = problem.minimise(start.unwrap_or_else(|| problem.start()), tolerance, options.steps, false, context)?;
             let classifier = problem.classifier(&weights);
             let mut scores = vec![0.0; n_classes];
@@ -102,115 +89,10 @@ fn log_probability(scores: &[f64], class: usize) -> f64 {
     scores[class] - largest - scores.iter().map(|score| (score - largest).exp()).sum::<f64>().ln()
 }
 
-/// The function to be minimised: mean loss + penalty/2 · ‖W‖², with penalty = 1 / (strength · trials).
-/// Its variables are weights `[(feature, intercept) × output]`, where two classes have one output and more have one each.
-struct Problem<'a> {
-    features: &'a Matrix,
-    labels: &'a [usize],
-    n_classes: usize,
-    n_outputs: usize,
-    penalty: f64,
-}
-
-impl<'a> Problem<'a> {
-    fn new(features: &'a Matrix, labels: &'a [usize], n_classes: usize, strength: f64) -> Problem<'a> {
-        let n_outputs = if n_classes == 2 { 1 } else { n_classes };
-        let penalty = 1.0 / (strength * labels.len().max(1) as f64);
-        Problem { features, labels, n_classes, n_outputs, penalty }
-    }
-
-    fn start(&self) -> Vec<f64> {
-        vec![0.0; (self.features.cols() + 1) * self.n_outputs]
-    }
-
-    /// The weights at the minimum, or as near to it as `steps` lead when `exactly` is not asked for.
-    fn minimise(&self, start: Vec<f64>, tolerance: f64, steps: usize, exactly: bool, context: &Context) -> Result<Vec<f64>, StageError> {
-        let mut room =
-            Room { scores: Matrix::zeros(self.labels.len(), self.n_outputs), slopes: Matrix::zeros(self.features.cols(), self.n_outputs) };
-        let optimiser = Lbfgs { gradient_tolerance: tolerance, iterations: steps, ..Lbfgs::default() };
-        let objective = |weights: &[f64], gradient: &mut [f64]| {
-            // A value that is not finite ends the search soon; whether the work was cancelled is asked below.
-            if context.cancel.is_cancelled() { f64::NAN } else { self.value(weights, gradient, &mut room).unwrap_or(f64::NAN) }
-        };
-        let found = optimiser.minimise(start, objective);
-        context.cancel.check()?;
-        let found = found.map_err(numerical)?;
-        // A search that ends for want of precision is as near as numbers of this size allow.
-        if exactly && found.stop == Stop::Iterations {
-            return Err(StageError::refused_with_help(
-                format!(
-                    "logistic regression is not done after {steps} steps: the gradient is {:.1e}, {tolerance:.1e} is wanted",
-                    found.gradient_norm
-                ),
-                "scale the features (`scale = zscore`), penalise more (a smaller `strength`), or allow more `steps` or a larger `tolerance`",
-            ));
-        }
-        Ok(found.x)
-    }
-
-    /// The value at `weights`; its gradient goes into `gradient`. `room` is memory that is used again.
-    fn value(&self, weights: &[f64], gradient: &mut [f64], room: &mut Room) -> Result<f64, StageError> {
-        let (n_features, n_outputs) = (self.features.cols(), self.n_outputs);
-        let (weights, intercept) = weights.split_at(n_features * n_outputs);
-        let (slopes, intercept_slopes) = gradient.split_at_mut(n_features * n_outputs);
-        let per_trial = 1.0 / self.labels.len().max(1) as f64;
-        let mut value = 0.5 * self.penalty * weights.iter().map(|weight| weight * weight).sum::<f64>();
-        gemm_into(self.features, MatrixRef::new(n_features, n_outputs, weights).map_err(numerical)?, &mut room.scores)
-            .map_err(numerical)?;
-        intercept_slopes.fill(0.0);
-        for (trial, &label) in self.labels.iter().enumerate() {
-            let scores = room.scores.row_mut(trial);
-            scores.iter_mut().zip(intercept).for_each(|(score, intercept)| *score += intercept);
-            value += per_trial * self.loss(scores, label);
-            scores.iter_mut().for_each(|residual| *residual *= per_trial);
-            intercept_slopes.iter_mut().zip(scores).for_each(|(slope, residual)| *slope += *residual);
-        }
-        gemm_into(self.features.t(), &room.scores, &mut room.slopes).map_err(numerical)?;
-        for ((slope, weight), data) in slopes.iter_mut().zip(weights).zip(room.slopes.values()) {
-            *slope = self.penalty * weight + data;
-        }
-        Ok(value)
-    }
-
-    /// The loss of one trial; its scores become the loss' slope by the scores.
-    fn loss(&self, scores: &mut [f64], label: usize) -> f64 {
-        if let [score] = scores {
-            let signed = if label == 1 { -*score } else { *score };
-            // ln(1 + eˢ) without overflow.
-            let loss = signed.max(0.0) + (-signed.abs()).exp().ln_1p();
-            *score = 1.0 / (1.0 + (-*score).exp()) - label as f64;
-            return loss;
-        }
-        // The softmax and its logarithm from the same exponentials, which cost as much as a product here.
-        let largest = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-        let own = scores[label] - largest;
-        let total = softmax(scores);
-        scores[label] -= 1.0;
-        total.ln() - own
-    }
-
-    /// The weights in the common form; one sigmoid becomes two classes of which the first has score 0.
-    fn classifier(&self, weights: &[f64]) -> LinearClassifier {
-        let (weights, intercept) = weights.split_at(self.features.cols() * self.n_outputs);
-        if self.n_outputs == self.n_classes {
-            return LinearClassifier { weights: weights.to_vec(), intercept: intercept.to_vec() };
-        }
-        let widen = |values: &[f64]| values.iter().flat_map(|&value| [0.0, value]).collect();
-        LinearClassifier { weights: widen(weights), intercept: widen(intercept) }
-    }
-}
-
-/// Memory for one evaluation.
-struct Room {
-    /// `[trial × output]`: scores, then the loss' slope by them.
-    scores: Matrix,
-    /// `[feature × output]`.
-    slopes: Matrix,
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::linear::softmax;
     use crate::testing::{GoldenProblem, all_close, golden};
 
     const EXACT: Options = Options { inner: 4, tolerance: 1e-10, steps: 10_000 };
@@ -251,29 +133,6 @@ mod tests {
             let (shape, expected) = golden(case, "out_proba").unwrap();
             for (strength, expected) in strengths.into_iter().zip(expected.chunks(shape[1] * shape[2])) {
                 all_close(&probabilities(&problem, &fit_at(&problem, strength)), expected, 1e-5);
-            }
-        }
-    }
-
-    #[test]
-    fn the_gradient_is_the_slope_of_the_value() {
-        let mut stream = Stream::new(2);
-        for n_classes in [2, 3] {
-            let features = Matrix::from_fn(12, 4, |_, _| stream.normal());
-            let labels: Vec<usize> = (0..12).map(|trial| trial % n_classes).collect();
-            let problem = Problem::new(&features, &labels, n_classes, 0.7);
-            let mut room = Room { scores: Matrix::zeros(12, problem.n_outputs), slopes: Matrix::zeros(4, problem.n_outputs) };
-            let point: Vec<f64> = problem.start().iter().map(|_| stream.normal()).collect();
-            let mut gradient = vec![0.0; point.len()];
-            problem.value(&point, &mut gradient, &mut room).unwrap();
-            for place in 0..point.len() {
-                let mut at = |by: f64| {
-                    let mut moved = point.clone();
-                    moved[place] += by;
-                    problem.value(&moved, &mut vec![0.0; point.len()], &mut room).unwrap()
-                };
-                let slope = (at(1e-5) - at(-1e-5)) / 2e-5;
-                assert!((slope - gradient[place]).abs() < 1e-8, "{place}: {slope} {}", gradient[place]);
             }
         }
     }

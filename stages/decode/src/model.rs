@@ -3,6 +3,7 @@
 use crate::bayes::{GaussianBayes, fit_poisson};
 use crate::lda::{self, Shrinkage};
 use crate::linear::{LinearClassifier, largest, softmax};
+use crate::linear_fit::Options;
 use crate::logistic;
 use crate::neighbours::Neighbours;
 use crate::ridge;
@@ -128,11 +129,11 @@ impl Model {
         let rule = match self {
             Model::Lda { shrinkage } => Rule::Linear(lda::fit(&features, labels, n_classes, shrinkage)?),
             Model::Logistic { strength, inner, tolerance, steps } => {
-                let options = logistic::Options { inner: *inner, tolerance: *tolerance, steps: *steps };
+                let options = Options { inner: *inner, tolerance: *tolerance, steps: *steps };
                 Rule::Linear(logistic::fit(&features, labels, n_classes, strength, &options, stream, context)?)
             }
             Model::Svm { strength, inner, tolerance, steps } => {
-                let options = logistic::Options { inner: *inner, tolerance: *tolerance, steps: *steps };
+                let options = Options { inner: *inner, tolerance: *tolerance, steps: *steps };
                 Rule::Decision(svm::fit(&features, labels, n_classes, strength, &options, stream, context)?)
             }
             Model::Ridge { penalty } => Rule::Decision(ridge::fit_classifier(&features, labels, n_classes, penalty)?),

@@ -14,7 +14,10 @@ impl fmt::Display for Place<'_> {
     }
 }
 
-/// Refuses responses with values that are not finite, or without units.
+/// The largest value that is decoded; its inverse is the smallest. Squares and sums of squares of what lies between are numbers.
+const LARGEST: f64 = 1e100;
+
+/// Refuses responses with values that are not finite, so large or small that their squares are no numbers, or without units.
 ///
 /// # Errors
 /// With the number of such values and the first place.
@@ -26,6 +29,17 @@ pub(crate) fn require_usable(responses: &Responses) -> Result<(), StageError> {
         ));
     }
     // A null distribution runs this hundreds of times: one branchless pass first, the search for the place only when it fails.
-    let finite = responses.values().values().iter().fold(true, |finite, value| finite & (value.abs() <= f64::MAX));
-    if finite { Ok(()) } else { require_finite(&Place(responses).to_string(), responses.values()) }
+    let values = responses.values().values();
+    let (finite, largest) =
+        values.iter().fold((true, 0.0f64), |(finite, largest), value| (finite & (value.abs() <= f64::MAX), largest.max(value.abs())));
+    if !finite {
+        return require_finite(&Place(responses).to_string(), responses.values());
+    }
+    if largest > 0.0 && !(1.0 / LARGEST..=LARGEST).contains(&largest) {
+        return Err(StageError::refused_with_help(
+            format!("{}: the largest value is ±{largest:e}, whose square is no number that can be computed with", Place(responses)),
+            "give the activity in another unit, or standardise it with `ingest.zscore`, before this step",
+        ));
+    }
+    Ok(())
 }

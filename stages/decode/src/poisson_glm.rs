@@ -148,7 +148,7 @@ fn minimise(
     let mut slopes = Matrix::zeros(n_features, 1);
     let mut value = |point: &[f64], gradient: &mut [f64]| -> Result<f64, StageError> {
         let (weights, intercept) = point.split_at(n_features);
-        gemm_into(features, MatrixRef::new(n_features, 1, weights).map_err(numerical)?, &mut scores).map_err(numerical)?;
+        gemm_into(features, MatrixRef::new(n_features, 1, weights).map_err(numerical)?, scores.values_mut()).map_err(numerical)?;
         let mut value = 0.5 * penalty * weights.iter().map(|weight| weight * weight).sum::<f64>();
         let mut of_intercept = 0.0;
         for (score, count) in scores.values_mut().iter_mut().zip(counts) {
@@ -158,7 +158,7 @@ fn minimise(
             *score = per_trial * (mean - count);
             of_intercept += *score;
         }
-        gemm_into(features.t(), &scores, &mut slopes).map_err(numerical)?;
+        gemm_into(features.t(), &scores, slopes.values_mut()).map_err(numerical)?;
         for ((slope, weight), data) in gradient.iter_mut().zip(weights).zip(slopes.values()) {
             *slope = penalty * weight + data;
         }

@@ -13,7 +13,7 @@ use crate::poisson_glm::{self, PoissonGlm};
 use crate::ridge::RidgePath;
 use crate::scaling::{Scale, Scaling};
 use crate::spectral::numerical;
-use crate::split::{Split, split_slot};
+use crate::split::{Split, Tests, split_slot};
 use crate::split_trials::shuffled;
 use crate::target::Target;
 use crate::trial_features::{Features, of_units};
@@ -189,6 +189,9 @@ impl Stage for Regress {
     }
 }
 
+/// How often an angle may go around its circle. Beyond it a period in another unit than the column's is likelier.
+const MOST_TURNS: f64 = 1e6;
+
 /// Targets that are regressed together: bounds the memory.
 const MOST_TOGETHER: usize = 512;
 
@@ -214,6 +217,19 @@ fn values(responses: &Responses, params: &RegressParams) -> Result<Vec<f64>, Sta
             "`model = poisson` predicts counts, and `geometry = circle` says that the target is an angle",
             "use `model = ridge` for an angle",
         ));
+    }
+    if let Geometry::Circle { period } = params.geometry {
+        let furthest = values.iter().fold(0.0f64, |furthest, value| furthest.max(value.abs()));
+        if furthest > MOST_TURNS * period {
+            return Err(StageError::refused_with_help(
+                format!(
+                    "{}: `{}` reaches {furthest}, more than {MOST_TURNS:e} turns of `circle(period = {period})`: where on the circle it is, is rounding",
+                    Place(responses),
+                    params.target
+                ),
+                "give the period in the unit of the column, such as 360 for degrees",
+            ));
+        }
     }
     Ok(values)
 }
@@ -304,21 +320,21 @@ fn scores(values: &[f64], targets: &Matrix, split: &Split, of_folds: &[OfFold], 
     }
     let mut all = Agreement::default();
     folds.iter().for_each(|fold| all.merge(*fold));
-    let n = all.n() / targets.cols().max(1);
+    let Tests { trials: n, shared } = split.tests();
     let mut scores = vec![
-        over_folds("r", all.r(), folds.iter().map(Agreement::r).collect(), n),
-        over_folds("r2", all.r2(), folds.iter().map(Agreement::r2).collect(), n),
+        over_folds("r", all.r(), folds.iter().map(Agreement::r).collect(), shared, n),
+        over_folds("r2", all.r2(), folds.iter().map(Agreement::r2).collect(), shared, n),
     ];
     if matches!(params.geometry, Geometry::Circle { .. }) {
         let mean = |(sum, count): (f64, usize)| sum / count.max(1) as f64;
         let total = cosines.iter().fold((0.0, 0), |sum, fold| (sum.0 + fold.0, sum.1 + fold.1));
         // Without a control nobody knows what guessing gives: it depends on how often each angle is shown.
-        scores.push(Score { chance: None, ..over_folds("cosine", mean(total), cosines.into_iter().map(mean).collect(), n) });
+        scores.push(Score { chance: None, ..over_folds("cosine", mean(total), cosines.into_iter().map(mean).collect(), shared, n) });
     }
     if matches!(params.model, Regression::Poisson { .. }) {
         let explained = |(model, mean): (f64, f64)| if mean > 0.0 { 1.0 - model / mean } else { 0.0 };
         let total = deviances.iter().fold((0.0, 0.0), |sum, fold| (sum.0 + fold.0, sum.1 + fold.1));
-        scores.push(over_folds("deviance_explained", explained(total), deviances.into_iter().map(explained).collect(), n));
+        scores.push(over_folds("deviance_explained", explained(total), deviances.into_iter().map(explained).collect(), shared, n));
     }
     scores
 }
@@ -381,6 +397,15 @@ mod tests {
 
     fn scores(responses: &Responses, params: &[(&str, Value)]) -> Scores {
         run(&Regress, std::slice::from_ref(responses), params, &Context::quiet(5)).unwrap().one("scores").unwrap()
+    }
+
+    #[test]
+    fn a_period_in_another_unit_than_the_angle_is_refused() {
+        let params = |period: f64| [("target", "direction".into()), ("geometry", Value::call("circle", vec![("period", period.into())]))];
+        let responses = Planted::default().responses();
+        let message = refusal(&Regress, std::slice::from_ref(&responses), &params(1e-9));
+        assert!(message.contains("`direction` reaches 135, more than 1e6 turns of `circle(period = 0.000000001)`"), "{message}");
+        assert!(run(&Regress, &[responses], &params(360.0), &Context::quiet(1)).is_ok());
     }
 
     #[test]

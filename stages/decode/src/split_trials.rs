@@ -81,13 +81,19 @@ params! {
     }
 }
 
-const DOC: &str = r#"Divides the trials of a session into training and tested ones, fold by fold. `decode.classify`, `decode.regress`, `decode.time_resolved` and
-`decode.trajectory` take the result as their second input in place of folds of their own.
+const DOC: &str = r#"Divides the trials of a session into training and tested ones, fold by fold. `decode.classify`, `decode.regress`, `decode.time_resolved`,
+`decode.trajectory` and `decode.eeg` take the result as their second input in place of folds of their own.
 
 `split` is [fold × trial]: 1 where the fold trains on a trial, 2 where it tests it, 0 where it does neither (the gap around a block). `table` has a row for each fold.
 
-`stratified` with the seed and the number of folds of a step is what the step does by itself. Use `blocked` where activity drifts, `group` or
+A split knows its trials: it keeps the session's name and the trials' columns, and a step whose responses are of another session, or of other trials,
+refuses it. Steps between may add columns, and the step may decode another column than the split spreads.
+
+`stratified`, the default, and `fewshot` need a `target`. `stratified` with the seed and the number of folds of a step is what the step does by itself. Use `blocked` where activity drifts, `group` or
 `leave_one_out` where trials of one animal, day or block resemble each other. In the null draws of a step the split stays as it is.
+
+The draws of `fewshot` test the same trials again and again. Accuracies are over all tests, but their interval counts each trial once, and intervals
+over draws allow for what draws share (Nadeau & Bengio 2003): more draws make the estimate steadier, not the session longer.
 
 Not for: making scores better. The split that answers the question is the one whose training side is as far from the tested trials as new data would be.
 
@@ -105,7 +111,7 @@ impl Stage for SplitTrials {
     fn signature(&self) -> Signature {
         Signature {
             name: "decode.split",
-            version: 1,
+            version: 2,
             summary: "Divides trials into training and tested ones, as a value that steps share.",
             doc: DOC,
             inputs: vec![InputSpec::one("responses", &[Kind::Responses], "trial × unit × bin", "The session whose trials are divided.")],
@@ -151,7 +157,7 @@ impl Stage for SplitTrials {
             columns::from_integers("tested", tested),
             columns::from_integers("left_out", neither),
         ])?;
-        Outputs::new().with("split", split.tensor()?)?.with("table", table)
+        Outputs::new().with("split", split.tensor(&responses)?)?.with("table", table)
     }
 }
 
@@ -243,7 +249,11 @@ fn classes(responses: &Responses, target: &str, word: &str) -> Result<Target, St
     if target.is_empty() {
         return Err(StageError::refused_with_help(
             format!("`{word}` spreads the classes of a trial column evenly, and no column is named"),
-            "name it, as in `target = \"direction\"`, or use `by = kfold`",
+            format!(
+                "name one with `target = \"…\"` ({} has {}), or use `by = kfold`, which needs none",
+                Place(responses),
+                responses.trials().column_names().iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+            ),
         ));
     }
     Target::of(responses, target)
@@ -418,7 +428,9 @@ mod tests {
     fn what_can_not_be_split_is_refused_in_the_users_words() {
         let responses = session();
         let said = |params: &[(&str, Value)]| refusal(&SplitTrials, std::slice::from_ref(&responses), params);
-        assert!(said(&[]).contains("`stratified` spreads the classes of a trial column evenly, and no column is named"));
+        let unnamed = said(&[]);
+        assert!(unnamed.contains("`stratified` spreads the classes of a trial column evenly, and no column is named"), "{unnamed}");
+        assert!(unnamed.contains("name one with `target = \"…\"` (session planted has `direction`, `name`, `time`, `day`)"), "{unnamed}");
         assert!(said(&[("by", Value::call("group", vec![("column", "dai".into())]))]).contains("did you mean `day`?"));
         let groups = said(&[("by", Value::call("group", vec![("column", "day".into()), ("folds", 4.into())]))]);
         assert!(groups.contains("has 3 values of `day`: 4 folds need at least as many; at most `folds = 3` works here"), "{groups}");
@@ -434,7 +446,68 @@ mod tests {
         );
         let other = Planted { trials_per_class: 3, ..Planted::default() }.responses();
         let (made, _) = split(Value::word("kfold"));
-        let message = Split::of_tensor(&made.tensor().unwrap(), &other).unwrap_err().to_string();
+        let message = Split::of_tensor(&made.tensor(&responses).unwrap(), &other).unwrap_err().to_string();
         assert_eq!(message, "the split is of 48 trials, session planted has 12");
+    }
+
+    #[test]
+    fn a_split_of_another_session_or_of_other_trials_is_refused() {
+        let responses = session();
+        let tensor = split(Value::word("stratified")).0.tensor(&responses).unwrap();
+        let said = |other: &Responses| Split::of_tensor(&tensor, other).unwrap_err().to_string();
+        let renamed = Responses::new("b", responses.values().clone(), responses.trials().clone(), None).unwrap();
+        assert_eq!(said(&renamed), "the split is of session planted, the responses are of session b");
+        // The same name and as many trials, whose directions, days and times differ.
+        let order: Vec<usize> = (0..48).rev().collect();
+        let turned = responses.with_trials(responses.trials().select(&order).unwrap()).unwrap();
+        assert!(said(&turned).contains("the split is of other trials than session planted has: trial 0 has"), "{}", said(&turned));
+        let mut times = responses.trials().numbers("time").unwrap();
+        times[4] += 1.0;
+        let (field, column) = columns::from_numbers("time", times);
+        let late = responses.with_trials(responses.trials().with_column(field, column).unwrap()).unwrap();
+        let message = "the split is of other trials than session planted has: trial 4 has `time` = 13, in the split it has 12";
+        assert_eq!(said(&late), message);
+        // A null draw's permuted column, a new column, and one that is gone are no other trials.
+        let control = neuroflow_stage::Control::parse(&Value::call("shuffle", vec![("column", "direction".into())])).unwrap();
+        let drawn = Responses::from_artifact(&control.change(&responses.clone().into_artifact().unwrap(), 3).unwrap()).unwrap();
+        let (field, column) = columns::from_numbers("reward", vec![1.0; 48]);
+        let more = responses.with_trials(responses.trials().with_column(field, column).unwrap()).unwrap();
+        let fewer = Planted::default().responses();
+        for same in [drawn, more, fewer] {
+            assert!(Split::of_tensor(&tensor, &same).is_ok());
+        }
+    }
+
+    #[test]
+    fn an_interval_of_repeated_draws_holds_the_expected_accuracy_as_often_as_it_says() {
+        // Of sessions with the same code, the mean accuracy of few-shot decoding is what each session estimates. Tests that repeat each other are no
+        // further trials: counted as such, the intervals held it in about half of the sessions.
+        let mut found = Vec::new();
+        for seed in 0..120 {
+            let mut stream = Stream::new(seed);
+            let planted = Planted { classes: 2, trials_per_class: 20, units: 2, signal: 0.3, seed };
+            let labels: Vec<usize> = (0..40).map(|trial| trial % 2).collect();
+            let responses = planted.with_tuning(&[1.0, 0.0, -1.0, 0.0], &labels, &mut stream);
+            let params = [("by", Value::word("fewshot")), ("target", Value::from("direction"))];
+            let made = run(&SplitTrials, std::slice::from_ref(&responses), &params, &Context::quiet(seed)).unwrap();
+            let mut inputs = Inputs::new();
+            inputs.push("responses", "", responses.into_artifact().unwrap());
+            inputs.push("split", "", made.get("split").unwrap().clone());
+            let params = [("target".to_owned(), Value::from("direction"))].into();
+            let outputs = neuroflow_stage::AnyStage::run(&Classify, &inputs, &params, &Context::quiet(seed)).unwrap();
+            let scores: neuroflow_data::Scores = outputs.one("scores").unwrap();
+            assert_eq!(scores.scores[0].n, 40);
+            found.push(scores);
+        }
+        for metric in ["accuracy", "balanced_accuracy"] {
+            let of = |scores: &neuroflow_data::Scores| scores.get(metric).unwrap().clone();
+            let expected = found.iter().map(|scores| of(scores).value).sum::<f64>() / found.len() as f64;
+            let holds = found.iter().filter(|scores| {
+                let interval = of(scores).interval.unwrap();
+                interval.low <= expected && expected <= interval.high
+            });
+            let share = holds.count() as f64 / found.len() as f64;
+            assert!(share >= 0.9, "{metric}: {share} around {expected}");
+        }
     }
 }

@@ -1,19 +1,15 @@
 //! Linear support vector machines, one class against the rest.
 //!
 //! The problem of scikit-learn's `LinearSVC(C)`: for each class, ½(‖w‖² + b²) + C Σ max(0, 1 − y (x·w + b))² is least, with y = 1 for the class and −1 for the
-//! others; two classes have one such problem. The squared hinge has a continuous slope and the problem is strictly convex, so L-BFGS finds the one
-//! answer from any start; all classes are minimised together, which makes two matrix products of a step.
+//! others; two classes have one such problem.
 //!
 //! `strength = auto` searches 10⁻⁴ … 10² in decades by the trials right in stratified folds inside the training trials; among equals the stronger penalty
 //! wins. Each fit along the grid starts from the one before.
 
 use crate::linear::{LinearClassifier, largest};
-use crate::logistic::Options;
+use crate::linear_fit::{Loss, Options, Problem};
 use crate::nested::{best, count_right};
-use crate::spectral::numerical;
-use neuroflow_compute::optimise::{Lbfgs, Stop};
-use neuroflow_compute::product::gemm_into;
-use neuroflow_compute::{Matrix, MatrixRef};
+use neuroflow_compute::Matrix;
 use neuroflow_data::random::Stream;
 use neuroflow_stage::{Auto, Context, StageError};
 
@@ -39,7 +35,7 @@ pub(crate) fn fit(
         Auto::Given(strength) => *strength,
         Auto::Auto => choose_strength(features, labels, n_classes, options, stream, context)?,
     };
-    let problem = Problem::new(features, labels, n_classes, strength);
+    let problem = Problem::new(Loss::SquaredHinge, features, labels, n_classes, strength);
     let weights = problem.minimise(problem.start(), options.tolerance, options.steps, true, context)?;
     Ok(problem.classifier(&weights))
 }
@@ -57,7 +53,7 @@ fn choose_strength(
     let right = count_right(features, labels, n_classes, sizes, "strength", stream, context, |fold, right| {
         let mut start = None;
         for (right, strength) in right.iter_mut().zip(STRENGTHS) {
-            let problem = Problem::new(&fold.train, &fold.train_labels, n_classes, strength);
+            let problem = Problem::new(Loss::SquaredHinge, &fold.train, &fold.train_labels, n_classes, strength);
             let weights = problem.minimise(start.unwrap_or_else(|| problem.start()), tolerance, options.steps, false, context)?;
             let classifier = problem.classifier(&weights);
             let mut scores = vec![0.0; n_classes];
@@ -70,88 +66,6 @@ fn choose_strength(
         Ok(())
     })?;
     Ok(STRENGTHS[best(&right)])
-}
-
-/// The function to be minimised: mean loss + penalty/2 · (‖W‖² + ‖b‖²), with penalty = 1 / (strength · trials).
-/// Its variables are `[(feature, intercept) × output]`.
-struct Problem<'a> {
-    features: &'a Matrix,
-    labels: &'a [usize],
-    n_classes: usize,
-    n_outputs: usize,
-    penalty: f64,
-}
-
-impl<'a> Problem<'a> {
-    fn new(features: &'a Matrix, labels: &'a [usize], n_classes: usize, strength: f64) -> Problem<'a> {
-        let n_outputs = if n_classes == 2 { 1 } else { n_classes };
-        let penalty = 1.0 / (strength * labels.len().max(1) as f64);
-        Problem { features, labels, n_classes, n_outputs, penalty }
-    }
-
-    fn start(&self) -> Vec<f64> {
-        vec![0.0; (self.features.cols() + 1) * self.n_outputs]
-    }
-
-    fn minimise(&self, start: Vec<f64>, tolerance: f64, steps: usize, exactly: bool, context: &Context) -> Result<Vec<f64>, StageError> {
-        let mut scores = Matrix::zeros(self.labels.len(), self.n_outputs);
-        let mut slopes = Matrix::zeros(self.features.cols(), self.n_outputs);
-        let optimiser = Lbfgs { gradient_tolerance: tolerance, iterations: steps, ..Lbfgs::default() };
-        let objective = |weights: &[f64], gradient: &mut [f64]| {
-            // A value that is not finite ends the search soon; whether the work was cancelled is asked below.
-            if context.cancel.is_cancelled() {
-                return f64::NAN;
-            }
-            self.value(weights, gradient, &mut scores, &mut slopes).unwrap_or(f64::NAN)
-        };
-        let found = optimiser.minimise(start, objective);
-        context.cancel.check()?;
-        let found = found.map_err(numerical)?;
-        if exactly && found.stop == Stop::Iterations {
-            return Err(StageError::refused_with_help(
-                format!(
-                    "the support vector machine is not done after {steps} steps: the gradient is {:.1e}, {tolerance:.1e} is wanted",
-                    found.gradient_norm
-                ),
-                "scale the features (`scale = zscore`), penalise more (a smaller `strength`), or allow more `steps` or a larger `tolerance`",
-            ));
-        }
-        Ok(found.x)
-    }
-
-    /// The value at `weights`; its gradient goes into `gradient`. The matrices are memory that is used again.
-    fn value(&self, weights: &[f64], gradient: &mut [f64], scores: &mut Matrix, slopes: &mut Matrix) -> Result<f64, StageError> {
-        let (n_features, n_outputs) = (self.features.cols(), self.n_outputs);
-        let mut value = 0.5 * self.penalty * weights.iter().map(|weight| weight * weight).sum::<f64>();
-        gradient.iter_mut().zip(weights).for_each(|(slope, weight)| *slope = self.penalty * weight);
-        let (weights, intercept) = weights.split_at(n_features * n_outputs);
-        let (of_weights, of_intercept) = gradient.split_at_mut(n_features * n_outputs);
-        gemm_into(self.features, MatrixRef::new(n_features, n_outputs, weights).map_err(numerical)?, scores).map_err(numerical)?;
-        let per_trial = 1.0 / self.labels.len().max(1) as f64;
-        for (trial, &label) in self.labels.iter().enumerate() {
-            for (output, score) in scores.row_mut(trial).iter_mut().enumerate() {
-                let own = if n_outputs == 1 { label == 1 } else { label == output };
-                let sign = if own { 1.0 } else { -1.0 };
-                let short = (1.0 - sign * (*score + intercept[output])).max(0.0);
-                value += per_trial * short * short;
-                *score = -2.0 * per_trial * sign * short;
-                of_intercept[output] += *score;
-            }
-        }
-        gemm_into(self.features.t(), &*scores, slopes).map_err(numerical)?;
-        of_weights.iter_mut().zip(slopes.values()).for_each(|(slope, data)| *slope += data);
-        Ok(value)
-    }
-
-    /// The weights in the common form; one output becomes two classes with opposite scores.
-    fn classifier(&self, weights: &[f64]) -> LinearClassifier {
-        let (weights, intercept) = weights.split_at(self.features.cols() * self.n_outputs);
-        if self.n_outputs == self.n_classes {
-            return LinearClassifier { weights: weights.to_vec(), intercept: intercept.to_vec() };
-        }
-        let widen = |values: &[f64]| values.iter().flat_map(|&value| [-value, value]).collect();
-        LinearClassifier { weights: widen(weights), intercept: widen(intercept) }
-    }
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use crate::cross_validate::Predictions;
 use crate::folds::Folds;
 use crate::linear::largest;
+use crate::split::Tests;
 
 /// Predicts each trial by a vote of the `neighbours` training trials nearest in time, with weight 1/distance.
 ///
@@ -33,6 +34,7 @@ pub(crate) fn predict(times: &[f64], labels: &[usize], n_classes: usize, folds: 
         }
         predicted[trial] = largest(&votes);
     }
+    let tests = Tests { trials: labels.len(), shared: 0.0 };
     let tested = folds.of_trial.iter().copied().enumerate().collect();
-    Predictions { n_classes, n_folds: folds.n_folds, tested, truth: labels.to_vec(), predicted, scores: Vec::new() }
+    Predictions { n_classes, n_folds: folds.n_folds, tested, tests, truth: labels.to_vec(), predicted, scores: Vec::new() }
 }

@@ -14,7 +14,7 @@ use crate::model::Model;
 use crate::place::{Place, require_usable};
 use crate::scaling::Scale;
 use crate::spectral::numerical;
-use crate::split::{Split, split_slot};
+use crate::split::{Split, Tests, split_slot};
 use crate::target::{Target, count};
 use crate::trial_features::mean_at;
 use neuroflow_compute::Matrix;
@@ -220,6 +220,7 @@ fn outputs(windows: &[Window], right: &[Vec<Vec<usize>>], split: &Split, target:
     let tested: Vec<usize> = split.tested().into_iter().map(|(trial, _)| target.labels[trial]).collect();
     let n = tested.len();
     let chance = count(&tested, n_classes).into_iter().max().unwrap_or(0) as f64 / n.max(1) as f64;
+    let Tests { trials, shared } = split.tests();
     let sizes: Vec<f64> = split.test.iter().map(|trials| trials.len().max(1) as f64).collect();
     let total = |train: usize, test: usize| right[train].iter().map(|fold| fold[test]).sum::<usize>();
     let in_fold = |window: usize, fold: usize| right[window][fold][window] as f64 / sizes[fold];
@@ -229,10 +230,10 @@ fn outputs(windows: &[Window], right: &[Vec<Vec<usize>>], split: &Split, target:
         let correct = total(place, place);
         courses.push(Score {
             chance: Some(chance),
-            interval: Some(wilson(correct, n)),
+            interval: Some(wilson(correct as f64 / n.max(1) as f64, trials)),
             n_classes: Some(n_classes as u64),
             folds: (0..split.n_folds()).map(|fold| in_fold(place, fold)).collect(),
-            ..Score::new(format!("accuracy@{}s", window.centre), correct as f64 / n.max(1) as f64, n)
+            ..Score::new(format!("accuracy@{}s", window.centre), correct as f64 / n.max(1) as f64, trials)
         });
     }
     let accuracies: Vec<f64> = courses.iter().map(|score| score.value).collect();
@@ -242,16 +243,16 @@ fn outputs(windows: &[Window], right: &[Vec<Vec<usize>>], split: &Split, target:
     let mean = accuracies.iter().sum::<f64>() / accuracies.len().max(1) as f64;
     let accuracy = Score {
         chance: Some(chance),
-        interval: around(mean, &folds, "folds"),
+        interval: around(mean, &folds, shared, "folds"),
         n_classes: Some(n_classes as u64),
         folds,
-        ..Score::new("accuracy", mean, n)
+        ..Score::new("accuracy", mean, trials)
     };
     let best = largest(&accuracies);
     let peak = Score {
         n_classes: Some(n_classes as u64),
         notes: windows.get(best).map(|window| format!("at {} s", window.centre)).into_iter().collect(),
-        ..Score::new("peak_accuracy", accuracies.get(best).copied().unwrap_or(0.0), n)
+        ..Score::new("peak_accuracy", accuracies.get(best).copied().unwrap_or(0.0), trials)
     };
 
     let ends = |pick: fn(&neuroflow_data::Interval) -> f64| {

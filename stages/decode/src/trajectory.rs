@@ -14,7 +14,7 @@ use crate::place::{Place, require_usable};
 use crate::regress::split_of;
 use crate::ridge::RidgePath;
 use crate::spectral::numerical;
-use crate::split::{Split, split_slot};
+use crate::split::{Split, Tests, split_slot};
 use crate::trial_features::bins_in;
 use neuroflow_compute::Matrix;
 use neuroflow_data::random::Stream;
@@ -300,18 +300,20 @@ fn scores(trials: &[(Matrix, Matrix)], split: &Split, found: &[OfFold], names: &
         all
     };
     let metrics: [(&str, fn(&Agreement) -> f64); 2] = [("r", Agreement::r), ("r2", Agreement::r2)];
-    let n = agreements.first().map_or(0, |of_signal| total(of_signal).n());
+    let Tests { trials: tested, shared } = split.tests();
+    // Bins of a trial that several folds test count once.
+    let n = agreements.first().map_or(0, |of_signal| total(of_signal).n()) * tested / split.tested().len().max(1);
     let mut scores = Vec::new();
     for (metric, of) in metrics {
         let mean = |values: Vec<f64>| values.iter().sum::<f64>() / values.len().max(1) as f64;
         let value = mean(agreements.iter().map(|of_signal| of(&total(of_signal))).collect());
         let folds = (0..split.n_folds()).map(|fold| mean(agreements.iter().map(|of_signal| of(&of_signal[fold])).collect())).collect();
-        scores.push(over_folds(metric, value, folds, n));
+        scores.push(over_folds(metric, value, folds, shared, n));
     }
     if names.len() > 1 {
         for (metric, of) in metrics {
             for (name, of_signal) in names.iter().zip(&agreements) {
-                scores.push(over_folds(format!("{metric}@{name}"), of(&total(of_signal)), of_signal.iter().map(of).collect(), n));
+                scores.push(over_folds(format!("{metric}@{name}"), of(&total(of_signal)), of_signal.iter().map(of).collect(), shared, n));
             }
         }
     }

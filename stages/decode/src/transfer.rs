@@ -209,7 +209,7 @@ fn score(animals: &[Animal], confusions: &[Confusion], n_classes: usize) -> Scor
     let n_trials = animals.iter().map(|animal| animal.labels.len()).sum();
     Score {
         chance: Some(mean(&chances)),
-        interval: around(mean(&accuracies), &accuracies, "animals").map(|mut interval| {
+        interval: around(mean(&accuracies), &accuracies, 0.0, "animals").map(|mut interval| {
             interval.low = interval.low.max(0.0);
             interval.high = interval.high.min(1.0);
             interval

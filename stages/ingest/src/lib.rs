@@ -16,7 +16,6 @@
 //! All of them refuse what they can't read or compute with the place and a remedy; none fills a gap or repairs a file silently.
 
 pub mod envelope;
-mod f_test;
 pub mod filter;
 mod gaps;
 mod matlab_session;

@@ -101,6 +101,17 @@ impl Stage for Psd {
         .map_err(|error| refused(session, error))?;
         let frequencies = estimator.frequencies();
         for band in &params.bands {
+            if band.end.0 > rate / 2.0 {
+                return Err(StageError::refused_with_help(
+                    format!(
+                        "session `{session}`: the band {} Hz .. {} Hz passes {} Hz, half of its sampling rate, above which it knows nothing",
+                        band.start.0,
+                        band.end.0,
+                        rate / 2.0
+                    ),
+                    "give `bands` that end there at the latest",
+                ));
+            }
             if !frequencies.iter().any(|frequency| (band.start.0..band.end.0).contains(frequency)) {
                 let step = frequencies.get(1).copied().unwrap_or(0.0);
                 return Err(StageError::refused_with_help(
@@ -211,7 +222,9 @@ mod tests {
     #[test]
     fn bands_and_segments_that_are_impossible_are_refused() {
         let message = refusal(&Psd, &counted(2, 2, 40), &[]);
-        assert!(message.contains("the band 4 Hz .. 8 Hz has no frequency: they reach from 0 Hz to 2 Hz in steps of 1 Hz"), "{message}");
+        assert!(message.contains("the band 1 Hz .. 4 Hz passes 2 Hz, half of its sampling rate"), "{message}");
+        let narrow = refusal(&Psd, &counted(2, 2, 40), &[bands(&[(0.2, 0.3)])]);
+        assert!(narrow.contains("the band 0.2 Hz .. 0.3 Hz has no frequency: they reach from 0 Hz to 2 Hz in steps of"), "{narrow}");
         let long = ("method", Value::call("welch", vec![("segment", Value::seconds(20.0))]));
         assert!(refusal(&Psd, &counted(2, 2, 40), &[long, bands(&[(1.0, 2.0)])]).contains("40 samples, a segment 80"));
         let narrow = ("method", Value::call("multitaper", vec![("bandwidth", default_hertz(0.01))]));

@@ -16,6 +16,8 @@ pub struct Resample;
 
 /// The largest whole number in a ratio of rates.
 const MOST: u64 = 10_000;
+/// How many times the old rate the new one may be: it holds nothing that the old one did not.
+const FASTER: usize = 100;
 
 params! {
     /// Parameters of `ingest.resample`.
@@ -30,6 +32,7 @@ over 10 samples of the lower rate to each side): frequencies above half the lowe
 after, so that its ends are not pulled to zero; the ends, some 10 samples of the lower rate wide, are still estimates.
 
 The new bins start at the time of the first bin. The rates must be to each other as whole numbers up to 10 000, such as 250 Hz and 100 Hz.
+A rate above 100 times the old one is refused: nothing new is in it, only more of it.
 
 Not for: spike counts, which are summed into wider bins and not filtered.
 
@@ -70,6 +73,17 @@ impl Stage for Resample {
                 "choose a rate that is a simple part or multiple of the session's",
             ));
         };
+        if up > FASTER * down {
+            let values = responses.values().values().len() as f64 * (up as f64 / down as f64);
+            return Err(StageError::refused_with_help(
+                format!(
+                    "session `{}`: {new} Hz is more than {FASTER} times its {old} Hz; a higher rate shows nothing new, and would take {:.1} GB",
+                    responses.session,
+                    8e-9 * values
+                ),
+                format!("choose a rate of at most {} Hz", FASTER as f64 * old),
+            ));
+        }
         let first = responses.bin_times().first().copied().unwrap_or(0.0);
         let bins = (responses.n_bins() * up).div_ceil(down);
         let axis = Axis::numbers(
@@ -159,6 +173,9 @@ mod tests {
         }
         assert_eq!((ratio(std::f64::consts::PI), ratio(1e-6), ratio(f64::NAN)), (None, None, None));
         assert!(refusal(&Resample, &counted(1, 1, 40), &to(4.0 / std::f64::consts::PI)).contains("not to each other as whole numbers"));
+        let absurd = refusal(&Resample, &counted(2, 3, 40), &to(404.0));
+        assert!(absurd.contains("404 Hz is more than 100 times its 4 Hz"), "{absurd}");
+        assert!(absurd.contains("choose a rate of at most 400 Hz"), "{absurd}");
         assert!(refusal(&Resample, &counted(1, 1, 1), &to(4.0)).contains("a sampling rate needs two"));
     }
 }

@@ -3,9 +3,9 @@
 //! For what: what single units prefer, before a population is decoded. Promises: means and standard errors over trials of the mean over a window; indices
 //! of selectivity with their source; an analysis of variance a unit. Refuses: gaps, and conditions with a single trial, which have no standard error.
 
-use crate::f_test::anova;
 use crate::selectivity::{Circle, Indices, indices};
 use crate::window::bins_in;
+use neuroflow_compute::statistics::anova;
 use neuroflow_data::{Axis, Coordinates, DataError, Kind, Responses, Table, Tensor, columns};
 use neuroflow_stage::error::require_finite;
 use neuroflow_stage::{

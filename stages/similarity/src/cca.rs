@@ -6,6 +6,7 @@
 
 use crate::failure::numerical;
 use crate::paired::{Paired, Samples};
+use crate::resampling::permuted;
 use neuroflow_compute::geometry::{canonical_correlations, pwcca, svcca};
 use neuroflow_compute::statistics::mean;
 use neuroflow_compute::{Matrix, with_threads};
@@ -51,7 +52,7 @@ pub struct Cca;
 
 const DOC: &str = r#"The mean canonical correlation of two sets of features. It is high by chance when directions are many and samples few, and
 exactly 1 for some when the ranks of both sides sum to as many as there are samples, which is refused: keep fewer directions with `method =
-svcca(variance = 0.8)`, use more samples, or `similarity.cka`.
+svcca(variance = 0.8)`, use more samples, or `similarity.cka`. The null and p beside the score are those of the second side's conditions permuted.
 
 ```nf
 pipeline example
@@ -68,7 +69,7 @@ impl Stage for Cca {
     fn signature(&self) -> Signature {
         Signature {
             name: "similarity.cca",
-            version: 1,
+            version: 2,
             summary: "Measures how strongly the shared directions of two representations correlate.",
             doc: DOC,
             inputs: vec![
@@ -111,10 +112,8 @@ impl Stage for Cca {
             }
             let mut score = Score::new("correlation", found.mean, paired.len());
             score.notes.push(format!("{left} and {right} directions"));
-            let p = paired.p(found.mean, params.permutations, context, |x, y| Ok(of(x, y)?.map(|found| found.mean)))?;
-            if let Some(p) = p {
-                score.notes.push(format!("p = {p:.4} over {} permutations of the {} conditions", params.permutations, paired.conditions.len()));
-            }
+            let null = paired.null(params.permutations, context, |x, y| Ok(of(x, y)?.map(|found| found.mean)))?;
+            permuted(&mut score, "conditions", found.mean, &null, |draw| draw);
             let ranks = (1..=found.correlations.len() as i64).collect();
             let table = Table::from_columns(vec![
                 columns::from_integers("direction", ranks),

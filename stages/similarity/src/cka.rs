@@ -6,6 +6,7 @@
 
 use crate::failure::numerical;
 use crate::paired::{Paired, Samples};
+use crate::resampling::permuted;
 use neuroflow_compute::geometry::{Estimator, Precision, gaussian_kernel, kernel_cka, linear_cka, minibatch_cka};
 use neuroflow_compute::{Matrix, with_threads};
 use neuroflow_data::random::Stream;
@@ -77,7 +78,8 @@ params! {
 pub struct Cka;
 
 const DOC: &str = r#"Centred kernel alignment of two sets of features over the conditions that both have. 1 when they differ by a rotation and a
-scale only. The biased estimate is high for any two large populations with few conditions, whatever they do: look at p, or use the debiased one.
+scale only. The biased estimate is high for any two large populations with few conditions, whatever they do: look at the null and p beside it,
+which are those of the second side's conditions permuted, or use the debiased one.
 With `samples = rows` the rows of a condition lie together on both sides, so that any two sides align above 0; p then permutes conditions as a whole, while a
 `shuffle` of trials takes the clusters apart and says only that there are any.
 
@@ -96,7 +98,7 @@ impl Stage for Cka {
     fn signature(&self) -> Signature {
         Signature {
             name: "similarity.cka",
-            version: 2,
+            version: 3,
             summary: "Measures how well two representations align, whatever their rotation and scale.",
             doc: DOC,
             inputs: vec![
@@ -131,13 +133,7 @@ impl Stage for Cka {
                 // Rows come in clusters of a condition, on both sides the same, so that any two sets of them align.
                 score.chance = matches!(params.samples, Samples::Conditions {}).then_some(0.0);
             }
-            if let Some(p) = paired.p(value, params.permutations, context, of)? {
-                score.notes.push(format!(
-                    "p = {p:.4} over {} permutations of the {} conditions",
-                    params.permutations,
-                    paired.conditions.len()
-                ));
-            }
+            permuted(&mut score, "conditions", value, &paired.null(params.permutations, context, of)?, |draw| draw);
             Outputs::new().with("scores", Scores::new(vec![score]))
         })
         .map_err(numerical)?
@@ -207,7 +203,7 @@ mod tests {
             vec![("estimate", Value::call("minibatch", vec![("size", Value::Int(8))]))],
         ] {
             let scores: Scores = run_pair(&Cka, &a, &b, &params).unwrap().one("scores").unwrap();
-            assert!(scores.scores[0].value > 0.3 && scores.scores[0].notes[0].starts_with("p = 0.00"), "{:?}", scores.scores[0]);
+            assert!(scores.scores[0].value > 0.3 && scores.scores[0].controls[0].p < 0.01, "{:?}", scores.scores[0]);
         }
     }
 

@@ -8,9 +8,12 @@
 use crate::conditions::Observations;
 use crate::failure::numerical;
 use crate::paired::{Paired, Samples};
+use crate::unit_ceilings::{Ceiling, noise_ceilings, noise_normalised};
 use neuroflow_compute::geometry::Precision;
 use neuroflow_compute::product::gemm_nt;
-use neuroflow_compute::ridge_path::{HeldOut, KernelRidge, PathScores, RidgeOptions, RidgePath, cross_validate, cross_validate_kernel};
+use neuroflow_compute::ridge_path::{
+    HeldOut, KernelRidge, PathScores, Preparation, RidgeOptions, RidgePath, cross_validate, cross_validate_kernel,
+};
 use neuroflow_compute::statistics::{mean, median, pearson};
 use neuroflow_compute::{Matrix, with_threads};
 use neuroflow_data::random::Stream;
@@ -89,8 +92,14 @@ pub struct Encode;
 const DOC: &str = r#"Predicts the responses of each unit from features of the stimuli. `r` is Pearson's correlation of prediction and response in
 each held-out fold, averaged over folds, then over units. `normalised` is the median over units of `100 · r² / NC`, at most 100, with negative r as
 0 (Gifford et al. 2023). The ceiling NC is the share of a sample's variance that repeats of the same condition have in common; it needs two trials
-of each condition, and units without a ceiling above zero are left out. `units` has a row for each unit (and bin), `times` the mean over units for
-each bin, `regions` for each region, `predicted` the held-out predictions.
+of each condition. A ceiling that is near zero by chance would make any r look like all that can be explained, so only units whose ceiling is
+reliably above zero are counted: those that differ between conditions by an F test over trials, at a false discovery rate of 5 % over units (and
+bins). The others have no `normalised`, and the score's note says how many they are; where no unit has one it is 0, as there is nothing to explain.
+`units` has a row for each unit (and bin), `times` the mean over units for each bin, `regions` for each region, `predicted` the held-out predictions.
+
+With `standardise`, each feature has mean 0 and standard deviation 1 over the training samples, as by scikit-learn's `StandardScaler`. A held-out
+value further from the training samples than they are from one another is brought to that distance: a feature that hardly varies in training, as that
+of a filter which one stimulus passes, has a tiny deviation, by which that stimulus would stand at millions and its prediction with it.
 
 ```nf
 pipeline example
@@ -107,7 +116,7 @@ impl Stage for Encode {
     fn signature(&self) -> Signature {
         Signature {
             name: "similarity.encode",
-            version: 1,
+            version: 2,
             summary: "Predicts each unit's responses from a model's features by cross-validated ridge regression.",
             doc: DOC,
             inputs: vec![
@@ -157,8 +166,8 @@ struct Problem {
     conditions: Vec<String>,
     /// The fold that tests each sample.
     fold: Vec<usize>,
-    /// What noise allows of each target, in units of r²; none without repeats.
-    ceiling: Option<Vec<f64>>,
+    /// What noise allows of each target; none without repeats.
+    ceiling: Option<Vec<Ceiling>>,
     units: Vec<String>,
     regions: Option<Vec<String>>,
     /// The time of each bin, when bins are predicted by themselves.
@@ -183,7 +192,7 @@ impl Problem {
             whole
         };
         let paired = Paired::of_observations(&activity, &model, &params.samples)?;
-        let ceiling = noise_ceilings(&activity, &params.samples);
+        let ceiling = noise_ceilings(&activity, &params.samples)?;
         let fold = folds(&paired, params)?;
         let (band, bands) = bands_of(features);
         let axis = responses.units();
@@ -278,7 +287,8 @@ impl Problem {
             return Ok((predicted, penalties));
         };
         // Bands: a kernel of each, of features brought to one scale on the training side.
-        let (x, outside) = if params.standardise { standardised(&x, &outside) } else { (x, outside) };
+        let preparation = params.standardise.then(|| Preparation::of(&x, options));
+        let (x, outside) = preparation.map_or((x.clone(), outside.clone()), |of| (of.apply(&x), of.apply(&outside)));
         let kernels = (0..self.bands.len())
             .map(|band| {
                 let columns: Vec<usize> = (0..self.band.len()).filter(|&feature| self.band[feature] == band).collect();
@@ -347,13 +357,25 @@ impl Problem {
         score.notes.push(format!("{} units, {} conditions, {} folds", self.units.len(), self.conditions.len(), params.folds));
         let mut scores = vec![score, Score::new("r2", mean(&r2), samples)];
         let normalised: Option<Vec<Option<f64>>> =
-            self.ceiling.as_ref().map(|ceilings| ceilings.iter().zip(&mean_r).map(|(&ceiling, &r)| noise_normalised(r, ceiling)).collect());
-        let defined: Vec<f64> = normalised.iter().flatten().flatten().copied().collect();
-        if !defined.is_empty() {
-            for (name, value) in [("normalised", median(&defined)), ("normalised_mean", mean(&defined))] {
+            self.ceiling.as_ref().map(|ceilings| ceilings.iter().zip(&mean_r).map(|(ceiling, &r)| noise_normalised(r, ceiling)).collect());
+        if let Some(normalised) = &normalised {
+            let defined: Vec<f64> = normalised.iter().flatten().copied().collect();
+            let without = n_targets - defined.len();
+            // A value even where no target has one: a null draw, whose ceilings are gone, stands below what was found.
+            let of_all = |of: fn(&[f64]) -> f64| if defined.is_empty() { 0.0 } else { of(&defined) };
+            for (name, value) in [("normalised", of_all(median)), ("normalised_mean", of_all(mean))] {
                 let mut score = Score::new(name, value, samples);
                 score.unit = Some("% of ceiling".into());
-                score.notes.push(format!("over {} of {n_targets} targets with a ceiling above zero", defined.len()));
+                score.notes.push(match without {
+                    0 => format!("over {n_targets} targets"),
+                    _ if defined.is_empty() => {
+                        format!("none of {n_targets} targets has a noise ceiling that is reliably above zero: there is nothing to explain")
+                    }
+                    _ => format!(
+                        "over {} of {n_targets} targets; the ceiling of the other {without} is not reliably above zero",
+                        defined.len()
+                    ),
+                });
                 scores.push(score);
             }
         }
@@ -371,7 +393,7 @@ impl Problem {
         table.push(columns::from_numbers("r2", r2));
         table.push(columns::from_optional_numbers(
             "ceiling",
-            (0..n_targets).map(|target| self.ceiling.as_ref().map(|ceiling| ceiling[target])).collect(),
+            (0..n_targets).map(|target| self.ceiling.as_ref().map(|ceiling| ceiling[target].share)).collect(),
         ));
         table.push(columns::from_optional_numbers(
             "normalised",
@@ -509,70 +531,6 @@ fn bands_of(features: &Features) -> (Vec<usize>, Vec<String>) {
     (band, names)
 }
 
-/// Both sides brought to mean 0 and standard deviation 1 of the first; a constant feature is only centred.
-fn standardised(train: &Matrix, test: &Matrix) -> (Matrix, Matrix) {
-    let scale: Vec<(f64, f64)> = (0..train.cols())
-        .map(|feature| {
-            let column = train.column(feature);
-            let centre = mean(&column);
-            let deviation = mean(&column.iter().map(|value| (value - centre) * (value - centre)).collect::<Vec<_>>()).sqrt();
-            (centre, if deviation > 16.0 * f64::EPSILON * centre.abs() { deviation } else { 1.0 })
-        })
-        .collect();
-    let of = |matrix: &Matrix| Matrix::from_fn(matrix.rows(), matrix.cols(), |row, col| (matrix[(row, col)] - scale[col].0) / scale[col].1);
-    (of(train), of(test))
-}
-
-/// `100 · r² / NC`, at most 100, negative r as 0; none without a ceiling above zero.
-pub(crate) fn noise_normalised(r: f64, ceiling: f64) -> Option<f64> {
-    (ceiling > 0.0).then(|| (100.0 * r.max(0.0).powi(2) / ceiling).min(100.0))
-}
-
-/// `NC = ncsnr² / (ncsnr² + mean over samples of 1 / repeats)`: the share of the variance of samples that repeats have in common (Allen et al.
-/// 2022).
-pub(crate) fn ceiling_of(ncsnr: f64, inverse_repeats: f64) -> f64 {
-    let signal = ncsnr * ncsnr;
-    if signal > 0.0 { signal / (signal + inverse_repeats) } else { 0.0 }
-}
-
-/// The noise ceiling of each target from repeats; none when a condition has a single trial. With the target brought to a variance of 1, noise is
-/// the mean over conditions of the variance across repeats (divisor `n − 1`, so that two repeats do not look quieter than they are), signal what
-/// remains.
-fn noise_ceilings(observations: &Observations, samples: &Samples) -> Option<Vec<f64>> {
-    let members = observations.members();
-    if members.iter().any(|rows| rows.len() < 2) {
-        return None;
-    }
-    let inverse_repeats = match samples {
-        Samples::Rows {} => 1.0,
-        Samples::Conditions {} => members.iter().map(|rows| 1.0 / rows.len() as f64).sum::<f64>() / members.len() as f64,
-    };
-    let ceiling = |target: usize| {
-        let column = observations.rows.column(target);
-        let scale = column.iter().fold(0.0f64, |largest, value| largest.max(value.abs()));
-        if scale == 0.0 {
-            return 0.0;
-        }
-        let column: Vec<f64> = column.iter().map(|value| value / scale).collect();
-        let centre = mean(&column);
-        let all = mean(&column.iter().map(|value| (value - centre) * (value - centre)).collect::<Vec<_>>());
-        if all <= 1e-28 {
-            return 0.0;
-        }
-        let within: Vec<f64> = members
-            .iter()
-            .map(|rows| {
-                let own: Vec<f64> = rows.iter().map(|&row| column[row]).collect();
-                neuroflow_compute::statistics::variance(&own, 1)
-            })
-            .collect();
-        let noise = mean(&within) / all;
-        let signal = (1.0 - noise).max(0.0);
-        if noise > 0.0 { ceiling_of((signal / noise).sqrt(), inverse_repeats) } else { 1.0 }
-    };
-    Some((0..observations.rows.cols()).map(ceiling).collect())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -685,14 +643,45 @@ mod tests {
     }
 
     #[test]
-    fn ceilings_are_those_of_the_written_oracles() {
-        let inverse = (100.0 / 3.0 + 50.0 / 2.0 + 20.0) / 170.0;
-        assert!((inverse - 0.460_784_313_7f64).abs() < 1e-9);
-        assert!((ceiling_of(0.5, inverse) - 0.351_724_137_9).abs() < 1e-9);
-        assert!((ceiling_of(1.0, 1.0 / 3.0) - 0.75).abs() < 1e-12);
-        assert_eq!(ceiling_of(0.0, inverse), 0.0);
-        assert_eq!((noise_normalised(-0.5, 0.5), noise_normalised(0.9, 0.5), noise_normalised(0.5, 0.0)), (Some(0.0), Some(100.0), None));
-        assert!((noise_normalised(0.5, 0.5).unwrap() - 50.0).abs() < 1e-12);
+    fn noise_has_no_ceiling_and_no_normalised_score() {
+        for seed in 0..5 {
+            let (planted, features) = planted(30, 3, 20, 1.0);
+            let mut stream = Stream::new(seed);
+            let values = (0..planted.values().values().len()).map(|_| stream.normal()).collect::<Vec<_>>();
+            let noise = Tensor::new(planted.values().axes().to_vec(), None, values).unwrap();
+            let responses = planted.with_values(noise, None).unwrap();
+            for samples in ["rows", "conditions"] {
+                let outputs = run(&responses, &features, &[penalties(), ("samples", Value::word(samples))]).unwrap();
+                let units: Table = outputs.one("units").unwrap();
+                let defined = units.numbers("normalised").unwrap().iter().filter(|value| !value.is_nan()).count();
+                let scores: Scores = outputs.one("scores").unwrap();
+                let normalised = scores.get("normalised").unwrap();
+                assert!(defined <= 1 && normalised.value < 10.0, "{seed} {samples}: {defined} {normalised:?}");
+                assert!(defined == 1 || normalised.notes[0].contains("none of 20 targets has a noise ceiling"), "{:?}", normalised.notes);
+            }
+        }
+    }
+
+    #[test]
+    fn a_feature_that_hardly_varies_in_training_does_not_ruin_what_is_held_out() {
+        // Two features, as of a filter that one stimulus passes and the others do not: rounding everywhere, and 1 for one condition.
+        let (responses, features) = planted(30, 3, 4, 0.5);
+        let width = features.values().shape()[1];
+        let mut stream = Stream::new(4);
+        let mut values = features.values().values().to_vec();
+        for (feature, condition) in [(0, 7), (1, 19)] {
+            (0..30).for_each(|row| values[row * width + feature] = if row == condition { 1.0 } else { 1e-9 * stream.normal() });
+        }
+        let axes = features.values().axes().to_vec();
+        let changed = Features::new(Tensor::new(axes, None, values).unwrap(), features.stimuli().clone()).unwrap();
+        let bands = Value::call("layers", vec![("candidates", Value::Int(4))]);
+        for route in [vec![], vec![("bands", bands)], vec![("samples", Value::word("rows"))]] {
+            let mut params = vec![penalties(), ("window", Value::window(0.4, 1.0))];
+            params.extend(route.clone());
+            let scores: Scores = run(&responses, &changed, &params).unwrap().one("scores").unwrap();
+            let r2 = scores.get("r2").unwrap().value;
+            assert!(r2 > 0.5, "{route:?}: {r2}");
+        }
     }
 
     #[test]

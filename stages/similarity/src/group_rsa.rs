@@ -7,7 +7,7 @@
 
 use crate::comparison::Comparison;
 use crate::failure::numerical;
-use crate::resampling::{draws, p_over, permutations};
+use crate::resampling::{draws, permutations, permuted};
 use neuroflow_compute::geometry::{TrianglePair, noise_ceiling};
 use neuroflow_compute::statistics::{mean, variance};
 use neuroflow_compute::{Matrix, with_threads};
@@ -48,7 +48,7 @@ pub struct GroupRsa;
 const DOC: &str = r#"Each RDM of each input is a subject. The likeness is computed for each subject and averaged; only conditions that all subjects
 and the model have count. A resampled pair of one condition with itself is left out. With `resample = both` the standard error is `√(2 (s² + c²) −
 b²)` from the variances over subjects, over conditions and over both, kept between the larger single one and that of both (Schütt et al. 2023); the
-interval is the likeness ± 1.96 of it. `ceiling_upper` is the mean likeness of a subject with the mean of all, which no model passes;
+interval is the likeness ± 1.96 of it. The null and p beside it are those of the model's conditions permuted. `ceiling_upper` is the mean likeness of a subject with the mean of all, which no model passes;
 `ceiling_lower` with the mean of the others, which the true model passes on average.
 
 ```nf
@@ -70,7 +70,7 @@ impl Stage for GroupRsa {
     fn signature(&self) -> Signature {
         Signature {
             name: "similarity.group_rsa",
-            version: 1,
+            version: 2,
             summary: "Measures how alike the representations of several subjects are to a model's.",
             doc: DOC,
             inputs: vec![
@@ -171,9 +171,7 @@ impl Group {
                 let one = pair.permuted_all(&orders).map_err(numerical)?;
                 null.iter_mut().zip(one).for_each(|(sum, one)| *sum = sum.zip(one).map(|(sum, one)| sum + one / n_subjects as f64));
             }
-            if let Some(p) = p_over(value, &null) {
-                score.notes.push(format!("p = {p:.4} over {} permutations of the {} conditions", params.permutations, self.conditions));
-            }
+            permuted(&mut score, "conditions", value, &null, |draw| draw);
         }
         let ceiling = noise_ceiling(self.conditions, &self.subjects, params.compare.likeness()).map_err(numerical)?;
         score.ceiling = Some(ceiling.upper);
@@ -309,7 +307,7 @@ mod tests {
             let scores: Scores = outputs.one("scores").unwrap();
             let (score, low, high) = (&scores.scores[0], scores.scores[1].value, scores.scores[2].value);
             assert!(score.value > low && score.value < high, "{low} {} {high}", score.value);
-            assert!(score.notes.iter().any(|note| note.starts_with("p = 0.0099")), "{:?}", score.notes);
+            assert!((score.controls[0].p - 1.0 / 101.0).abs() < 1e-12, "{:?}", score.controls);
             let table: Table = outputs.one("subjects").unwrap();
             assert_eq!(table.texts("subject").unwrap()[2], "c");
             let interval = score.interval.clone().unwrap();

@@ -7,7 +7,7 @@
 
 use crate::conditions::Observations;
 use crate::failure::numerical;
-use crate::resampling::p_over;
+use crate::resampling::permuted;
 use neuroflow_compute::factor::symmetric_eigen;
 use neuroflow_compute::geometry::{euclidean_distances, triangle_place};
 use neuroflow_compute::product::gemm_tn;
@@ -75,7 +75,7 @@ impl Stage for KernelAnalysis {
     fn signature(&self) -> Signature {
         Signature {
             name: "similarity.kernel_analysis",
-            version: 1,
+            version: 2,
             summary: "Measures how simple a classification is in a representation.",
             doc: DOC,
             inputs: vec![InputSpec::one(
@@ -151,11 +151,11 @@ fn analyse(observations: &Observations, params: &KernelAnalysisParams, context: 
             method: format!("standard deviation over {} resamples", areas.len()),
         });
     }
-    if let Some(p) = p_over(value, &null) {
-        let chances: Vec<f64> = null.iter().flatten().copied().collect();
+    let chances: Vec<f64> = null.iter().flatten().copied().collect();
+    if !chances.is_empty() {
         score.chance = Some(mean(&chances));
-        score.notes.push(format!("p = {p:.4} over {} permutations of the labels", params.permutations));
     }
+    permuted(&mut score, "labels", value, &null, |draw| draw);
     let length = precisions.first().map_or(0, Vec::len);
     let curve: Vec<f64> =
         (0..length).map(|place| precisions.iter().map(|curve| curve[place]).sum::<f64>() / precisions.len() as f64).collect();

@@ -24,6 +24,7 @@ pub mod spatial;
 pub mod temporal;
 #[cfg(test)]
 mod testing;
+mod unit_ceilings;
 
 /// The stages of this topic, in reading order.
 pub const STAGES: &[&dyn neuroflow_stage::AnyStage] = &[

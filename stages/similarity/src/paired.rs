@@ -1,7 +1,7 @@
 //! Two sets of features over the same samples.
 
 use crate::conditions::Observations;
-use crate::resampling::{p_over, permutations};
+use crate::resampling::permutations;
 use neuroflow_compute::Matrix;
 use neuroflow_data::random::Stream;
 use neuroflow_stage::{Context, Inputs, StageError, TimeWindow, words};
@@ -78,20 +78,22 @@ impl Paired {
         self.y.take_rows(&self.condition.iter().map(|&condition| first[order[condition]]).collect::<Vec<_>>())
     }
 
-    /// p of a value over permutations of the conditions between the two sides; none without permutations.
-    pub(crate) fn p(
+    /// A value over permutations of the conditions between the two sides.
+    ///
+    /// # Errors
+    /// What `of` answers, or that the work was cancelled.
+    pub(crate) fn null(
         &self,
-        value: f64,
         count: usize,
         context: &Context,
         mut of: impl FnMut(&Matrix, &Matrix) -> Result<Option<f64>, StageError>,
-    ) -> Result<Option<f64>, StageError> {
+    ) -> Result<Vec<Option<f64>>, StageError> {
         let mut null = Vec::with_capacity(count);
         for order in permutations(count, self.conditions.len(), &Stream::new(context.seed).split("permutation")) {
             context.cancel.check()?;
             null.push(of(&self.x, &self.permuted(&order))?);
         }
-        Ok(p_over(value, &null))
+        Ok(null)
     }
 
     /// The refusal of a side that does not vary.

@@ -6,6 +6,7 @@
 
 use crate::failure::numerical;
 use crate::paired::{Paired, Samples};
+use crate::resampling::permuted;
 use neuroflow_compute::geometry::procrustes;
 use neuroflow_compute::{Matrix, with_threads};
 use neuroflow_data::{Kind, Score, Scores};
@@ -33,7 +34,7 @@ pub struct ProcrustesStage;
 
 const DOC: &str = r#"Both sides are centred and brought to unit Frobenius norm; `similarity` is then the nuclear norm of their product, 1 when a
 rotation makes them equal. `distance` is `2 − 2 · similarity`, `angle` its arc cosine in radians. Numbers of features may differ. It is above zero
-for any two representations: look at p.
+for any two representations: look at the null and p beside it, which are those of the second side's conditions permuted.
 
 ```nf
 pipeline example
@@ -50,7 +51,7 @@ impl Stage for ProcrustesStage {
     fn signature(&self) -> Signature {
         Signature {
             name: "similarity.procrustes",
-            version: 1,
+            version: 2,
             summary: "Measures how far two representations remain apart after the best rotation.",
             doc: DOC,
             inputs: vec![
@@ -77,17 +78,14 @@ impl Stage for ProcrustesStage {
         with_threads(context.threads, || {
             let found = of(&paired.x, &paired.y)?.ok_or_else(|| paired.constant("there is nothing to rotate"))?;
             let mut score = Score::new("similarity", found.similarity, paired.len());
-            let p = paired.p(found.similarity, params.permutations, context, |x, y| Ok(of(x, y)?.map(|found| found.similarity)))?;
-            if let Some(p) = p {
-                score.notes.push(format!(
-                    "p = {p:.4} over {} permutations of the {} conditions",
-                    params.permutations,
-                    paired.conditions.len()
-                ));
-            }
+            let mut distance = Score::new("distance", found.distance, paired.len());
             let mut angle = Score::new("angle", found.angle, paired.len());
             angle.unit = Some("rad".into());
-            Outputs::new().with("scores", Scores::new(vec![score, Score::new("distance", found.distance, paired.len()), angle]))
+            let null = paired.null(params.permutations, context, |x, y| Ok(of(x, y)?.map(|found| found.similarity)))?;
+            permuted(&mut score, "conditions", found.similarity, &null, |draw| draw);
+            permuted(&mut distance, "conditions", found.similarity, &null, |draw| 2.0 - 2.0 * draw);
+            permuted(&mut angle, "conditions", found.similarity, &null, |draw| draw.clamp(-1.0, 1.0).acos());
+            Outputs::new().with("scores", Scores::new(vec![score, distance, angle]))
         })
         .map_err(numerical)?
     }
@@ -115,7 +113,15 @@ mod tests {
     fn related_sides_are_told_from_chance_and_constants_are_refused() {
         let (a, b) = (features(1, 20, 4, 0.0), features(1, 20, 4, 0.4));
         let scores: Scores = run_pair(&ProcrustesStage, &a, &b, &[]).unwrap().one("scores").unwrap();
-        assert!(scores.scores[0].notes[0].starts_with("p = 0.00"), "{:?}", scores.scores[0]);
+        // All three say the same, each in its own terms.
+        for score in &scores.scores {
+            let control = &score.controls[0];
+            assert!(control.p < 0.01 && control.control == "permutation(conditions)", "{score:?}");
+            assert!((score.metric == "similarity") == (control.mean() < score.value), "{score:?}");
+            assert!(score.to_string().contains("permutation null"), "{score}");
+        }
+        let plain: Scores = run_pair(&ProcrustesStage, &a, &b, &[("permutations", Value::Int(0))]).unwrap().one("scores").unwrap();
+        assert!(plain.scores[0].to_string().ends_with("(uncontrolled)"));
         assert!(run_pair(&ProcrustesStage, &a, &features(2, 20, 1, f64::NAN), &[]).unwrap_err().to_string().contains("does not vary"));
     }
 }

@@ -7,7 +7,7 @@
 
 use crate::comparison::Comparison;
 use crate::failure::numerical;
-use crate::resampling::{draws, permutations};
+use crate::resampling::{draws, permutations, permuted};
 use neuroflow_compute::statistics::quantile;
 use neuroflow_compute::with_threads;
 use neuroflow_data::random::Stream;
@@ -30,7 +30,7 @@ params! {
 pub struct Rsa;
 
 const DOC: &str = r#"Compares two RDMs over the conditions that both have. The interval resamples conditions (pairs of one condition with itself are
-left out); p permutes the model's conditions. Give a noise ceiling as third input to see what noise allows; `normalised` is the likeness divided by
+left out); the null and p beside the likeness are those of the model's conditions permuted. Give a noise ceiling as third input to see what noise allows; `normalised` is the likeness divided by
 the square root of the ceiling, for data that are noisy on one side only. The control `random_weights` runs the model again with random weights: a
 likeness that random weights reach says nothing about the model.
 
@@ -51,7 +51,7 @@ impl Stage for Rsa {
     fn signature(&self) -> Signature {
         Signature {
             name: "similarity.rsa",
-            version: 2,
+            version: 3,
             summary: "Measures how alike two representations are.",
             doc: DOC,
             inputs: vec![
@@ -86,7 +86,7 @@ impl Stage for Rsa {
         let stream = Stream::new(context.seed);
         let mut score = Score::new("similarity", value, pairs.len());
         score.chance = params.compare.chance();
-        let (resampled, permuted) = with_threads(context.threads, || -> Result<_, StageError> {
+        let (resampled, null) = with_threads(context.threads, || -> Result<_, StageError> {
             let resampled = pair.resampled_all(&draws(params.bootstrap, n, &stream.split("bootstrap"))).map_err(numerical)?;
             context.cancel.check()?;
             Ok((resampled, pair.permuted_all(&permutations(params.permutations, n, &stream.split("permutation"))).map_err(numerical)?))
@@ -97,17 +97,14 @@ impl Stage for Rsa {
             let (low, high) = (quantile(&resampled, 0.025), quantile(&resampled, 0.975));
             score.interval = Some(Interval { low, high, level: 0.95, method: "bootstrap over conditions".into() });
         }
-        if params.permutations > 0 {
-            let at_least = permuted.iter().filter(|permuted| permuted.is_none_or(|permuted| permuted >= value - 1e-12)).count();
-            let p = (1.0 + at_least as f64) / (1.0 + params.permutations as f64);
-            score.notes.push(format!("p = {p:.4} over {} permutations of the {n} conditions", params.permutations));
-        }
+        permuted(&mut score, "conditions", value, &null, |draw| draw);
         let mut scores = vec![score];
         if let Some(reached) = ceiling.as_ref().and_then(|scores| scores.get("ceiling")) {
             scores[0].ceiling = Some(reached.value);
             if reached.value > 0.0 {
                 let mut normalised = Score::new("normalised", value / reached.value.sqrt(), pairs.len());
                 normalised.chance = Some(0.0);
+                permuted(&mut normalised, "conditions", value, &null, |draw| draw / reached.value.sqrt());
                 normalised.notes.push("likeness divided by the square root of the noise ceiling".into());
                 scores.push(normalised);
             } else {

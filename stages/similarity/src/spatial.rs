@@ -5,7 +5,7 @@
 //! than three regions with a place.
 
 use crate::layers::{LayerTable, mean_by};
-use crate::resampling::{p_over, permutations};
+use crate::resampling::{permutations, permuted};
 use neuroflow_compute::statistics::pearson;
 use neuroflow_data::random::Stream;
 use neuroflow_data::{Kind, Score, Scores, Table, columns};
@@ -54,7 +54,7 @@ impl Stage for Spatial {
     fn signature(&self) -> Signature {
         Signature {
             name: "similarity.spatial",
-            version: 1,
+            version: 2,
             summary: "Measures whether deeper layers predict regions farther from an origin.",
             doc: DOC,
             inputs: vec![
@@ -119,15 +119,13 @@ impl Stage for Spatial {
         let orders = permutations(params.permutations, regions.len(), &Stream::new(context.seed).split("permutation"));
         let mut null = Vec::with_capacity(orders.len());
         for order in orders {
-            let permuted: Vec<f64> = order.iter().map(|&region| depths[region]).collect();
-            null.push(Some(pearson(&distances, &permuted).map_err(crate::failure::numerical)?));
+            let moved: Vec<f64> = order.iter().map(|&region| depths[region]).collect();
+            null.push(Some(pearson(&distances, &moved).map_err(crate::failure::numerical)?));
         }
         let mut score = Score::new("spatial", value, regions.len());
         score.chance = Some(0.0);
         score.notes.push(format!("{} regions, {} layers", regions.len(), layers.len()));
-        if let Some(p) = p_over(value, &null) {
-            score.notes.push(format!("p = {p:.4} over {} permutations of the regions", params.permutations));
-        }
+        permuted(&mut score, "regions", value, &null, |draw| draw);
         let table = Table::from_columns(vec![
             columns::from_texts("region", &regions),
             columns::from_numbers("distance", distances),

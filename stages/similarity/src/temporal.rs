@@ -5,7 +5,7 @@
 //! are nowhere above zero.
 
 use crate::layers::{LayerTable, mean_by_time};
-use crate::resampling::{p_over, permutations};
+use crate::resampling::{permutations, permuted};
 use neuroflow_compute::statistics::pearson;
 use neuroflow_data::random::Stream;
 use neuroflow_data::{Kind, Score, Scores, Table, columns};
@@ -49,7 +49,7 @@ impl Stage for Temporal {
     fn signature(&self) -> Signature {
         Signature {
             name: "similarity.temporal",
-            version: 1,
+            version: 2,
             summary: "Measures whether deeper layers predict later responses.",
             doc: DOC,
             inputs: vec![InputSpec::many("layers", &[Kind::Table], "", "For each layer, first to last, a table of times and scores.")],
@@ -94,14 +94,12 @@ impl Stage for Temporal {
         }
         let mut null = Vec::with_capacity(params.permutations);
         for order in permutations(params.permutations, layers.len(), &Stream::new(context.seed).split("permutation")) {
-            let permuted: Vec<f64> = order.iter().map(|&layer| times[layer]).collect();
-            null.push(Some(pearson(&depths, &permuted).map_err(crate::failure::numerical)?));
+            let moved: Vec<f64> = order.iter().map(|&layer| times[layer]).collect();
+            null.push(Some(pearson(&depths, &moved).map_err(crate::failure::numerical)?));
         }
         let mut score = Score::new("temporal", value, layers.len());
         score.chance = Some(0.0);
-        if let Some(p) = p_over(value, &null) {
-            score.notes.push(format!("p = {p:.4} over {} permutations of the {} layers", params.permutations, layers.len()));
-        }
+        permuted(&mut score, "layers", value, &null, |draw| draw);
         let table = Table::from_columns(vec![
             columns::from_texts("layer", &layers.iter().map(|layer| layer.name.as_str()).collect::<Vec<_>>()),
             columns::from_numbers("depth", depths),

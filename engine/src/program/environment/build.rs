@@ -193,7 +193,7 @@ fn build(locked: &LockedEnvironment, tool: &Tool, folder: &Path, programs: &Prog
     let note = match (tool, locked.kind) {
         (Tool::Image(runtime), _) => {
             let reference = texts.get("image").map(|text| text.trim().to_owned()).unwrap_or_default();
-            if let Some(command) = runtime.fetch(&reference) {
+            if let Some(command) = runtime.fetch(&reference).filter(|_| !runtime.has(&reference)) {
                 installer.needs_network()?;
                 installer.run(&command, &[])?;
             }

@@ -5,6 +5,15 @@ use super::build::program;
 use crate::program::job::{Allowed, Job};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// Labels of a container: the scratch folder of the process that started it, and the step's own folder in there.
+const BY_PROCESS: &str = "neuroflow.process";
+const BY_STEP: &str = "neuroflow.step";
+/// A file in the scratch folder of a process that has started containers: the tool that knows of them.
+const KEEPER: &str = "containers";
+/// Tools that know of containers even when the command that started one was killed.
+const KEEPERS: [&str; 2] = ["podman", "docker"];
 
 /// What runs images here.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,7 +39,7 @@ impl Runtime {
         match kind {
             EnvironmentKind::ImageFile => apptainer.ok_or_else(|| "install Apptainer, and see that `apptainer` is on PATH".into()),
             _ => apptainer
-                .or_else(|| ["podman", "docker"].iter().find_map(|name| program(name)).map(Runtime::Podman))
+                .or_else(|| KEEPERS.iter().find_map(|name| program(name)).map(Runtime::Podman))
                 .ok_or_else(|| "install Apptainer or Podman, and see that `apptainer` or `podman` is on PATH".into()),
         }
     }
@@ -52,6 +61,16 @@ impl Runtime {
             Runtime::Apptainer(program) => words(program, ["pull", "image.sif", reference]),
             Runtime::Podman(program) => words(program, ["pull", bare, ""]),
         })
+    }
+
+    /// Whether an image is among those that a tool keeps, so that nothing need be fetched: also where there is no network. Its name ends in its digest,
+    /// so it is the one that is meant.
+    pub(super) fn has(&self, reference: &str) -> bool {
+        let Runtime::Podman(program) = self else { return false };
+        let bare = reference.strip_prefix("docker://").unwrap_or(reference);
+        let mut question = Command::new(program);
+        question.args(["image", "inspect", bare]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        question.status().is_ok_and(|status| status.success())
     }
 
     pub(super) fn container(&self, reference: &str, file: &Path) -> Container {
@@ -113,6 +132,7 @@ impl Container {
                     &"--network",
                     &if allowed.network { "host" } else { "none" },
                 ]);
+                push(&[&"--label", &format!("{BY_PROCESS}={}", scratch_of(&job.mark)), &"--label", &by_step(&job.folder)]);
                 push(&[&"--volume", &bound(&job.folder, ""), &"--workdir", &job.folder]);
                 for path in &allowed.reads {
                     push(&[&"--volume", &bound(path, ":ro")]);
@@ -133,12 +153,68 @@ impl Container {
         job
     }
 
+    /// Notes in the scratch folder of this process who knows of its containers, for the process that cleans up should this one be killed.
+    pub(in crate::program) fn noted(&self, job: &Job) {
+        if let Runtime::Podman(program) = &self.runtime {
+            let name = program.file_name().unwrap_or_default().to_string_lossy();
+            // Without the note a container of a killed run stays on the tool's list; the run itself needs nothing of it.
+            let _ = std::fs::write(Path::new(scratch_of(&job.mark)).join(KEEPER), name.as_bytes());
+        }
+    }
+
+    /// Ends and removes the container of a job that was stopped: the command that started it is dead, but a tool with a service of its own goes on,
+    /// and one without keeps a dead container on its list.
+    pub(in crate::program) fn remove(&self, job: &Job) {
+        if let Runtime::Podman(program) = &self.runtime {
+            remove_labelled(program, &by_step(&job.folder));
+        }
+    }
+
     /// What is recorded about it.
     pub(in crate::program) fn described(&self, network: bool) -> serde_json::Value {
         // Apptainer gives a network of its own only to administrators.
         let refused = !network && matches!(self.runtime, Runtime::Podman(_));
         serde_json::json!({ "kind": self.runtime.name(), "network": if refused { "refused" } else { "allowed" } })
     }
+}
+
+/// Ends and removes the containers of a process that was killed; `scratch` is the folder that it left.
+pub(in crate::program) fn remove_left(scratch: &Path) {
+    let Ok(keeper) = std::fs::read_to_string(scratch.join(KEEPER)) else { return };
+    if let Some(program) = KEEPERS.iter().find(|name| **name == keeper).and_then(|name| program(name)) {
+        remove_labelled(&program, &format!("{BY_PROCESS}={}", scratch.display()));
+    }
+}
+
+fn remove_labelled(program: &Path, label: &str) {
+    let listed = Command::new(program)
+        .args(["ps", "--all", "--quiet", "--no-trunc", "--filter", &format!("label={label}")])
+        .stdin(Stdio::null())
+        .stderr(Stdio::null())
+        .output();
+    let Ok(listed) = listed else { return };
+    let listed = String::from_utf8_lossy(&listed.stdout).into_owned();
+    let names: Vec<&str> = listed.split_whitespace().collect();
+    if !names.is_empty() {
+        let removal = Command::new(program)
+            .args(["rm", "--force"])
+            .args(names)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status();
+        // What can't be removed is on the tool's own list for whoever looks there.
+        let _ = removal;
+    }
+}
+
+fn by_step(folder: &OsString) -> String {
+    format!("{BY_STEP}={}", Path::new(folder).display())
+}
+
+/// The scratch folder of a process, which is the value of its mark.
+fn scratch_of(mark: &str) -> &str {
+    mark.split_once('=').map_or("", |(_, value)| value)
 }
 
 #[cfg(test)]
@@ -155,7 +231,7 @@ mod tests {
             time: None,
             memory: None,
             processes: 1,
-            mark: String::new(),
+            mark: format!("{}=/cache/scratch", crate::program::MARK),
         };
         container.enclose(job, &Allowed { reads: vec!["/atlas".into()], network, gpu: false })
     }
@@ -179,7 +255,43 @@ mod tests {
             job.contains("--network none") && job.contains("--volume /atlas:/atlas:ro") && job.contains("--env HOME=/cache/scratch/1"),
             "{job}"
         );
+        assert!(job.contains("--label neuroflow.process=/cache/scratch --label neuroflow.step=/cache/scratch/1"), "{job}");
         assert!(job.ends_with(&format!("--entrypoint  example.org/x@sha256:{} sh -c true", "a".repeat(64))), "{job}");
         assert!(line(&enclosed(Runtime::Podman("podman".into()), true)).contains("--network host"));
+    }
+    /// A tool that lists one container, and writes down what it is asked.
+    #[cfg(unix)]
+    fn tool(folder: &Path, name: &str) -> PathBuf {
+        use std::os::unix::fs::PermissionsExt;
+        let path = folder.join(name);
+        let script = "#!/bin/sh\necho \"$@\" >> \"$(dirname \"$0\")/asked\"\nif [ \"$1\" = ps ]; then echo 0123abcd; fi\n";
+        std::fs::write(&path, script).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+        path
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn the_container_of_a_stopped_step_is_removed() {
+        let folder = tempfile::tempdir().unwrap();
+        let runtime = Runtime::Podman(tool(folder.path(), "podman"));
+        let container = runtime.container("docker://example.org/x", Path::new(""));
+        let mut job = enclosed(Runtime::Apptainer("apptainer".into()), false);
+        job.mark = format!("{}={}", crate::program::MARK, folder.path().display());
+        container.noted(&job);
+        assert_eq!(std::fs::read_to_string(folder.path().join(KEEPER)).unwrap(), "podman");
+        container.remove(&job);
+        assert_eq!(
+            std::fs::read_to_string(folder.path().join("asked")).unwrap(),
+            "ps --all --quiet --no-trunc --filter label=neuroflow.step=/cache/scratch/1\nrm --force 0123abcd\n"
+        );
+    }
+
+    #[test]
+    fn only_tools_that_are_known_are_asked_about_what_a_killed_process_left() {
+        let folder = tempfile::tempdir().unwrap();
+        remove_left(folder.path());
+        std::fs::write(folder.path().join(KEEPER), "./asked").unwrap();
+        remove_left(folder.path());
     }
 }

@@ -10,6 +10,7 @@ mod lock;
 mod requirements;
 
 pub(super) use build::{Environments, Ready};
+pub(super) use container::remove_left;
 pub use lock::{FoundEnvironment, FoundFile, find};
 
 use serde::{Deserialize, Serialize};

@@ -5,15 +5,15 @@
 
 /// Outcome of a one-way analysis of variance.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Anova {
+pub struct Anova {
     /// Mean square between groups over mean square within; none when nothing varies within groups.
-    pub(crate) f: Option<f64>,
+    pub f: Option<f64>,
     /// Probability of such an F or a larger one when all groups have one mean; none when nothing varies at all or there are no degrees of freedom.
-    pub(crate) p: Option<f64>,
+    pub p: Option<f64>,
 }
 
-/// Compares the means of groups.
-pub(crate) fn anova(groups: &[Vec<f64>]) -> Anova {
+/// Compares the means of groups of values; empty groups are passed over.
+pub fn anova(groups: &[Vec<f64>]) -> Anova {
     let n: usize = groups.iter().map(Vec::len).sum();
     let k = groups.iter().filter(|group| !group.is_empty()).count();
     if k < 2 || n <= k {
@@ -41,7 +41,7 @@ pub(crate) fn anova(groups: &[Vec<f64>]) -> Anova {
 }
 
 /// Probability of an F of at least `f` with `d1` and `d2` degrees of freedom, both positive.
-pub(crate) fn f_tail(f: f64, d1: usize, d2: usize) -> f64 {
+pub fn f_tail(f: f64, d1: usize, d2: usize) -> f64 {
     let (weighted, d2_number) = (d1 as f64 * f, d2 as f64);
     incomplete_beta(d2_number / (d2_number + weighted), weighted / (d2_number + weighted), d2, d1)
 }
