@@ -3,10 +3,10 @@
 //! A decomposition of rank `R` has one factor matrix `[size of mode × R]` a mode. The product of the unfolding of a mode with the Khatri–Rao product of all
 //! other factors (MTTKRP; Kolda & Bader 2009, section 3.4) is computed without the full Khatri–Rao product in memory: the last mode is contracted by one matrix product, and
 //! the result, `R / (size of the last mode)` times as large as the tensor, serves all other modes ([`Contraction`]); for the last mode the Khatri–Rao
-//! product is made slab by slab. For the sweeps of a three-way decomposition, [`DimensionTree`] needs one and a half passes over the tensor each. Unfoldings are row-major with the remaining modes in their order, as in TensorLy.
+//! product is made slab by slab. The sweeps of a three-way decomposition need one and a half passes over the tensor each, in single or double precision (`DimensionTree`). Unfoldings are row-major with the remaining modes in their order, as in TensorLy.
 
 mod dimension_tree;
-mod lanes;
+pub(crate) mod lanes;
 
 use std::ops::Range;
 
@@ -16,7 +16,7 @@ use crate::product::{for_each_chunk, gemm, gram, multiply_add_to};
 use crate::statistics::sum;
 use crate::{ComputeError, Matrix, MatrixRef};
 
-pub use dimension_tree::DimensionTree;
+pub(crate) use dimension_tree::DimensionTree;
 use lanes::instructions;
 
 /// Elements of a slab of the Khatri–Rao product.
@@ -28,16 +28,16 @@ const CACHED: usize = 1 << 14;
 /// Elements of partial sums that may be held at a time.
 const PARTIAL: usize = 1 << 22;
 
-/// A dense tensor in someone else's memory, row-major.
+/// A dense tensor in someone else's memory, row-major, of double precision unless `T` is another.
 #[derive(Debug, Clone, Copy)]
-pub struct TensorRef<'a> {
+pub struct TensorRef<'a, T = f64> {
     shape: &'a [usize],
-    values: &'a [f64],
+    values: &'a [T],
 }
 
-impl<'a> TensorRef<'a> {
+impl<'a, T> TensorRef<'a, T> {
     /// A view of row-major `values`. Refuses fewer than two modes and a number of values that does not fill the shape.
-    pub fn new(shape: &'a [usize], values: &'a [f64]) -> Result<TensorRef<'a>, ComputeError> {
+    pub fn new(shape: &'a [usize], values: &'a [T]) -> Result<TensorRef<'a, T>, ComputeError> {
         if shape.len() < 2 {
             return Err(ComputeError::shape("tensor", format!("{} modes; a decomposition needs at least 2", shape.len())));
         }
@@ -49,18 +49,35 @@ impl<'a> TensorRef<'a> {
     }
 
     /// Sizes of the modes.
-    pub fn shape(self) -> &'a [usize] {
+    pub fn shape(&self) -> &'a [usize] {
         self.shape
     }
 
     /// All values, row-major.
-    pub fn values(self) -> &'a [f64] {
+    pub fn values(&self) -> &'a [T] {
         self.values
     }
+}
 
+impl TensorRef<'_, f32> {
+    /// Sum of the squared values: short runs in single precision, their sums in double.
+    pub fn squared_norm(self) -> f64 {
+        const LANES: usize = 64;
+        let set = instructions();
+        let run = |run: &[f32]| {
+            let (whole, rest) = run.split_at(run.len() / LANES * LANES);
+            let mut sums = [0.0f32; LANES];
+            <f32 as lanes::Lane>::gather(set, &mut sums, whole, whole);
+            sums.iter().chain(&rest.iter().map(|value| value * value).collect::<Vec<f32>>()).map(|sum| f64::from(*sum)).sum::<f64>()
+        };
+        sum(&self.values.par_chunks(1 << 12).map(run).collect::<Vec<f64>>())
+    }
+}
+
+impl<'a> TensorRef<'a> {
     /// Sum of the squared values.
     pub fn squared_norm(self) -> f64 {
-        sum(&self.values.chunks(1 << 12).map(|run| crate::product::inner(run, run)).collect::<Vec<_>>())
+        sum(&self.values.par_chunks(1 << 12).map(|run| crate::product::inner(run, run)).collect::<Vec<_>>())
     }
 
     /// The unfolding along a mode `[size of mode × product of the others]`, as a copy. Refuses a mode that the tensor does not have.

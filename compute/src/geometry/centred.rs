@@ -4,8 +4,10 @@ use std::borrow::Cow;
 
 use rayon::prelude::*;
 
-use super::strips::{Real, Rows};
+use super::strips::Rows;
 use crate::error::finite;
+use crate::panels::Panels;
+use crate::real::Real;
 use crate::{ComputeError, Matrix};
 
 /// Rows that are gone through at once.
@@ -33,14 +35,16 @@ impl<'a> Centred<'a> {
         if rows == 0 || cols == 0 {
             return Ok(None);
         }
-        let means = column_means(&matrix);
+        let Columns { means, lows, highs } = Columns::of(&matrix);
         // A sum is finite only when all that it adds is.
         if means.iter().any(|mean| !mean.is_finite()) {
             finite(operation, matrix.values())?;
-            let largest = largest(&matrix, &vec![0.0; cols]);
+            let largest = lows.iter().chain(&highs).fold(0.0f64, |largest, value| largest.max(value.abs()));
             return Centred::from(operation, Cow::Owned(matrix.into_owned().map(|value| value / largest)));
         }
-        let largest = largest(&matrix, &means);
+        // Rounding keeps order, so the largest distance is that of the lowest or the highest value.
+        let distances = means.iter().zip(lows.iter().zip(&highs)).map(|(mean, (low, high))| (high - mean).max(mean - low));
+        let largest = distances.fold(0.0, f64::max);
         let centre = means.iter().fold(0.0f64, |largest, mean| largest.max(mean.abs()));
         // Near rounding it is decided by the values themselves.
         if largest == 0.0 || (largest <= 1e-12 * centre && (1..rows).all(|row| matrix.row(row) == matrix.row(0))) {
@@ -70,6 +74,11 @@ impl<'a> Centred<'a> {
     /// The columns as contiguous rows `[column × row]`.
     pub(crate) fn columns<T: Real>(&self) -> Rows<T> {
         Rows::of_columns(&self.matrix, &self.means, self.scale)
+    }
+
+    /// The columns, packed in single precision.
+    pub(crate) fn packed_columns(&self) -> Panels {
+        Panels::of_columns(&self.matrix, &self.means, self.scale)
     }
 
     /// The rows, contiguous.
@@ -104,6 +113,42 @@ impl<'a> Centred<'a> {
     }
 }
 
+/// What one pass over a matrix tells of each column.
+struct Columns {
+    means: Vec<f64>,
+    lows: Vec<f64>,
+    highs: Vec<f64>,
+}
+
+impl Columns {
+    /// Sums by chunks of rows. The matrix has columns.
+    fn of(matrix: &Matrix) -> Columns {
+        let (rows, cols) = matrix.shape();
+        let empty = || Columns { means: vec![0.0; cols], lows: vec![f64::INFINITY; cols], highs: vec![f64::NEG_INFINITY; cols] };
+        let chunk = |chunk: &[f64]| {
+            let Columns { means: mut sums, mut lows, mut highs } = empty();
+            for row in chunk.chunks_exact(cols) {
+                let columns = sums.iter_mut().zip(lows.iter_mut().zip(&mut highs));
+                for (value, (sum, (low, high))) in row.iter().zip(columns) {
+                    *sum += value;
+                    *low = if *value < *low { *value } else { *low };
+                    *high = if *value > *high { *value } else { *high };
+                }
+            }
+            Columns { means: sums, lows, highs }
+        };
+        let chunks: Vec<Columns> = matrix.values().par_chunks(CHUNK * cols).map(chunk).collect();
+        let mut all = empty();
+        for chunk in chunks {
+            all.means.iter_mut().zip(chunk.means).for_each(|(mean, sum)| *mean += sum);
+            all.lows.iter_mut().zip(chunk.lows).for_each(|(low, other)| *low = low.min(other));
+            all.highs.iter_mut().zip(chunk.highs).for_each(|(high, other)| *high = high.max(other));
+        }
+        all.means.iter_mut().for_each(|mean| *mean /= rows as f64);
+        all
+    }
+}
+
 /// The mean of each column, summed by chunks of rows.
 pub(crate) fn column_means(matrix: &Matrix) -> Vec<f64> {
     let (rows, cols) = matrix.shape();
@@ -122,26 +167,6 @@ pub(crate) fn column_means(matrix: &Matrix) -> Vec<f64> {
     }
     means.iter_mut().for_each(|mean| *mean /= rows as f64);
     means
-}
-
-/// The largest distance of a value from its column's mean.
-fn largest(matrix: &Matrix, means: &[f64]) -> f64 {
-    let cols = matrix.cols();
-    let chunks: Vec<f64> = matrix
-        .values()
-        .par_chunks(CHUNK * cols)
-        .map(|chunk| {
-            let mut largest = vec![0.0f64; cols];
-            for row in chunk.chunks_exact(cols) {
-                largest.iter_mut().zip(row.iter().zip(means)).for_each(|(largest, (value, mean))| {
-                    let distance = (value - mean).abs();
-                    *largest = if distance > *largest { distance } else { *largest };
-                });
-            }
-            largest.into_iter().fold(0.0, f64::max)
-        })
-        .collect();
-    chunks.into_iter().fold(0.0, f64::max)
 }
 
 #[cfg(test)]

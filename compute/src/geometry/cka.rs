@@ -6,8 +6,10 @@
 
 use super::centred::Centred;
 use super::same_samples;
-use super::strips::{Real, Rows, full_strips, lower_strips};
+use super::strips::{Rows, full_strips, lower_strips};
 use crate::error::finite;
+use crate::panels::{Panels, all, lower};
+use crate::real::Real;
 use crate::statistics::sum;
 use crate::{ComputeError, Matrix};
 
@@ -188,6 +190,7 @@ fn check(x: &Matrix, y: &Matrix, estimator: Estimator) -> Result<(), ComputeErro
 fn linear_alignment(x: &Centred<'_>, y: &Centred<'_>, estimator: Estimator, precision: Precision) -> Alignment {
     let products = match precision {
         Precision::Double => linear_products::<f64>(x, y),
+        Precision::Single if by_features(x, y) => packed_products(x, y),
         Precision::Single => linear_products::<f32>(x, y),
     };
     if estimator == Estimator::Biased {
@@ -211,10 +214,27 @@ fn unbiased(n: usize, product: f64, rows_k: &[f64], rows_l: &[f64]) -> f64 {
     product + sum(rows_k) * sum(rows_l) / ((n - 1.0) * (n - 2.0)) - 2.0 * sum(&shared) / (n - 2.0)
 }
 
-fn linear_products<T: Real>(x: &Centred<'_>, y: &Centred<'_>) -> Alignment {
+/// Whether products in the space of features cost less than those in the space of samples.
+fn by_features(x: &Centred<'_>, y: &Centred<'_>) -> bool {
     let (n, p, q) = (x.matrix().rows() as f64, x.matrix().cols() as f64, y.matrix().cols() as f64);
     // Multiply–adds of the halves and the cross product in feature space, and of the two halves in sample space.
-    if n * (p * p / 2.0 + q * q / 2.0 + p * q) <= n * n / 2.0 * (p + q) {
+    n * (p * p / 2.0 + q * q / 2.0 + p * q) <= n * n / 2.0 * (p + q)
+}
+
+/// In the space of features, in single precision.
+fn packed_products(x: &Centred<'_>, y: &Centred<'_>) -> Alignment {
+    let (x, y) = (x.packed_columns(), y.packed_columns());
+    let own = |of: &Panels| {
+        sum(&lower(of, |block| {
+            block.tiles().map(|(row, column, tile)| if column < row { 2.0 * squares(tile) } else { squares(tile) }).sum::<f64>()
+        }))
+    };
+    let cross = all(&x, &y, |block| block.tiles().map(|(_, _, tile)| squares(tile)).sum::<f64>());
+    Alignment { cross: sum(&cross), left: own(&x), right: own(&y) }
+}
+
+fn linear_products<T: Real>(x: &Centred<'_>, y: &Centred<'_>) -> Alignment {
+    if by_features(x, y) {
         let (x, y) = (x.columns::<T>(), y.columns::<T>());
         let cross = full_strips(&x, &y, |_, _, strip| squares(&strip));
         Alignment { cross: sum(&cross), left: symmetric_squares(&x), right: symmetric_squares(&y) }

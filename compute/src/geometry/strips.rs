@@ -1,40 +1,11 @@
 //! Products of rows with rows, in strips: the symmetric half only, in single or double precision.
 
 use faer::linalg::matmul;
-use faer::traits::RealField;
 use faer::{Accum, MatMut, MatRef, Par};
 use rayon::prelude::*;
 
 use crate::Matrix;
-
-/// Numbers that faer multiplies with vector instructions.
-pub(crate) trait Real: RealField + Copy + Default + Send + Sync {
-    /// Rounded from double precision.
-    fn of(value: f64) -> Self;
-
-    /// In double precision.
-    fn wide(self) -> f64;
-}
-
-impl Real for f64 {
-    fn of(value: f64) -> f64 {
-        value
-    }
-
-    fn wide(self) -> f64 {
-        self
-    }
-}
-
-impl Real for f32 {
-    fn of(value: f64) -> f32 {
-        value as f32
-    }
-
-    fn wide(self) -> f64 {
-        f64::from(self)
-    }
-}
+use crate::real::Real;
 
 /// Rows, each contiguous: the layout in which products of rows with rows need least packing.
 #[derive(Debug, Clone)]

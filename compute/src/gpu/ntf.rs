@@ -13,6 +13,10 @@ use super::kernels::fold::{Fold, Threads};
 use super::kernels::product::check;
 use super::kernels::tile::fill;
 use super::{Buffer, Gpu, GpuError, Recording};
+use crate::Matrix;
+use crate::nonnegative::{Decomposition, Stopping, normalised, start};
+use crate::random::Stream;
+use crate::tensor::TensorRef;
 
 /// Least value of a factor's element.
 pub const FLOOR: f32 = 1e-12;
@@ -68,6 +72,57 @@ pub fn hals(
         hals.record_sweep()?.0.submit()?;
     }
     hals.finish()
+}
+
+/// Sweeps between two looks at the errors and at whether to go on.
+const ROUND: usize = 10;
+
+/// Decompositions from random starts, one a stream: the starting points of [`crate::nonnegative::hals_single`], then plain sweeps of one pass, without extrapolation. They end when no error changes
+/// by more than the tolerance in a sweep, on average over ten, or when `go_on` says no.
+///
+/// # Errors
+/// As [`hals`]; a tensor of other than three modes.
+pub fn decompose(
+    gpu: &Gpu,
+    tensor: TensorRef<'_, f32>,
+    rank: usize,
+    stopping: Stopping,
+    streams: &[Stream],
+    go_on: impl Fn() -> bool,
+) -> Result<Vec<Decomposition>, GpuError> {
+    let Ok(shape) = <[usize; 3]>::try_from(tensor.shape()) else {
+        return Err(GpuError::shape("ntf", format!("{} modes; it is for three", tensor.shape().len())));
+    };
+    let squared = tensor.squared_norm();
+    let starts = streams.iter().map(|stream| {
+        let factors = start(&shape, rank, squared, &mut stream.clone()).map_err(|error| GpuError::shape("ntf", error.to_string()))?;
+        Ok([0, 1, 2].map(|mode| factors[mode].values().iter().map(|value| *value as f32).collect::<Vec<f32>>()))
+    });
+    let starts = starts.collect::<Result<Vec<_>, GpuError>>()?;
+    let hals = Hals::new(gpu, shape, tensor.values(), rank, &starts)?;
+    let mut before: Vec<f32> = vec![f32::INFINITY; streams.len()];
+    let mut sweeps = 0;
+    while sweeps < stopping.sweeps && go_on() {
+        let round = ROUND.min(stopping.sweeps - sweeps);
+        for _ in 1..round {
+            hals.record_sweep()?.0.submit()?;
+        }
+        let errors = hals.sweep()?;
+        sweeps += round;
+        let largest = errors.iter().zip(&before).map(|(now, before)| f64::from((now - before).abs())).fold(0.0, f64::max);
+        if largest < stopping.tolerance * round as f64 {
+            break;
+        }
+        before = errors;
+    }
+    let decomposition = |run: Run| {
+        let factors = run.factors.into_iter().zip(shape).map(|(factor, size)| {
+            Matrix::new(size, rank, factor.into_iter().map(f64::from).collect()).map_err(|error| GpuError::Failed(error.to_string()))
+        });
+        let loss = 0.5 * run.relative_error.powi(2) * squared;
+        Ok(normalised(factors.collect::<Result<_, GpuError>>()?, run.relative_error, loss, sweeps))
+    };
+    hals.finish()?.into_iter().map(decomposition).collect()
 }
 
 impl<'g> Hals<'g> {
@@ -212,9 +267,8 @@ impl<'g> Hals<'g> {
 mod tests {
     use super::super::device::{testing, testing_all};
     use super::*;
-    use crate::Matrix;
-    use crate::tensor::{TensorRef, hadamard_of_grams, mttkrp, reconstruct};
-    use neuroflow_data::random::Stream;
+    use crate::nonnegative::{factor_match, hals_single};
+    use crate::tensor::{hadamard_of_grams, mttkrp, reconstruct};
 
     fn single(values: &[f64]) -> Vec<f32> {
         values.iter().map(|value| *value as f32).collect()
@@ -296,6 +350,30 @@ mod tests {
         for start in 0..3 {
             assert!(errors.windows(2).all(|pair| pair[1][start] <= pair[0][start] + 3e-3), "{start}");
         }
+    }
+
+    #[test]
+    fn decompositions_are_those_of_the_cpu() {
+        let Some(gpu) = testing() else { return };
+        let (shape, rank) = ([14, 11, 9], 2);
+        let mut stream = Stream::new(4);
+        let planted: Vec<Matrix> = shape.iter().map(|size| Matrix::from_fn(*size, rank, |_, _| stream.exponential())).collect();
+        let noisy: Vec<f64> = reconstruct(&planted).unwrap().iter().map(|value| value + 0.3 * stream.uniform()).collect();
+        let values = single(&noisy);
+        let tensor = TensorRef::new(&shape, &values).unwrap();
+        let stopping = Stopping { sweeps: 300, tolerance: 0.0 };
+        let streams: Vec<Stream> = (0..2).map(|at| Stream::new(1).split_index(at)).collect();
+        let found = decompose(&gpu, tensor, rank, stopping, &streams, || true).unwrap();
+        for (found, stream) in found.iter().zip(streams) {
+            let expected = hals_single(tensor, rank, crate::nonnegative::Hals::default(), stopping, stream).unwrap();
+            assert_eq!(found.sweeps, 300);
+            // Noise leaves several minima that are nearly as deep.
+            assert!((found.relative_error - expected.relative_error).abs() < 3e-3, "{} {}", found.relative_error, expected.relative_error);
+            assert!(factor_match(&found.factors, &expected.factors).unwrap() > 0.95);
+        }
+        assert_eq!(decompose(&gpu, tensor, rank, stopping, &[Stream::new(1)], || false).unwrap()[0].sweeps, 0);
+        let flat = TensorRef::new(&shape[..2], &values[..154]).unwrap();
+        assert!(decompose(&gpu, flat, rank, stopping, &[Stream::new(1)], || true).unwrap_err().to_string().contains("three"));
     }
 
     #[test]

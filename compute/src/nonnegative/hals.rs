@@ -4,8 +4,12 @@
 //! passes for one product (Gillis & Glineur 2012). Between sweeps the factors are extrapolated along their last change, and not when that made the error grow (after Ang,
 //! Cohen, Gillis & Hien 2020). Weights and gaps: each sweep fits `W ∗ X + (1 − W) ∗ X̂`, which never raises the weighted error.
 
-use super::{Decomposition, Entries, FLOOR, Loss, Stopping, balance, misfit, normalised, overlap, relative, start};
+use rayon::prelude::*;
+
+use super::{Decomposition, Entries, FLOOR, Loss, Stopping, balance, check_rank, countable, misfit, normalised, overlap, relative, start};
+use crate::product::gemm;
 use crate::random::Stream;
+use crate::statistics::sum;
 use crate::tensor::{DimensionTree, TensorRef, descend, hadamard_of_grams, mttkrp, reconstruct};
 use crate::{ComputeError, Matrix};
 
@@ -48,9 +52,52 @@ pub fn hals(
     }
 }
 
+/// As [`hals`] for a whole tensor of three modes, which is held and contracted in single precision: half the memory and less than half the time.
+///
+/// Factors and what is solved for them stay in double precision. Each product has an error of some 1e-6 of its size, so that errors of the fit are told to about 1e-4 of themselves; small ones
+/// (below [`SMALL`]) are taken from the differences of data and model in the end.
+///
+/// # Errors
+/// As [`hals`]; a tensor of other than three modes.
+pub fn hals_single(
+    tensor: TensorRef<'_, f32>,
+    rank: usize,
+    method: Hals,
+    stopping: Stopping,
+    mut stream: Stream,
+) -> Result<Decomposition, ComputeError> {
+    check_rank("HALS", rank)?;
+    countable("HALS", tensor.values())?;
+    let tree = DimensionTree::new(tensor)?;
+    let squared = tensor.squared_norm();
+    let factors = start(tensor.shape(), rank, squared, &mut stream)?;
+    let (factors, mut error, sweeps) = fit(&mut Source::Single(tree), factors, squared, method, stopping)?;
+    if error < SMALL {
+        error = relative(residual(tensor, &factors)?, squared);
+    }
+    Ok(finish(squared)((factors, error, sweeps)))
+}
+
+/// The relative error below which rounding in single precision would be seen in it.
+pub const SMALL: f64 = 0.03;
+
+/// `‖X − X̂‖²` of a tensor of three modes, slice by slice of the first.
+fn residual(tensor: TensorRef<'_, f32>, factors: &[Matrix]) -> Result<f64, ComputeError> {
+    let ([first, second, third], &[_, columns, depth]) = (factors, tensor.shape()) else {
+        return Err(ComputeError::shape("HALS", format!("{} modes; single precision is for three", tensor.shape().len())));
+    };
+    let slices: Vec<(&[f64], &[f32])> = first.row_iter().zip(tensor.values().chunks((columns * depth).max(1))).collect();
+    let squares = slices.par_iter().map(|(loads, values)| {
+        let model = gemm(&Matrix::from_fn(columns, loads.len(), |row, r| loads[r] * second[(row, r)]), third.t())?;
+        Ok(values.iter().zip(model.values()).map(|(value, model)| (f64::from(*value) - model).powi(2)).sum::<f64>())
+    });
+    Ok(sum(&squares.collect::<Result<Vec<f64>, ComputeError>>()?))
+}
+
 /// Where the products with the tensor come from.
 enum Source<'a> {
     Tree(DimensionTree<'a>),
+    Single(DimensionTree<'a, f32>),
     Dense(TensorRef<'a>),
     Sparse(&'a super::SparseTensor),
 }
@@ -59,14 +106,17 @@ impl Source<'_> {
     fn product(&mut self, factors: &[Matrix], mode: usize) -> Result<Matrix, ComputeError> {
         match self {
             Source::Tree(tree) => tree.product(factors, mode),
+            Source::Single(tree) => tree.product(factors, mode),
             Source::Dense(tensor) => mttkrp(*tensor, factors, mode),
             Source::Sparse(tensor) => tensor.mttkrp(factors, mode),
         }
     }
 
     fn changed(&mut self, mode: usize) {
-        if let Source::Tree(tree) = self {
-            tree.changed(mode);
+        match self {
+            Source::Tree(tree) => tree.changed(mode),
+            Source::Single(tree) => tree.changed(mode),
+            Source::Dense(_) | Source::Sparse(_) => {}
         }
     }
 }
@@ -359,13 +409,62 @@ mod tests {
     }
 
     #[test]
+    fn single_precision_ends_where_double_does_and_tells_small_errors_truly() {
+        let (shape, rank) = ([24, 17, 30], 3);
+        let (clean, truth) = planted(&shape, rank, 9);
+        let mut stream = Stream::new(6);
+        for (noise, tolerance) in [(0.3, 1e-4), (0.0, 1e-3)] {
+            let single: Vec<f32> = clean.iter().map(|value| (value + noise * stream.uniform()) as f32).collect();
+            let values: Vec<f64> = single.iter().map(|value| f64::from(*value)).collect();
+            let (narrow, wide) = (TensorRef::new(&shape, &single).unwrap(), TensorRef::new(&shape, &values).unwrap());
+            assert!((narrow.squared_norm() / wide.squared_norm() - 1.0).abs() < 1e-6);
+            let stopping = Stopping { sweeps: 300, tolerance: 1e-9 };
+            for method in [Hals::default(), Hals { extrapolate: false, passes: 1 }] {
+                let found = hals_single(narrow, rank, method, stopping, Stream::new(1)).unwrap();
+                let double = hals(Entries::Dense(wide), rank, method, stopping, Stream::new(1)).unwrap();
+                assert!(
+                    (found.relative_error - double.relative_error).abs() < tolerance,
+                    "{} {}",
+                    found.relative_error,
+                    double.relative_error
+                );
+                assert!(factor_match(&found.factors, &truth).unwrap() > 0.95);
+                let mut scaled = found.factors.clone();
+                super::super::scale_columns(&mut scaled[0], &found.weights);
+                let (square, _) = misfit(Entries::Dense(wide), &scaled, Loss::Frobenius).unwrap();
+                let direct = relative(square, wide.squared_norm());
+                assert!((direct / found.relative_error - 1.0).abs() < 1e-4, "{direct} {}", found.relative_error);
+            }
+        }
+        let of = |shape: &[usize], values: &[f32], rank| {
+            hals_single(
+                TensorRef::new(shape, values).unwrap(),
+                rank,
+                Hals::default(),
+                Stopping { sweeps: 2, tolerance: 0.0 },
+                Stream::new(1),
+            )
+        };
+        assert!(of(&[2, 1, 1], &[1.0, -1.0], 1).unwrap_err().to_string().contains("value 1 is -1"));
+        assert!(of(&[2, 1, 1], &[1.0, f32::NAN], 1).unwrap_err().to_string().contains("NaN"));
+        assert!(of(&[2, 1, 1], &[1.0, 1.0], 0).unwrap_err().to_string().contains("rank of 0"));
+        assert!(of(&[2, 1], &[1.0, 1.0], 1).unwrap_err().to_string().contains("three"));
+    }
+
+    #[test]
     fn the_number_of_threads_does_not_change_a_bit() {
         let (values, _) = planted(&[60, 50, 40], 3, 1);
+        let single: Vec<f32> = values.iter().map(|value| *value as f32).collect();
         let stopping = Stopping { sweeps: 4, tolerance: 0.0 };
         same_on_any_threads(|| {
             let tensor = TensorRef::new(&[60, 50, 40], &values).unwrap();
             let found = hals(Entries::Dense(tensor), 3, Hals::default(), stopping, Stream::new(1)).unwrap();
             found.factors.into_iter().flat_map(Matrix::into_values).collect()
+        });
+        same_on_any_threads(|| {
+            let tensor = TensorRef::new(&[60, 50, 40], &single).unwrap();
+            let found = hals_single(tensor, 3, Hals::default(), stopping, Stream::new(1)).unwrap();
+            found.factors.into_iter().flat_map(Matrix::into_values).chain([found.relative_error]).collect()
         });
     }
 

@@ -14,14 +14,17 @@ pub mod matching;
 pub mod multiplicative;
 pub mod sparse;
 
+use rayon::prelude::*;
+
 use crate::product::inner;
 use crate::random::Stream;
+use crate::real::Real;
 use crate::tensor::{TensorRef, reconstruct};
 use crate::{ComputeError, Matrix};
 
 pub use bounded::bounded;
 pub use core_consistency::core_consistency;
-pub use hals::{Hals, hals};
+pub use hals::{Hals, hals, hals_single};
 pub use matching::{Match, factor_match, match_components};
 pub use multiplicative::multiplicative;
 pub use sparse::SparseTensor;
@@ -84,9 +87,7 @@ impl<'a> Entries<'a> {
 
     /// Refuses weights that don't fit or are outside of 0 to 1, values that count and are negative or not finite, and ranks of 0.
     fn check(&self, operation: &'static str, rank: usize) -> Result<(), ComputeError> {
-        if rank == 0 {
-            return Err(ComputeError::value(operation, "a rank of 0; at least 1 component is needed"));
-        }
+        check_rank(operation, rank)?;
         let (values, weights): (&[f64], Option<&[f64]>) = match self {
             Entries::Dense(tensor) => (tensor.values(), None),
             Entries::Weighted(tensor, weights) => {
@@ -98,17 +99,12 @@ impl<'a> Entries<'a> {
             }
             Entries::Sparse(tensor) => (tensor.values(), None),
         };
+        if weights.is_none() {
+            return countable(operation, values);
+        }
         for (position, value) in values.iter().enumerate() {
-            let counts = weights.is_none_or(|weights| weights[position] > 0.0);
-            if counts && !(value.is_finite() && *value >= 0.0) {
-                return Err(if value.is_finite() {
-                    ComputeError::value(
-                        operation,
-                        format!("value {position} is {value}; a non-negative decomposition needs values of at least 0"),
-                    )
-                } else {
-                    ComputeError::NotFinite { operation, position, value: *value }
-                });
+            if weights.is_none_or(|weights| weights[position] > 0.0) && !fits(*value) {
+                return Err(misfitting(operation, position, *value));
             }
         }
         Ok(())
@@ -127,8 +123,35 @@ impl<'a> Entries<'a> {
     }
 }
 
+fn check_rank(operation: &'static str, rank: usize) -> Result<(), ComputeError> {
+    if rank > 0 { Ok(()) } else { Err(ComputeError::value(operation, "a rank of 0; at least 1 component is needed")) }
+}
+
+/// Whether a non-negative decomposition can have this value.
+fn fits<T: Real>(value: T) -> bool {
+    value >= T::default() && value < T::of(f64::INFINITY)
+}
+
+fn misfitting(operation: &'static str, position: usize, value: f64) -> ComputeError {
+    if value.is_finite() {
+        ComputeError::value(operation, format!("value {position} is {value}; a non-negative decomposition needs values of at least 0"))
+    } else {
+        ComputeError::NotFinite { operation, position, value }
+    }
+}
+
+/// Refuses the first value that is negative or not finite.
+fn countable<T: Real>(operation: &'static str, values: &[T]) -> Result<(), ComputeError> {
+    // Whether there is any is quickly told; only then it is looked for.
+    if values.par_chunks(1 << 14).all(|run| run.iter().fold(true, |all, value| all & fits(*value))) {
+        return Ok(());
+    }
+    let found = values.iter().position(|value| !fits(*value));
+    found.map_or(Ok(()), |position| Err(misfitting(operation, position, values[position].wide())))
+}
+
 /// Random factors whose model has the norm of the data, so that the first sweep does not spend itself on scale.
-fn start(shape: &[usize], rank: usize, squared_norm: f64, stream: &mut Stream) -> Result<Vec<Matrix>, ComputeError> {
+pub(crate) fn start(shape: &[usize], rank: usize, squared_norm: f64, stream: &mut Stream) -> Result<Vec<Matrix>, ComputeError> {
     let mut factors: Vec<Matrix> = shape.iter().map(|&size| Matrix::from_fn(size, rank, |_, _| stream.uniform() + 0.01)).collect();
     let size = crate::tensor::hadamard_of_grams(&factors, None)?.values().iter().sum::<f64>().max(0.0);
     if size > 0.0 && squared_norm > 0.0 {
@@ -202,7 +225,7 @@ fn balance(factors: &mut [Matrix]) {
 }
 
 /// Unit-length columns, weights in descending order.
-fn normalised(mut factors: Vec<Matrix>, relative_error: f64, loss: f64, sweeps: usize) -> Decomposition {
+pub(crate) fn normalised(mut factors: Vec<Matrix>, relative_error: f64, loss: f64, sweeps: usize) -> Decomposition {
     let rank = factors.first().map_or(0, Matrix::cols);
     let mut weights = vec![1.0; rank];
     for factor in &mut factors {

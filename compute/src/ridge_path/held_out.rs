@@ -12,8 +12,9 @@ use super::{KernelCentring, OPERATION, Preparation, RidgeOptions, add, check, ch
 use crate::factor::{Cholesky, symmetric_eigen};
 use crate::geometry::Precision;
 use crate::geometry::centred::column_means;
-use crate::geometry::strips::{Real, Rows, gram};
+use crate::geometry::strips::{Rows, gram};
 use crate::product::{gemm, gemm_nt, gemm_tn};
+use crate::real::Real;
 use crate::{ComputeError, Matrix};
 
 /// Targets whose predictions are held at once.

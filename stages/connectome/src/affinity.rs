@@ -115,7 +115,7 @@ impl Stage for AffinityStage {
     fn signature(&self) -> Signature {
         Signature {
             name: "connectome.affinity",
-            version: 2,
+            version: 3,
             summary: "Measures how strongly each pair of units moves together.",
             doc: DOC,
             inputs: vec![InputSpec::one("responses", &[Kind::Responses], "trial × unit × bin", "The activity.")],

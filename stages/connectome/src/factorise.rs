@@ -2,15 +2,17 @@
 
 use crate::failure::numerical;
 use neuroflow_compute::factor::thin_svd;
+use neuroflow_compute::gpu::ntf::decompose;
+use neuroflow_compute::gpu::{Place, Policy, by_policy};
 use neuroflow_compute::nonnegative::{
-    Decomposition, Entries, Hals, Loss, SparseTensor, Stopping, bounded, factor_match, hals, match_components, multiplicative,
+    Decomposition, Entries, Hals, Loss, SparseTensor, Stopping, bounded, factor_match, hals, hals_single, match_components, multiplicative,
 };
 use neuroflow_compute::tensor::TensorRef;
 use neuroflow_compute::{ComputeError, Matrix, with_threads};
 use neuroflow_data::Responses;
 use neuroflow_data::random::Stream;
 use neuroflow_stage::error::require_finite;
-use neuroflow_stage::{Context, StageError, words};
+use neuroflow_stage::{Context, GpuPolicy, StageError, words};
 use rayon::prelude::*;
 
 words! {
@@ -80,6 +82,21 @@ pub(crate) struct Activity {
     /// One a value, from 0 (a gap) to 1; none when all count the same.
     pub(crate) weights: Option<Vec<f64>>,
     pub(crate) sparse: Option<SparseTensor>,
+    single: Option<Vec<f32>>,
+}
+
+/// What is decomposed.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Data<'a> {
+    Double(Entries<'a>),
+    /// All values, which count the same, in single precision.
+    Single(TensorRef<'a, f32>),
+}
+
+impl<'a> From<Entries<'a>> for Data<'a> {
+    fn from(entries: Entries<'a>) -> Data<'a> {
+        Data::Double(entries)
+    }
 }
 
 impl Activity {
@@ -110,19 +127,28 @@ impl Activity {
         if values.iter().all(|value| *value == 0.0) {
             return Err(StageError::refused(format!("session {session}: all activity is the same, there is nothing to factorise")));
         }
-        Ok(Activity { shape, values, weights, sparse: None })
+        Ok(Activity { shape, values, weights, sparse: None, single: None })
     }
 
     pub(crate) fn tensor(&self) -> Result<TensorRef<'_>, StageError> {
         TensorRef::new(&self.shape, &self.values).map_err(numerical)
     }
 
-    pub(crate) fn entries(&self) -> Result<Entries<'_>, StageError> {
-        Ok(match (&self.sparse, &self.weights) {
+    pub(crate) fn data(&self) -> Result<Data<'_>, StageError> {
+        if let Some(values) = &self.single {
+            return TensorRef::new(&self.shape, values).map(Data::Single).map_err(numerical);
+        }
+        let entries = match (&self.sparse, &self.weights) {
             (Some(sparse), None) => Entries::Sparse(sparse),
             (_, Some(weights)) => Entries::Weighted(self.tensor()?, weights),
             (None, None) => Entries::Dense(self.tensor()?),
-        })
+        };
+        Ok(entries.into())
+    }
+
+    /// Rounds to single precision.
+    pub(crate) fn make_single(&mut self) {
+        self.single = Some(self.values.iter().map(|value| *value as f32).collect());
     }
 
     /// Lists the values that are not zero, so that work grows with their number.
@@ -220,21 +246,31 @@ pub(crate) struct Fit {
     pub(crate) stability: Option<f64>,
     /// For each component of the best, how well the other starts have it: the mean product of cosines with its partner; none after a single start.
     pub(crate) matches: Vec<Option<f64>>,
+    /// Where it was done, when that is worth a word.
+    pub(crate) place: Option<String>,
 }
 
 /// One start.
 pub(crate) fn one(
-    entries: Entries<'_>,
+    data: Data<'_>,
     rank: usize,
     method: &Method,
     loss: Loss,
     stopping: Stopping,
     stream: Stream,
 ) -> Result<Decomposition, ComputeError> {
-    match method {
-        Method::Hals { extrapolate, passes } => hals(entries, rank, Hals { extrapolate: *extrapolate, passes: *passes }, stopping, stream),
-        Method::Mu {} => multiplicative(entries, rank, loss, stopping, stream),
-        Method::Lbfgsb {} => bounded(entries, rank, loss, stopping, stream),
+    match (data, method) {
+        (Data::Double(entries), Method::Hals { extrapolate, passes }) => {
+            hals(entries, rank, Hals { extrapolate: *extrapolate, passes: *passes }, stopping, stream)
+        }
+        (Data::Double(entries), Method::Mu {}) => multiplicative(entries, rank, loss, stopping, stream),
+        (Data::Double(entries), Method::Lbfgsb {}) => bounded(entries, rank, loss, stopping, stream),
+        (Data::Single(tensor), Method::Hals { extrapolate, passes }) => {
+            hals_single(tensor, rank, Hals { extrapolate: *extrapolate, passes: *passes }, stopping, stream)
+        }
+        (Data::Single(_), Method::Mu {} | Method::Lbfgsb {}) => {
+            Err(ComputeError::Value { operation: "factorisation", reason: "single precision is for method `hals` only".into() })
+        }
     }
 }
 
@@ -255,7 +291,7 @@ pub(crate) fn check_method(method: &Method, misfit: &Misfit, sparse: bool) -> Re
 
 /// Fits a rank from several starts, each with a stream of its own, so that the number of threads does not matter.
 pub(crate) fn fit(
-    entries: Entries<'_>,
+    data: Data<'_>,
     rank: usize,
     method: &Method,
     loss: Loss,
@@ -264,16 +300,23 @@ pub(crate) fn fit(
     stream: &Stream,
     context: &Context,
 ) -> Result<Fit, StageError> {
-    let start = |restart: usize| {
+    let streams: Vec<Stream> = (0..restarts).map(|restart| stream.split_index(rank as u64).split_index(restart as u64)).collect();
+    let (done, place) = match (data, method) {
+        (Data::Single(tensor), Method::Hals { .. }) => on_the_gpu(tensor, rank, stopping, &streams, context)?,
+        _ => (None, None),
+    };
+    let start = |stream: Stream| {
         // A start that nobody waits for is not worth its time.
         if context.cancel.check().is_err() {
             return Ok(None);
         }
-        one(entries, rank, method, loss, stopping, stream.split_index(rank as u64).split_index(restart as u64)).map(Some)
+        one(data, rank, method, loss, stopping, stream).map(Some)
     };
-    let runs = with_threads(context.threads, || (0..restarts).into_par_iter().map(start).collect::<Result<Option<Vec<_>>, _>>())
-        .map_err(numerical)?
-        .map_err(numerical)?;
+    let on_the_cpu = || with_threads(context.threads, || streams.into_par_iter().map(start).collect::<Result<Option<Vec<_>>, _>>());
+    let runs = match done {
+        Some(runs) => Some(runs),
+        None => on_the_cpu().map_err(numerical)?.map_err(numerical)?,
+    };
     let Some(runs) = runs else {
         context.cancel.check()?;
         return Err(StageError::refused("no start came to an end"));
@@ -297,7 +340,33 @@ pub(crate) fn fit(
     let compared = !others.is_empty();
     let (stability, matches) = (compared.then_some(stability), matches.into_iter().map(|found| compared.then_some(found)).collect());
     let best = runs.into_iter().nth(best).ok_or_else(|| StageError::refused("at least 1 restart is needed"))?;
-    Ok(Fit { rank, best, effective_number, stability, matches })
+    Ok(Fit { rank, best, effective_number, stability, matches, place })
+}
+
+/// All starts at once on a graphics card, where the policy gives one; and where the work is done, when that is not what was asked for or not plain.
+fn on_the_gpu(
+    tensor: TensorRef<'_, f32>,
+    rank: usize,
+    stopping: Stopping,
+    streams: &[Stream],
+    context: &Context,
+) -> Result<(Option<Vec<Decomposition>>, Option<String>), StageError> {
+    let policy = match context.gpu {
+        GpuPolicy::Never => Policy::Never,
+        GpuPolicy::Prefer => Policy::Prefer,
+        GpuPolicy::Require => Policy::Require,
+    };
+    let go_on = || !context.cancel.is_cancelled();
+    let done = by_policy(policy, |gpu| gpu.map(|gpu| decompose(gpu, tensor, rank, stopping, streams, go_on)).transpose());
+    context.cancel.check()?;
+    let (runs, place) =
+        done.map_err(|error| StageError::refused_with_help(error.to_string(), "write `gpu = prefer`, or look at `neuroflow doctor`"))?;
+    let note = match place {
+        Place::Cpu => None,
+        Place::CpuInstead(error) => Some(format!("done on the CPU: {error}")),
+        Place::Gpu(adapter) => Some(format!("done on the GPU ({}), by plain sweeps", adapter.name)),
+    };
+    Ok((runs, note))
 }
 
 /// The mean factor match score of all pairs of decompositions; 1 for fewer than two.
@@ -362,8 +431,9 @@ mod tests {
         let method = Method::Hals { extrapolate: true, passes: 5 };
         for (rank, expected) in [(2, 0.311), (4, 0.292), (8, 0.277)] {
             let stopping = Stopping { sweeps: 100, tolerance: 1e-6 };
-            let start =
-                |start| one(Entries::Dense(tensor), rank, &method, Loss::Frobenius, stopping, Stream::new(7).split_index(start)).unwrap();
+            let start = |start| {
+                one(Entries::Dense(tensor).into(), rank, &method, Loss::Frobenius, stopping, Stream::new(7).split_index(start)).unwrap()
+            };
             let error = (0..3).map(|at| start(at).relative_error).fold(f64::INFINITY, f64::min);
             assert!(error <= expected + 0.002, "rank {rank}: {error}");
         }

@@ -120,7 +120,7 @@ impl Stage for Rank {
         for (done, &rank) in ranks.iter().enumerate() {
             context.cancel.check()?;
             let entries = Entries::Dense(activity.tensor()?);
-            let fitted = fit(entries, rank, &method, Loss::Frobenius, stopping, params.restarts, &stream, context)?;
+            let fitted = fit(entries.into(), rank, &method, Loss::Frobenius, stopping, params.restarts, &stream, context)?;
             let consistency = core_consistency(activity.tensor()?, &fitted.best).map_err(numerical)?;
             let (errors, found) = held_out(&activity, &fold, rank, &method, params, &stream, context)?;
             let mean = errors.iter().sum::<f64>() / errors.len() as f64;
@@ -172,7 +172,7 @@ fn held_out(
         }
         let weights: Vec<f64> = fold.iter().map(|own| f64::from(*own != part)).collect();
         let stream = stream.split("held out").split_index(rank as u64).split_index(part as u64).split_index(restart as u64);
-        one(Entries::Weighted(tensor, &weights), rank, method, Loss::Frobenius, stopping, stream).map(Some)
+        one(Entries::Weighted(tensor, &weights).into(), rank, method, Loss::Frobenius, stopping, stream).map(Some)
     };
     let runs = with_threads(context.threads, || jobs.par_iter().map(run).collect::<Result<Option<Vec<_>>, _>>())
         .map_err(numerical)?

@@ -98,7 +98,7 @@ impl Stage for Cka {
     fn signature(&self) -> Signature {
         Signature {
             name: "similarity.cka",
-            version: 2,
+            version: 3,
             summary: "Measures how well two representations align, whatever their rotation and scale.",
             doc: DOC,
             inputs: vec![
