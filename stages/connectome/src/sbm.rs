@@ -5,7 +5,7 @@
 //! graphs; the same result on any number of threads. Refuses: weights that the model does not allow. From: Peixoto's microcanonical block model (structure, degrees and partition:
 //! Peixoto 2017; weights: Peixoto 2018; nested: Peixoto 2014; merge–split: Peixoto 2020; assortative: Zhang & Peixoto 2020); one edge counts once.
 
-use crate::blocks::choice::{Freedom, choose, variants};
+use crate::blocks::choice::{Freedom, Starts, choose, variants};
 use crate::blocks::description_length::{Degrees, Model, Weights};
 use crate::blocks::network::Network;
 use crate::blocks::search::{Effort, Found, LARGE, single};
@@ -74,7 +74,7 @@ params! {
         nested: bool = false;
         /// The property of the nodes that tells the two sides of a bipartite graph; no block has nodes of both. Empty: one side.
         sides: String = "";
-        /// Random starts; `auto`: five, of more than 50 000 edges two, of more than 500 000 one.
+        /// Random starts; `auto`: three if they come to the same, else five; of more than 50 000 edges two, of more than 500 000 one.
         restarts: Auto<usize> = Value::word("auto"), in 1.0..=1000.0;
         /// Rounds of merges and splits in a row that may bring nothing before a start ends.
         rounds: usize = 4, in 0.0..=1000.0;
@@ -180,17 +180,18 @@ impl Stage for Sbm {
             },
             one_weight: matches!(params.pairs, Pairs::Auto {}),
         };
-        let restarts = match &params.restarts {
+        let most = match &params.restarts {
             Auto::Given(restarts) => *restarts,
             Auto::Auto if network.halves() > LARGE => 1,
             Auto::Auto if network.halves() > MANY => 2,
             Auto::Auto => 5,
         };
+        let starts = Starts { most, until_agreed: matches!(params.restarts, Auto::Auto) };
         let stream = Stream::new(context.seed).split("sbm");
         let effort = Effort { blocks: wanted, nested: params.nested, rounds: params.rounds };
         let all = variants(&network, model_of(&connections, weights), freedom);
         let chosen =
-            with_threads(context.threads, || choose(&network, &all, effort, restarts, &stream, &context.cancel)).map_err(numerical)??;
+            with_threads(context.threads, || choose(&network, &all, effort, starts, &stream, &context.cancel)).map_err(numerical)??;
         let Some(chosen) = chosen else { return Err(StageError::refused("no block model is left to choose from")) };
         let best = &chosen.found[chosen.best()];
         // One block, described as well as it can be under the same choices.

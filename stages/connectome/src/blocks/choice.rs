@@ -12,6 +12,18 @@ use rayon::prelude::*;
 /// Variants that are looked at closely.
 const CLOSELY: usize = 3;
 
+/// Starts that are enough when all of them come to the same.
+const AGREED: usize = 3;
+
+/// How often to start.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Starts {
+    /// So often at most.
+    pub(crate) most: usize,
+    /// Fewer when the first ones come to the same length.
+    pub(crate) until_agreed: bool,
+}
+
 /// A block model, and what it says beside the partition.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Variant {
@@ -90,7 +102,7 @@ pub(crate) fn choose(
     network: &Network,
     variants: &[Variant],
     effort: Effort,
-    restarts: usize,
+    starts: Starts,
     stream: &Stream,
     cancel: &CancelToken,
 ) -> Result<Option<Chosen>, StageError> {
@@ -99,28 +111,35 @@ pub(crate) fn choose(
         found.length += variant.beside;
         found
     };
-    let again = |variant: Variant, from: usize| {
-        (from..restarts)
-            .into_par_iter()
-            .map(|restart| Ok(whole(&variant, search(network, variant.model, effort, &stream.split_index(restart as u64), cancel)?)))
-            .collect::<Result<Vec<_>, StageError>>()
+    let again = |variant: Variant, mut found: Vec<Found>| {
+        let first = if starts.until_agreed { AGREED.min(starts.most) } else { starts.most };
+        for (from, to) in [(found.len(), first), (first, starts.most)] {
+            let more = (from..to)
+                .into_par_iter()
+                .map(|restart| Ok(whole(&variant, search(network, variant.model, effort, &stream.split_index(restart as u64), cancel)?)));
+            found.extend(more.collect::<Result<Vec<_>, StageError>>()?);
+            if found.iter().all(|other| (other.length - found[0].length).abs() < 1e-6) {
+                break;
+            }
+        }
+        Ok(Some(Chosen { variant, found }))
     };
     if variants.len() == 1 {
-        return Ok(Some(Chosen { variant: first, found: again(first, 0)? }));
+        return again(first, Vec::new());
     }
     let stream_of = |place: usize| stream.split("variants").split_index(place as u64);
     let scouts = scouts(variants, network.halves() > STIRRED);
-    let mut starts = scouts
+    let mut roughly = scouts
         .into_par_iter()
         .map(|place| start(network, variants[place].model, effort, &stream_of(place), cancel))
         .collect::<Result<Vec<_>, _>>()?;
     if effort.blocks.is_none() {
-        starts.push(single(network));
+        roughly.push(single(network));
     }
-    let mut measured: Vec<(f64, usize, usize)> = (0..variants.len() * starts.len())
+    let mut measured: Vec<(f64, usize, usize)> = (0..variants.len() * roughly.len())
         .into_par_iter()
-        .map(|at| (at / starts.len(), at % starts.len()))
-        .map(|(place, start)| (variants[place].length(network, &starts[start], effort.nested), place, start))
+        .map(|at| (at / roughly.len(), at % roughly.len()))
+        .map(|(place, start)| (variants[place].length(network, &roughly[start], effort.nested), place, start))
         .collect();
     measured.sort_by(|x, y| x.0.total_cmp(&y.0).then((x.1, x.2).cmp(&(y.1, y.2))));
     let mut seen = vec![false; variants.len()];
@@ -130,15 +149,13 @@ pub(crate) fn choose(
         .into_par_iter()
         .map(|(_, place, start)| {
             let variant = &variants[place];
-            let settled = settle(network, variant.model, effort, &starts[start], &stream_of(place));
+            let settled = settle(network, variant.model, effort, &roughly[start], &stream_of(place));
             Ok((*variant, whole(variant, refine(network, variant.model, effort, &settled.of, &stream_of(place), cancel)?)))
         })
         .collect::<Result<Vec<_>, StageError>>()?;
     let best = closely.into_iter().min_by(|x, y| x.1.length.total_cmp(&y.1.length));
     let Some((variant, found)) = best else { return Ok(None) };
-    let mut all = vec![found];
-    all.extend(again(variant, 1)?);
-    Ok(Some(Chosen { variant, found: all }))
+    again(variant, vec![found])
 }
 
 /// The variants that are searched roughly: of each kind the one with the freest degrees, and of the first kind also the one with the most particular. Of large graphs only
