@@ -267,7 +267,8 @@ impl Search<'_> {
         let mut round = 0;
         // In large graphs a start is near the best already, and a round is dear.
         let patience = if halves <= STIRRED { self.effort.rounds } else { self.effort.rounds.min(1) };
-        while idle < patience && round < 20 * patience {
+        let most = if halves <= STIRRED { 20 * patience } else { 4 * patience };
+        while idle < patience && round < most {
             self.cancel.check()?;
             round += 1;
             // A round that found nothing is followed by one from a stirred partition: what is near but not next may be better.
@@ -278,10 +279,10 @@ impl Search<'_> {
             }
             merges_and_splits(self, &mut partition, fixed, stream)?;
             let number = if fixed || self.effort.nested { Number::Kept } else { Number::Free };
-            partition.sweep(10, number, 1e-6, stream);
+            partition.sweep(if halves > LARGE { 3 } else { 10 }, number, 1e-6, stream);
             let now = self.score(&partition);
             // In large graphs a round must be worth its while.
-            let worth = if halves > STIRRED { 1e-7 * halves as f64 } else { 1e-6 };
+            let worth = if halves > STIRRED { 1e-5 * halves as f64 } else { 1e-6 };
             if now < best.0 - worth {
                 best = (now, compact(&partition.of));
                 idle = 0;
