@@ -52,9 +52,7 @@ pub(crate) fn log_divisions(n: u64, k: u64) -> f64 {
 fn counted() -> Vec<f64> {
     let width = EXACT + 1;
     let mut counts = vec![0.0; width * width];
-    for k in 0..width {
-        counts[k] = 1.0;
-    }
+    counts[..width].fill(1.0);
     for n in 1..width {
         for k in 1..width {
             // Either fewer than k parts, or one taken off each of k.
