@@ -24,8 +24,8 @@ class Case:
     target: float
     # Arrays and settings of the full size, or of a small one.
     inputs: Callable[[numpy.random.Generator, bool], tuple[Arrays, Settings]]
-    # The peer's answer. What is timed is just this.
-    answer: Callable[[Arrays, Settings], numpy.ndarray]
+    # The peer's answer. What is timed is just this; an answer that is a pair has timed itself, in seconds.
+    answer: Callable[[Arrays, Settings], numpy.ndarray | tuple[numpy.ndarray, float]]
     # The largest difference allowed between the two answers, relative to the largest value of the peer's; none: they are not the same thing, see `note`.
     tolerance: float | None
     note: str = ""
@@ -33,6 +33,12 @@ class Case:
     share: float = 1.0
     # How often each side is timed; the best counts.
     repeats: int = 5
+    # How often each side is started.
+    turns: int = 3
+    # The module of a peer that is in no package index: the system's Python is asked for it, and the case skipped without it.
+    system: str = ""
+    # What the two answers are worth, and whether that is allowed; instead of the tolerance.
+    judge: Callable[[Arrays, numpy.ndarray, numpy.ndarray], tuple[str, bool]] | None = None
 
     def write(self, folder: Path, quick: bool) -> None:
         """Puts the inputs where both sides find them."""

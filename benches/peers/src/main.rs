@@ -2,6 +2,7 @@
 //!
 //! Reads the arrays and settings that the peer reads, does the work `REPEATS` times, puts the answer into the file `ANSWER` as `.npy`, and prints the seconds as a JSON list. `benches/peers/run` calls it.
 
+mod blocks;
 mod decoding;
 mod factors;
 mod inputs;
@@ -20,6 +21,7 @@ fn work<'a>(case: &str, inputs: &'a Inputs, threads: usize) -> Result<Work<'a>, 
         "matmul-1024" | "matmul-4096" => products::matmul(inputs),
         "affinity" => products::affinity(inputs),
         name if name.starts_with("ntf-") => factors::hals(inputs),
+        name if name.starts_with("blocks-") => blocks::communities(inputs, threads),
         "rdm" | "rdm-corrcoef" => similar::rdm(inputs),
         "bootstrap-spearman" | "bootstrap-tau-a" => similar::bootstrap(inputs, case.ends_with("tau-a")),
         "cka" => similar::cka(inputs),

@@ -12,6 +12,8 @@ mod golden;
 pub mod leiden;
 mod modularity;
 pub mod ntf;
+#[cfg(test)]
+mod properties;
 pub mod rank;
 pub mod sbm;
 mod stability;

@@ -3,6 +3,7 @@
 //! `n_r` are block sizes, `m_rs` edges between blocks, `e_rs = m_rs` for `r ≠ s` and `e_rr = 2 m_rr`, `e_r = Σ_s e_rs`, `k_i` degrees, `S_rs` summed weights. In a directed
 //! graph `e_rs` counts edges from `r` to `s`, also for `r = s`, and ends are counted apart for each direction. Parallel edges do not occur, so `Σ ln A_ij!` is zero.
 
+use super::divisions::log_divisions;
 use neuroflow_compute::statistics::{log_binomial, log_factorial, log_gamma};
 use std::sync::LazyLock;
 
@@ -25,6 +26,18 @@ pub(crate) enum Weights {
     },
     /// Standardised weights, normal with a mean and a variance; normal–inverse-χ² prior (mean 0 that counts as 1 edge, variance 1 that counts as 3).
     Normal,
+}
+
+/// What is said of the degrees of the nodes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Degrees {
+    /// Nothing: nodes of one block connect alike.
+    Free,
+    /// Degrees of their own, all sequences with the same sum alike: `ln C(n_r + e_r − 1, e_r)`.
+    Uniform,
+    /// Degrees of their own, drawn from a distribution that is itself unknown: `ln q(e_r, n_r) + ln n_r! − Σ_k ln η_k^r!` (Peixoto 2017, eq. 46), with `η_k^r` nodes of degree `k`
+    /// in the block. Shorter where blocks are large and degrees are broad.
+    Distributed,
 }
 
 /// Sufficient statistics of a pair of blocks.
@@ -66,7 +79,7 @@ fn normal(m: f64) -> f64 {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Model {
     pub(crate) weights: Weights,
-    pub(crate) degree_corrected: bool,
+    pub(crate) degrees: Degrees,
     pub(crate) directed: bool,
     /// One parameter for all pairs inside of blocks and one for all others, instead of one for each pair of blocks: see [`Model::pooled`].
     pub(crate) assortative: bool,
@@ -87,8 +100,9 @@ impl Model {
         self.weights(pair) - doubled - log_factorial(pair.edges)
     }
 
+    /// What the weights of a pair of blocks add.
     #[inline]
-    fn weights(&self, pair: &Pair) -> f64 {
+    pub(crate) fn weights(&self, pair: &Pair) -> f64 {
         let m = pair.edges as f64;
         match self.weights {
             Weights::None => 0.0,
@@ -110,31 +124,47 @@ impl Model {
         }
     }
 
-    /// The assortative model (after Zhang & Peixoto 2020, without degree correction): `ln C(N_in, E_in) + ln C(N_out, E_out)` for the edges among all pairs of nodes inside of blocks
-    /// and among all others, and their weights with one parameter for each.
-    pub(crate) fn pooled(&self, inside: &Pair, outside: &Pair, pairs_inside: u64) -> f64 {
-        let nodes = self.nodes[0] + self.nodes[1];
-        let all = if self.directed { nodes * (nodes - 1) } else { nodes * (nodes - 1) / 2 };
-        log_binomial(pairs_inside, inside.edges)
-            + log_binomial(all - pairs_inside, outside.edges)
-            + self.weights(inside)
-            + self.weights(outside)
+    /// The assortative model (after Zhang & Peixoto 2020): edges fall on all places inside of blocks alike, and on all others alike; `− ln E_in! + E_in ln Σ_r n_r² / 2` and so for the
+    /// edges between (`squares` is `Σ_r n_r²`; not halved when directed), and weights with one parameter for each. This is the model of each pair of blocks with another prior of edge
+    /// counts, multinomial in the places of a pair, so that lengths of both can be compared. With own degrees, each block adds what it adds there over a model without them.
+    pub(crate) fn pooled(&self, inside: &Pair, outside: &Pair, squares: u64) -> f64 {
+        let nodes = (self.nodes[0] + self.nodes[1]) as f64;
+        let ways = if self.directed { 1.0 } else { 0.5 };
+        let fall = |edges: u64, places: f64| if edges == 0 { 0.0 } else { edges as f64 * (ways * places).ln() - log_factorial(edges) };
+        fall(inside.edges, squares as f64)
+            + fall(outside.edges, nodes * nodes - squares as f64)
+            + if inside.edges > 0 { self.weights(inside) } else { 0.0 }
+            + if outside.edges > 0 { self.weights(outside) } else { 0.0 }
     }
 
     /// What a block adds: `size` nodes, `ends` edge ends (`e_r`; outgoing and incoming apart when directed, else all first). The nodes' own degrees are in
-    /// [`Model::constant`].
+    /// [`Model::constant`], how many nodes have the same in [`Model::alike`].
     #[inline]
     pub(crate) fn block(&self, size: u64, ends: [u64; 2]) -> f64 {
         if size == 0 {
             return 0.0;
         }
-        if self.assortative {
-            return -log_factorial(size);
-        }
         let of = |ends: u64| {
-            if self.degree_corrected { log_factorial(ends) + log_binomial(size + ends - 1, ends) } else { ends as f64 * (size as f64).ln() }
+            let own = match self.degrees {
+                Degrees::Free => 0.0,
+                Degrees::Uniform => log_factorial(ends) + log_binomial(size + ends - 1, ends),
+                Degrees::Distributed => log_factorial(ends) + log_divisions(ends, size) + log_factorial(size),
+            };
+            // Without own degrees an end may be at any node of its block; the pooled counts of an assortative model hold that already.
+            match (self.degrees, self.assortative) {
+                (Degrees::Free, true) => 0.0,
+                (Degrees::Free, false) => ends as f64 * (size as f64).ln(),
+                (_, true) => own - ends as f64 * (size as f64).ln(),
+                (_, false) => own,
+            }
         };
         of(ends[0]) + if self.directed { of(ends[1]) } else { 0.0 } - log_factorial(size)
+    }
+
+    /// What `count` nodes of one block with the same degree (each direction apart) add.
+    #[inline]
+    pub(crate) fn alike(&self, count: u64) -> f64 {
+        if self.degrees == Degrees::Distributed { -log_factorial(count) } else { 0.0 }
     }
 
     /// What depends on the number of blocks alone, on each side: the prior of the partition, and the flat prior of edge counts.
@@ -153,7 +183,7 @@ impl Model {
     /// All ways to share the edges among pairs of blocks.
     pub(crate) fn edge_prior(&self, blocks: [u64; 2]) -> f64 {
         if self.assortative {
-            return ((self.edges + 1) as f64).ln();
+            return if blocks[0] + blocks[1] < 2 { 0.0 } else { ((self.edges + 1) as f64).ln() };
         }
         let pairs = if self.nodes[1] > 0 {
             blocks[0] * blocks[1]
@@ -167,7 +197,7 @@ impl Model {
 
     /// What no partition changes.
     pub(crate) fn constant(&self, degrees: &[Vec<u64>; 2]) -> f64 {
-        if !self.degree_corrected {
+        if self.degrees == Degrees::Free {
             return 0.0;
         }
         -degrees.iter().flatten().map(|degree| log_factorial(*degree)).sum::<f64>()

@@ -1,8 +1,8 @@
 //! Blocks as nodes of a smaller graph, and what the description length gains when two of them merge.
 
-use super::description_length::{Model, Pair};
+use super::description_length::{Degrees, Model, Pair};
 use super::network::Network;
-use super::partition::{LEAST, pairs_of};
+use super::partition::LEAST;
 use neuroflow_data::random::Stream;
 use rayon::prelude::*;
 
@@ -40,8 +40,25 @@ pub(crate) struct Level {
     /// Edges to other blocks (all when undirected), and when directed those from them.
     rows: Vec<Rows>,
     counts: [u64; 2],
-    /// All edges inside of blocks, all others, and the pairs of nodes inside of blocks.
+    /// All edges inside of blocks, all others, and the summed squares of sizes.
     pooled: (Pair, Pair, u64),
+    /// Where degrees have a distribution: for each direction and block the degrees that occur, in order, and how often.
+    alike: Vec<Alike>,
+    /// Blocks that may merge: the first ones. The others are only what those connect to.
+    movable: usize,
+}
+
+/// How many nodes of each block have each degree.
+#[derive(Debug, Clone)]
+struct Alike {
+    starts: Vec<usize>,
+    counts: Vec<(u32, u32)>,
+}
+
+impl Alike {
+    fn of(&self, block: usize) -> &[(u32, u32)] {
+        &self.counts[self.starts[block]..self.starts[block + 1]]
+    }
 }
 
 impl Level {
@@ -54,6 +71,58 @@ impl Level {
 
     /// The blocks of a partition, numbered from 0 without gaps.
     pub(crate) fn new(network: &Network, model: Model, of: &[u32], blocks: usize) -> Level {
+        let mut level = Level::of_some(network, model, of, blocks, blocks, 0..of.len() as u32);
+        level.sides.iter().for_each(|&side| level.counts[usize::from(side)] += 1);
+        if model.assortative {
+            let inside = level.inside.iter().fold(Pair::default(), |sum, pair| sum.plus(pair));
+            let all = network.weights().fold(Pair::default(), |sum, weight| sum.plus(&Pair::one(weight)));
+            level.pooled = (inside, all.minus(&inside), level.sizes.iter().map(|size| size * size).sum());
+        }
+        level
+    }
+
+    /// A part of a partition: `nodes` are in the first `movable` blocks of `of` and may merge, all others stay what they are. `pooled` is as of [`super::partition::Partition`], with
+    /// all `nodes` in one block.
+    pub(crate) fn within(
+        network: &Network,
+        model: Model,
+        of: &[u32],
+        blocks: usize,
+        movable: usize,
+        nodes: &[u32],
+        pooled: (Pair, Pair, u64),
+    ) -> Level {
+        let mut level = Level::of_some(network, model, of, blocks, movable, nodes.iter().copied());
+        if model.assortative {
+            let apart = level.rows.iter().fold(Pair::default(), |sum, rows| {
+                let between = (0..movable).flat_map(|block| {
+                    let (others, pairs) = rows.of(block);
+                    // Undirected rows hold each pair twice.
+                    others
+                        .iter()
+                        .zip(pairs)
+                        .filter(move |(other, _)| (**other as usize) < movable && (model.directed || **other as usize > block))
+                });
+                between.fold(sum, |sum, (_, pair)| sum.plus(pair))
+            });
+            // Outgoing and incoming rows hold the same edges.
+            let apart =
+                if model.directed { Pair { edges: apart.edges / 2, sum: apart.sum / 2.0, squares: apart.squares / 2.0 } } else { apart };
+            let (inside, outside, squares) = pooled;
+            let own: u64 = level.sizes[..movable].iter().map(|size| size * size).sum();
+            level.pooled = (inside.minus(&apart), outside.plus(&apart), squares - (nodes.len() * nodes.len()) as u64 + own);
+        }
+        level
+    }
+
+    fn of_some(
+        network: &Network,
+        model: Model,
+        of: &[u32],
+        blocks: usize,
+        movable: usize,
+        nodes: impl Iterator<Item = u32> + Clone,
+    ) -> Level {
         let mut level = Level {
             model,
             sizes: vec![0; blocks],
@@ -63,15 +132,22 @@ impl Level {
             rows: Vec::new(),
             counts: [0; 2],
             pooled: (Pair::default(), Pair::default(), 0),
+            alike: Vec::new(),
+            movable,
         };
         // Members of each block, side by side.
         let mut starts = vec![0usize; blocks + 1];
-        of.iter().for_each(|&block| starts[block as usize + 1] += 1);
+        let mut many = 0;
+        for node in nodes.clone() {
+            starts[of[node as usize] as usize + 1] += 1;
+            many += 1;
+        }
         (0..blocks).for_each(|block| starts[block + 1] += starts[block]);
         let mut next = starts.clone();
-        let mut members = vec![0u32; of.len()];
-        for (node, &block) in of.iter().enumerate() {
-            let block = block as usize;
+        let mut members = vec![0u32; many];
+        for node in nodes {
+            let node = node as usize;
+            let block = of[node] as usize;
             members[next[block]] = node as u32;
             next[block] += 1;
             level.sizes[block] += 1;
@@ -79,7 +155,6 @@ impl Level {
             level.ends[block][1] += network.degrees[1][node];
             level.sides[block] = network.side(node) as u8;
         }
-        level.sides.iter().for_each(|&side| level.counts[usize::from(side)] += 1);
         for way in 0..if model.directed { 2u8 } else { 1 } {
             let mut rows = Rows { starts: vec![0], others: Vec::new(), pairs: Vec::new() };
             let mut sums = vec![Pair::default(); blocks];
@@ -113,17 +188,30 @@ impl Level {
             }
             level.rows.push(rows);
         }
-        if model.assortative {
-            let inside = level.inside.iter().fold(Pair::default(), |sum, pair| sum.plus(pair));
-            let all = network.weights().fold(Pair::default(), |sum, weight| sum.plus(&Pair::one(weight)));
-            let pairs = level.sizes.iter().map(|size| pairs_of(*size, model.directed)).sum();
-            level.pooled = (inside, all.minus(&inside), pairs);
+        if model.degrees == Degrees::Distributed {
+            for degrees in &network.degrees[..if model.directed { 2 } else { 1 }] {
+                let mut alike = Alike { starts: vec![0], counts: Vec::new() };
+                let mut own: Vec<u32> = Vec::new();
+                for block in 0..blocks {
+                    own.clear();
+                    own.extend(members[starts[block]..starts[block + 1]].iter().map(|&node| degrees[node as usize] as u32));
+                    own.sort_unstable();
+                    alike.counts.extend(own.chunk_by(|a, b| a == b).map(|same| (same[0], same.len() as u32)));
+                    alike.starts.push(alike.counts.len());
+                }
+                level.alike.push(alike);
+            }
         }
         level
     }
 
     pub(crate) fn count(&self) -> usize {
         self.sizes.len()
+    }
+
+    /// Whether two blocks are on one side.
+    pub(crate) fn same_side(&self, a: u32, b: u32) -> bool {
+        self.sides[a as usize] == self.sides[b as usize]
     }
 
     /// Blocks on each side.
@@ -139,19 +227,22 @@ impl Level {
         let mut change = model.block(self.sizes[x] + self.sizes[y], ends)
             - model.block(self.sizes[x], self.ends[x])
             - model.block(self.sizes[y], self.ends[y]);
+        for alike in &self.alike {
+            change += both(alike.of(x), alike.of(y), |p, q| {
+                model.alike(u64::from(p + q)) - model.alike(u64::from(*p)) - model.alike(u64::from(*q))
+            });
+        }
         if model.assortative {
             let between = self.rows.iter().fold(Pair::default(), |sum, rows| sum.plus(&rows.find(x, b)));
-            let (inside, outside, pairs) = &self.pooled;
-            let more = pairs_of(self.sizes[x] + self.sizes[y], model.directed)
-                - pairs_of(self.sizes[x], model.directed)
-                - pairs_of(self.sizes[y], model.directed);
-            return change + model.pooled(&inside.plus(&between), &outside.minus(&between), pairs + more)
-                - model.pooled(inside, outside, *pairs);
+            let (inside, outside, squares) = &self.pooled;
+            let more = 2 * self.sizes[x] * self.sizes[y];
+            return change + model.pooled(&inside.plus(&between), &outside.minus(&between), squares + more)
+                - model.pooled(inside, outside, *squares);
         }
+        // Only where both have edges does anything change: elsewhere one row takes the other's place.
         for rows in &self.rows {
             let ((left, left_pairs), (right, right_pairs)) = (rows.of(x), rows.of(y));
             let (mut i, mut j) = (0, 0);
-            // Only where both have edges does anything change: elsewhere one row takes the other's place.
             while i < left.len() && j < right.len() {
                 match left[i].cmp(&right[j]) {
                     std::cmp::Ordering::Less => i += 1,
@@ -177,10 +268,10 @@ impl Level {
 
     /// Which block each block becomes when about `wanted` merges are made, numbered from 0 without gaps. Each block merges once at most.
     pub(crate) fn merge(&self, wanted: usize, tries: usize, stream: &Stream) -> Vec<u32> {
-        let blocks = self.count();
+        let blocks = self.movable;
         let mut proposals: Vec<(f64, u32, u32)> = if blocks <= TRY_ALL {
             let pairs = (0..blocks as u32).flat_map(|a| (a + 1..blocks as u32).map(move |b| (a, b)));
-            pairs.filter(|&(a, b)| self.sides[a as usize] == self.sides[b as usize]).map(|(a, b)| (self.gain(a, b), a, b)).collect()
+            pairs.filter(|&(a, b)| self.same_side(a, b)).map(|(a, b)| (self.gain(a, b), a, b)).collect()
         } else {
             (0..blocks)
                 .into_par_iter()
@@ -218,8 +309,12 @@ impl Level {
             let partner = if attempt % 3 == 0 { first } else { first.and_then(|first| row(first, &mut stream)) };
             partners.extend(partner);
         }
-        partners.push(stream.below(self.count() as u64) as u32);
-        partners.retain(|&partner| partner != block && self.sides[partner as usize] == self.sides[block as usize]);
+        // Where most neighbours can't merge, partners are met by chance only.
+        let chances = if self.movable < self.count() { 4 } else { 1 };
+        (0..chances).for_each(|_| partners.push(stream.below(self.movable as u64) as u32));
+        partners.retain(|&partner| {
+            partner != block && (partner as usize) < self.movable && self.sides[partner as usize] == self.sides[block as usize]
+        });
         partners.sort_unstable();
         partners.dedup();
         let best = partners.into_iter().map(|partner| (self.gain(block, partner), partner));
@@ -248,6 +343,23 @@ impl Level {
         });
         best.min_by(|x, y| x.0.total_cmp(&y.0).then((x.1, x.2).cmp(&(y.1, y.2))))
     }
+}
+
+/// The sum over keys that both lists have; they are in order.
+fn both(left: &[(u32, u32)], right: &[(u32, u32)], of: impl Fn(&u32, &u32) -> f64) -> f64 {
+    let (mut i, mut j, mut total) = (0, 0, 0.0);
+    while i < left.len() && j < right.len() {
+        match left[i].0.cmp(&right[j].0) {
+            std::cmp::Ordering::Less => i += 1,
+            std::cmp::Ordering::Greater => j += 1,
+            std::cmp::Ordering::Equal => {
+                total += of(&left[i].1, &right[j].1);
+                i += 1;
+                j += 1;
+            }
+        }
+    }
+    total
 }
 
 #[cfg(test)]
@@ -279,6 +391,26 @@ mod tests {
                     let difference = after.length_without_edge_prior() - before;
                     assert!((difference - level.gain(a, b) - prices).abs() < 1e-7, "{model:?} {a} {b}");
                 }
+            }
+        }
+    }
+
+    #[test]
+    fn within_a_block_a_gain_is_that_of_the_whole() {
+        for directed in [false, true] {
+            let (network, edges) = network(30, 0.3, directed, false, 3);
+            for model in models(&network, edges, &ALL) {
+                let whole = Partition::new(&network, model, (0..30).map(|node| node % 3).collect(), 0);
+                let nodes: Vec<u32> = (0..10).map(|node| 3 * node).collect();
+                let apart = |node: usize| if node.is_multiple_of(3) { node as u32 / 3 } else { 10 + node as u32 % 3 };
+                let of: Vec<u32> = (0..30).map(apart).collect();
+                let level = Level::within(&network, model, &of, 13, 10, &nodes, whole.pooled());
+                let length = |of: &[u32]| {
+                    let partition = Partition::new(&network, model, compact(of), 0);
+                    partition.length_without_edge_prior() - model.count_without_edges(partition.counts)
+                };
+                let merged: Vec<u32> = of.iter().map(|&block| if block == 4 { 1 } else { block }).collect();
+                assert!((length(&merged) - length(&of) - level.gain(1, 4)).abs() < 1e-7, "{model:?}");
             }
         }
     }

@@ -51,6 +51,11 @@ impl Network {
         self.starts.len() - 1
     }
 
+    /// The most ends of edges that a node has, in one direction.
+    pub(crate) fn most_ends(&self) -> usize {
+        self.degrees.iter().flatten().max().map_or(0, |most| *most as usize)
+    }
+
     /// Twice the number of edges.
     pub(crate) fn halves(&self) -> usize {
         self.halves.len()

@@ -1,22 +1,28 @@
 //! The search for the partition of least description length.
 //!
 //! Agglomeration from single nodes: many merges at once, chosen among random partners, with sweeps of single moves in between (Peixoto 2014, "Efficient Monte Carlo and greedy
-//! heuristic"); a finer pass around the best number of blocks; then merges, splits and moves until rounds bring nothing (merge–split at β = ∞, Peixoto 2020).
+//! heuristic"); a finer pass around the best number of blocks; then merges, splits and moves until rounds bring nothing ([`super::splits`]).
 //! Work grows with the number of edges times the logarithm of the number of nodes.
 
-use super::description_length::Model;
+use super::description_length::{Model, Weights};
 use super::hierarchy::{self, Counts};
 use super::level::Level;
-use super::network::Network;
+use super::moves::Number;
+use super::network::{Half, Network};
 use super::partition::{LEAST, Partition, compact};
+use super::splits::merges_and_splits;
+use crate::modularity::{Quality, leiden};
 use neuroflow_data::random::Stream;
 use neuroflow_stage::{CancelToken, StageError};
 
-/// Blocks from which one round of moves between merges is enough: the merges that follow undo most of what more would do.
-const MANY: usize = 1024;
+/// Ends of edges up to which no effort is spared: a partition is stirred when rounds bring nothing, and there are more starts.
+pub(crate) const STIRRED: usize = 60_000;
 
-/// Ends of edges up to which a partition is stirred when rounds bring nothing.
-const STIRRED: usize = 60_000;
+/// Ends of edges from which each step must be worth its while.
+pub(crate) const LARGE: usize = 1_000_000;
+
+/// Blocks up to which a hierarchy is fitted in passing.
+const NESTED: usize = 2048;
 
 /// How hard to search.
 #[derive(Debug, Clone, Copy)]
@@ -42,26 +48,97 @@ pub(crate) struct Found {
 
 /// The best partition found from one random stream.
 pub(crate) fn search(network: &Network, model: Model, effort: Effort, stream: &Stream, cancel: &CancelToken) -> Result<Found, StageError> {
+    let start = start(network, model, effort, stream, cancel)?;
+    refine(network, model, effort, &start, stream, cancel)
+}
+
+/// The best partition on the way from single nodes to few blocks.
+pub(crate) fn start(
+    network: &Network,
+    model: Model,
+    effort: Effort,
+    stream: &Stream,
+    cancel: &CancelToken,
+) -> Result<Vec<u32>, StageError> {
     let search = Search { network, model, effort, cancel };
     let least = effort.blocks.unwrap_or(1).max(sides(network));
-    // From single nodes downwards.
-    let mut trail = search.descend(Level::singletons(network, model), identity(network.nodes()), least, 1.0, stream.split("coarse"))?;
-    let best = place_of_best(&trail);
-    // Once more from the step before the best, a few blocks at a time.
-    if best > 0 {
-        let from = trail[best - 1].of.clone();
-        let lowest = trail.get(best + 1).map_or(least, |step| step.blocks.max(least));
-        let blocks = trail[best - 1].blocks;
-        let level = Level::new(network, model, &from, blocks);
-        trail.extend(search.descend(level, from, lowest, 4.0, stream.split("fine"))?);
+    let mut found = Vec::new();
+    if model.assortative {
+        // Communities of greatest modularity are near those that describe best, and moves from single nodes often miss both: many nodes alone beside one large block.
+        let of = likely_communities(network, model, &stream.split("communities"), cancel)?;
+        if count(&of) >= least {
+            let level = Level::new(network, model, &of, count(&of));
+            let whole = Step { blocks: count(&of), length: Partition::new(network, model, of.clone(), 0).length(), of: of.clone() };
+            found.push(whole);
+            found.extend(search.descend(level, of, least, 4.0, stream.split("merged"))?);
+            if effort.blocks.is_some() {
+                found.retain(|step| step.blocks == least);
+            }
+        }
     }
-    let best = place_of_best(&trail);
-    let start = trail.swap_remove(best).of;
-    drop(trail);
-    let mut stream = stream.split("moves");
-    let of = search.refine(start, &mut stream)?;
+    if found.is_empty() || network.halves() <= STIRRED {
+        let mut trail = search.descend(Level::singletons(network, model), identity(network.nodes()), least, 1.0, stream.split("coarse"))?;
+        let best = place_of_best(&trail);
+        // Once more from the step before the best, a few blocks at a time.
+        if best > 0 {
+            let from = trail[best - 1].of.clone();
+            let lowest = trail.get(best + 1).map_or(least, |step| step.blocks.max(least));
+            let blocks = trail[best - 1].blocks;
+            let level = Level::new(network, model, &from, blocks);
+            trail.extend(search.descend(level, from, lowest, 4.0, stream.split("fine"))?);
+        }
+        let best = place_of_best(&trail);
+        found.push(trail.swap_remove(best));
+    }
+    let best = place_of_best(&found);
+    Ok(found.swap_remove(best).of)
+}
+
+/// Communities of great modularity.
+fn likely_communities(network: &Network, model: Model, stream: &Stream, cancel: &CancelToken) -> Result<Vec<u32>, StageError> {
+    let weight = |weight: f64| match model.weights {
+        Weights::None => 1.0,
+        // Standardised ones are of either sign.
+        Weights::Normal => 1.0 / (1.0 + (-weight).exp()),
+        _ => weight,
+    };
+    let edges: Vec<(usize, usize, f64)> = (0..network.nodes())
+        .flat_map(|node| {
+            let own = move |half: &&Half| if network.directed { half.way == 0 } else { half.other as usize > node };
+            network.of(node).iter().filter(own).map(move |half| (node, half.other as usize, weight(half.weight)))
+        })
+        .collect();
+    Ok(leiden(network.nodes(), &edges, network.directed, Quality::Modularity, 1.0, 2, stream, cancel)?.0)
+}
+
+fn count(of: &[u32]) -> usize {
+    of.iter().max().map_or(0, |most| *most as usize + 1)
+}
+
+/// The best partition that moves, merges and splits lead to from a given one.
+pub(crate) fn refine(
+    network: &Network,
+    model: Model,
+    effort: Effort,
+    from: &[u32],
+    stream: &Stream,
+    cancel: &CancelToken,
+) -> Result<Found, StageError> {
+    let search = Search { network, model, effort, cancel };
+    let stream = stream.split("moves");
+    let of = search.refine(compact(from), &mut stream.clone())?;
     let (length, levels) = search.measure(&of, &stream);
     Ok(Found { of, length, levels })
+}
+
+/// What moves of single nodes alone make of a partition, and its length.
+pub(crate) fn settle(network: &Network, model: Model, effort: Effort, from: &[u32], stream: &Stream) -> Found {
+    let search = Search { network, model, effort, cancel: &CancelToken::new() };
+    let mut partition = Partition::new(network, model, compact(from), 0);
+    partition.sweep(if network.halves() > LARGE { 2 } else { 10 }, Number::Kept, 1e-6, &mut stream.split("settle"));
+    let of = compact(&partition.of);
+    let (length, levels) = search.measure(&of, stream);
+    Found { of, length, levels }
 }
 
 /// The description length of a given partition: flat, or with the best levels that are found.
@@ -79,7 +156,7 @@ fn identity(n: usize) -> Vec<u32> {
     (0..n as u32).collect()
 }
 
-fn sides(network: &Network) -> usize {
+pub(super) fn sides(network: &Network) -> usize {
     if network.sides.is_empty() { 1 } else { 2 }
 }
 
@@ -94,56 +171,72 @@ fn place_of_best(trail: &[Step]) -> usize {
     (0..trail.len()).min_by(|&a, &b| trail[a].length.total_cmp(&trail[b].length).then(a.cmp(&b))).unwrap_or(0)
 }
 
-struct Search<'a> {
-    network: &'a Network,
-    model: Model,
-    effort: Effort,
-    cancel: &'a CancelToken,
+pub(super) struct Search<'a> {
+    pub(super) network: &'a Network,
+    pub(super) model: Model,
+    pub(super) effort: Effort,
+    pub(super) cancel: &'a CancelToken,
 }
 
-impl<'a> Search<'a> {
-    /// Merges down to `least` blocks, a share of `1 / (2 + 4 · fineness)` or so at a time, and keeps what it passes.
+impl Search<'_> {
+    /// Merges down to `least` blocks, a share of `1 / (3 · fineness)` or so at a time, and keeps what it passes.
     fn descend(&self, mut level: Level, mut of: Vec<u32>, least: usize, fineness: f64, stream: Stream) -> Result<Vec<Step>, StageError> {
-        // Large graphs can't afford many tries for each of many blocks.
+        // Large graphs can't afford many tries for each of many blocks, nor every number of blocks.
         let halves = self.network.halves();
-        let large = halves > 2_000_000;
+        let large = halves > LARGE;
         let tries = if large { 4 } else { 10 };
         let rounds = if large { 2 } else { 6 };
+        let singly = if halves <= STIRRED { 24 } else { 6 };
+        // More blocks than so no flat model of this size has: until then, moves are as good as merges and cost more.
+        let most = if self.effort.nested { 4.0 } else { 1.5 } * (halves as f64 / 2.0).sqrt();
+        let crowd = most.max(64.0).min(0.75 * self.network.nodes() as f64) as usize;
         let mut trail: Vec<Step> = Vec::new();
         let mut number = 0;
         loop {
             self.cancel.check()?;
             let blocks = level.count();
-            if blocks <= least {
+            // Far below the best number, nothing is to be found but none.
+            let low = fineness == 1.0
+                && !trail.is_empty()
+                && blocks > sides(self.network)
+                && 3 * blocks < trail[place_of_best(&trail)].blocks
+                && self.effort.blocks.is_none();
+            if blocks <= least || low {
+                if low {
+                    let partition = Partition::new(self.network, self.model, single(self.network), 0);
+                    trail.push(Step { blocks: partition.count(), length: partition.length(), of: partition.of });
+                }
                 break;
             }
-            let share = if blocks <= 24 { 1.0 } else { blocks as f64 / (if large { 2.0 } else { 3.0 } * fineness) };
+            let share = if blocks <= singly { 1.0 } else { blocks as f64 / (if large { 2.0 } else { 3.0 } * fineness) };
             let wanted = (share as usize).clamp(1, blocks - least);
             let into = level.merge(wanted, tries, &stream.split_index(number));
             number += 1;
-            let next = into.iter().max().map_or(0, |most| *most as usize + 1);
+            let next = count(&into);
             if next >= blocks {
                 break;
             }
             of.iter_mut().for_each(|block| *block = into[*block as usize]);
-            let mut partition = Partition::new(self.network, self.model, of, 0);
-            // While blocks are as many as half the nodes, moves are as good as merges and cost more.
-            if 4 * next < 3 * self.network.nodes() {
-                let worth = 1e-5 * halves as f64;
-                let rounds = if next > MANY { 1 } else { rounds };
-                partition.sweep(rounds, false, worth, &mut stream.split_index(1 << 32 | number));
+            let fixed = self.effort.blocks.map(|blocks| blocks.max(least));
+            if next > crowd && fixed.is_none_or(|blocks| next > blocks) {
+                level = Level::new(self.network, self.model, &of, next);
+                continue;
             }
-            let flat = partition.length();
-            let length = if self.effort.nested && next <= 2048 {
+            let mut partition = Partition::new(self.network, self.model, of, 0);
+            // Where only inside and outside count, more blocks than there are groups are of no use, and would be left with a node each.
+            let falls = self.model.assortative && fixed.is_none();
+            let kept = if falls { Number::Falls } else { Number::Kept };
+            partition.sweep(rounds, kept, 1e-5 * halves as f64, &mut stream.split_index(1 << 32 | number));
+            let next = partition.count();
+            let length = if self.effort.nested && next <= NESTED {
                 let counts = counts_of(&partition);
                 partition.length_without_edge_prior() + hierarchy::fit(&counts, &stream.split("levels")).1
             } else {
-                flat
+                partition.length()
             };
-            of = partition.of;
+            of = if falls { compact(&partition.of) } else { partition.of };
             level = Level::new(self.network, self.model, &of, next);
-            let kept = self.effort.blocks.is_none_or(|blocks| next == blocks.max(least));
-            if kept {
+            if fixed.is_none_or(|blocks| next == blocks) {
                 // Of what is worse than the best, only the neighbours of the best are ever used.
                 trail.push(Step { blocks: next, length, of: of.clone() });
                 if trail.len() > 2 {
@@ -167,32 +260,37 @@ impl<'a> Search<'a> {
     fn refine(&self, of: Vec<u32>, stream: &mut Stream) -> Result<Vec<u32>, StageError> {
         let fixed = self.effort.blocks.is_some();
         let halves = self.network.halves();
-        let mut partition = Partition::new(self.network, self.model, compact(&of), 2);
-        partition.sweep(if halves > 2_000_000 { 3 } else { 50 }, false, 1e-6, stream);
+        let mut partition = Partition::new(self.network, self.model, of, 2);
+        partition.sweep(if halves > LARGE { 4 } else { 50 }, Number::Kept, 1e-6, stream);
         let mut best = (self.score(&partition), compact(&partition.of));
         let mut idle = 0;
         let mut round = 0;
         // In large graphs a start is near the best already, and a round is dear.
         let patience = if halves <= STIRRED { self.effort.rounds } else { self.effort.rounds.min(1) };
-        while idle < patience && round < 20 * patience {
+        let most = if halves <= STIRRED { 20 * patience } else { 4 * patience };
+        while idle < patience && round < most {
             self.cancel.check()?;
             round += 1;
             // A round that found nothing is followed by one from a stirred partition: what is near but not next may be better.
             if idle > 0 && halves <= STIRRED {
                 let beta = [1.0, 2.0, 0.7][idle % 3];
                 (0..3).for_each(|_| partition.stir(beta, stream));
-                partition.sweep(10, false, 1e-6, stream);
+                partition.sweep(10, Number::Kept, 1e-6, stream);
             }
-            self.merges_and_splits(&mut partition, fixed, stream)?;
-            let open = !fixed && !self.effort.nested;
-            partition.sweep(10, open, 1e-6, stream);
+            merges_and_splits(self, &mut partition, fixed, stream)?;
+            let number = if fixed || self.effort.nested { Number::Kept } else { Number::Free };
+            partition.sweep(if halves > LARGE { 3 } else { 10 }, number, 1e-6, stream);
             let now = self.score(&partition);
-            if now < best.0 - 1e-6 {
+            // In large graphs a round must be worth its while.
+            let worth = if halves > STIRRED { 1e-5 * halves as f64 } else { 1e-6 };
+            if now < best.0 - worth {
                 best = (now, compact(&partition.of));
                 idle = 0;
             } else {
                 idle += 1;
-                if now > best.0 + LEAST {
+                if now < best.0 - 1e-6 {
+                    best = (now, compact(&partition.of));
+                } else if now > best.0 + LEAST {
                     partition = Partition::new(self.network, self.model, best.1.clone(), 2);
                 }
             }
@@ -205,82 +303,20 @@ impl<'a> Search<'a> {
 
     /// The length that merges and splits are judged by: with the flat prior, or with a hierarchy that is fitted anew.
     fn score(&self, partition: &Partition<'_>) -> f64 {
-        if self.effort.nested && self.effort.blocks.is_none() && partition.count() <= 2048 {
+        if self.effort.nested && self.effort.blocks.is_none() && partition.count() <= NESTED {
             partition.length_without_edge_prior() + hierarchy::fit(&counts_of(partition), &Stream::new(0)).1
         } else {
             partition.length()
         }
     }
 
-    /// One attempt to split each block, and merges while one gains. With a fixed number of blocks, a split is kept when it and the best merge gain together.
-    fn merges_and_splits(&self, partition: &mut Partition<'a>, fixed: bool, stream: &mut Stream) -> Result<(), StageError> {
-        let counts = partition.counts;
-        // A nested prior is cheaper by block than a flat one; its marginal price is taken from where the partition is now.
-        let price = if self.effort.nested && !fixed { self.marginal_price(partition) } else { None };
-        let mut alive = partition.alive();
-        stream.shuffle(&mut alive);
-        // Of very many blocks only some are tried in a round.
-        alive.truncate(512);
-        for block in alive {
-            self.cancel.check()?;
-            if partition.sizes[block as usize] < 2 || partition.spare().is_none() {
-                continue;
-            }
-            let Some(spare) = partition.spare() else { continue };
-            let before = partition.counts;
-            let (gain, moved) = split(partition, block, spare, stream);
-            let gain = match price {
-                Some(price) => gain - self.model.edge_prior(partition.counts) + self.model.edge_prior(before) + price,
-                None => gain,
-            };
-            if moved.is_empty() {
-                continue;
-            }
-            let keep = if fixed {
-                let price = |counts: [u64; 2]| self.model.count(counts);
-                let level = level_of(self.network, self.model, partition);
-                match level.1.best_merge_any(price).filter(|(merge, _, _)| gain + merge < -LEAST) {
-                    Some((_, a, b)) => {
-                        let (a, b) = (level.0[a as usize], level.0[b as usize]);
-                        partition.members(b).into_iter().for_each(|node| partition.apply(node, a));
-                        true
-                    }
-                    None => false,
-                }
-            } else {
-                gain < -LEAST
-            };
-            if !keep {
-                moved.into_iter().for_each(|node| partition.apply(node, block));
-            } else if partition.spare().is_none() {
-                let of = compact(&partition.of);
-                *partition = Partition::new(self.network, self.model, of, 2);
-                break;
-            }
-        }
-        while !fixed && partition.count() > sides(self.network) && partition.count() <= 512 {
-            self.cancel.check()?;
-            let (names, level) = level_of(self.network, self.model, partition);
-            let flat = |counts: [u64; 2]| self.model.count(counts);
-            let by_price =
-                |counts: [u64; 2]| self.model.count_without_edges(counts) + price.unwrap_or(0.0) * (counts[0] + counts[1]) as f64;
-            let best = if price.is_some() { level.best_merge(by_price) } else { level.best_merge(flat) };
-            let Some((_, a, b)) = best else { break };
-            let (a, b) = (names[a as usize], names[b as usize]);
-            partition.members(b).into_iter().for_each(|node| partition.apply(node, a));
-        }
-        debug_assert!(!fixed || partition.counts == counts);
-        Ok(())
-    }
-
-    /// What one more block costs under the nested prior: the mean over blocks of what the counts of edges cost now.
-    fn marginal_price(&self, partition: &Partition<'_>) -> Option<f64> {
+    /// What one more block costs under the nested prior: the mean over blocks of what the counts of edges cost now. None where the prior is flat.
+    pub(super) fn marginal_price(&self, partition: &Partition<'_>) -> Option<f64> {
         let blocks = partition.count();
-        if blocks > 2048 {
+        if !self.effort.nested || self.effort.blocks.is_some() || blocks > NESTED {
             return None;
         }
-        let now = hierarchy::fit(&counts_of(partition), &Stream::new(0)).1;
-        Some(now / blocks as f64)
+        Some(hierarchy::fit(&counts_of(partition), &Stream::new(0)).1 / blocks as f64)
     }
 
     /// The length of a partition, and the levels above it.
@@ -292,16 +328,6 @@ impl<'a> Search<'a> {
         let (levels, length) = hierarchy::fit(&counts_of(&partition), &stream.split("levels"));
         (partition.length_without_edge_prior() + length, levels)
     }
-}
-
-/// The blocks with nodes as a smaller graph, and their numbers in the partition.
-fn level_of(network: &Network, model: Model, partition: &Partition<'_>) -> (Vec<u32>, Level) {
-    let names = partition.alive();
-    let mut place = vec![0u32; partition.sizes.len()];
-    names.iter().enumerate().for_each(|(at, block)| place[*block as usize] = at as u32);
-    let of: Vec<u32> = partition.of.iter().map(|block| place[*block as usize]).collect();
-    let level = Level::new(network, model, &of, names.len());
-    (names, level)
 }
 
 /// Edge counts between the blocks with nodes, in their order.
@@ -322,59 +348,9 @@ fn counts_of(partition: &Partition<'_>) -> Counts {
     Counts { blocks, directed, edges, sides: alive.iter().map(|&block| partition.side(block) as u8).collect() }
 }
 
-/// Splits a block in two: seeds, then each node to the better side, then moves between the two. Gives the change and the nodes that are in `spare` now; the caller takes back
-/// what it does not want.
-fn split(partition: &mut Partition<'_>, block: u32, spare: u32, stream: &mut Stream) -> (f64, Vec<usize>) {
-    let members = partition.members(block);
-    let mut order = members.clone();
-    stream.shuffle(&mut order);
-    let mut total = 0.0;
-    let step = |partition: &mut Partition<'_>, node: usize, to: u32| {
-        let gain = partition.gain_of(node, to);
-        partition.apply(node, to);
-        gain
-    };
-    if stream.uniform() < 0.5 {
-        // Halves at random.
-        let half = (order.len() / 2).max(1);
-        for &node in &order[..half] {
-            total += step(partition, node, spare);
-        }
-    } else {
-        // Grown from one node, with those that follow it.
-        total += step(partition, order[0], spare);
-        for &node in &order[1..] {
-            if partition.sizes[block as usize] > 1 && partition.gain_of(node, spare) < -LEAST {
-                total += step(partition, node, spare);
-            }
-        }
-    }
-    for _ in 0..12 {
-        let mut improved = false;
-        for &node in &order {
-            let from = partition.of[node];
-            let to = if from == block { spare } else { block };
-            // Never empties a side: that would undo the split and hide it.
-            if partition.sizes[from as usize] > 1 {
-                let gain = partition.gain_of(node, to);
-                if gain < -LEAST {
-                    partition.apply(node, to);
-                    total += gain;
-                    improved = true;
-                }
-            }
-        }
-        if !improved {
-            break;
-        }
-    }
-    let moved = members.into_iter().filter(|&node| partition.of[node] == spare).collect();
-    (total, moved)
-}
-
 #[cfg(test)]
 mod tests {
-    use super::super::description_length::Weights;
+    use super::super::description_length::{Degrees, Weights};
     use super::*;
 
     /// Groups of equal size with edges inside at one rate and elsewhere at another; assortative or, with `across`, the other way round.
@@ -391,7 +367,7 @@ mod tests {
         }
         let model = Model {
             weights: Weights::None,
-            degree_corrected: false,
+            degrees: Degrees::Free,
             directed: false,
             assortative: false,
             nodes: [n as u64, 0],
