@@ -91,7 +91,7 @@ pub struct Sbm;
 const DOC: &str = r#"The partition that describes the graph in the fewest nats: which blocks there are, who is in them, how many edges run between them, and how strong they are.
 More blocks must pay for themselves, so a graph without structure has one. `compression` is what blocks save over one block, in nats an edge; `stability` is how well restarts agree; a single one has none.
 A matrix `[unit × unit]` that is not symmetric is a directed graph; one of two different axes, such as `[component × unit]`, is bipartite. With `blocks` given, the best partition
-into so many blocks is found, even where fewer would describe the graph better. What is not given is chosen by the same measure: whether nodes have degrees of their own, whether
+into so many blocks is found, even where fewer would describe the graph better; sizes are not described then, each node is as likely in each block. What is not given is chosen by the same measure: whether nodes have degrees of their own, whether
 each pair of blocks is described or all pairs inside against all between (which sees fainter groups, if all of them seek their own), and whether weights differ between blocks. The
 facts of `communities` say what was chosen: `degree_corrected`, `assortative`, `weights_by_block`. Loops do not count.
 
@@ -190,7 +190,8 @@ impl Stage for Sbm {
         let starts = Starts { most, until_agreed: matches!(params.restarts, Auto::Auto) };
         let stream = Stream::new(context.seed).split("sbm");
         let effort = Effort { blocks: wanted, nested: params.nested, rounds: params.rounds };
-        let all = variants(&network, model_of(&connections, weights), freedom);
+        let model = Model { equal_chances: wanted.is_some(), ..model_of(&connections, weights) };
+        let all = variants(&network, model, freedom);
         let chosen =
             with_threads(context.threads, || choose(&network, &all, effort, starts, &stream, &context.cancel)).map_err(numerical)??;
         let Some(chosen) = chosen else { return Err(StageError::refused("no block model is left to choose from")) };
@@ -240,6 +241,7 @@ fn model_of(connections: &Connections, weights: Weights) -> Model {
         weights,
         degrees: Degrees::Free,
         assortative: false,
+        equal_chances: false,
         directed: connections.directed,
         nodes,
         edges: connections.edges.len() as u64,

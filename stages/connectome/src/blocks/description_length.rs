@@ -83,6 +83,9 @@ pub(crate) struct Model {
     pub(crate) directed: bool,
     /// One parameter for all pairs inside of blocks and one for all others, instead of one for each pair of blocks: see [`Model::pooled`].
     pub(crate) assortative: bool,
+    /// Whether each node is in each block with the same chance: for a number of blocks that is given. Else the sizes of blocks are described first (Peixoto
+    /// 2017), which makes one large block and some small ones cheaper than equal ones: right for finding how many blocks there are, and no help when that is known.
+    pub(crate) equal_chances: bool,
     /// Nodes; those of the second side of a bipartite graph apart, else 0.
     pub(crate) nodes: [u64; 2],
     pub(crate) edges: u64,
@@ -158,7 +161,8 @@ impl Model {
                 (_, false) => own,
             }
         };
-        of(ends[0]) + if self.directed { of(ends[1]) } else { 0.0 } - log_factorial(size)
+        let sizes = if self.equal_chances { 0.0 } else { log_factorial(size) };
+        of(ends[0]) + if self.directed { of(ends[1]) } else { 0.0 } - sizes
     }
 
     /// What `count` nodes of one block with the same degree (each direction apart) add.
@@ -175,7 +179,13 @@ impl Model {
     /// The prior of the partition but for the sizes of blocks.
     pub(crate) fn count_without_edges(&self, blocks: [u64; 2]) -> f64 {
         let side = |nodes: u64, blocks: u64| {
-            if nodes == 0 { 0.0 } else { log_factorial(nodes) + log_binomial(nodes - 1, blocks.saturating_sub(1)) + (nodes as f64).ln() }
+            if self.equal_chances {
+                nodes as f64 * (blocks.max(1) as f64).ln()
+            } else if nodes == 0 {
+                0.0
+            } else {
+                log_factorial(nodes) + log_binomial(nodes - 1, blocks.saturating_sub(1)) + (nodes as f64).ln()
+            }
         };
         side(self.nodes[0], blocks[0]) + side(self.nodes[1], blocks[1])
     }

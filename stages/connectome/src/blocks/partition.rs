@@ -462,6 +462,7 @@ pub(crate) mod tests {
                     weights,
                     degrees,
                     assortative,
+                    equal_chances: assortative && degrees == Degrees::Uniform,
                     directed: network.directed,
                     nodes,
                     edges,

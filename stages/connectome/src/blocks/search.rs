@@ -370,6 +370,7 @@ mod tests {
             degrees: Degrees::Free,
             directed: false,
             assortative: false,
+            equal_chances: false,
             nodes: [n as u64, 0],
             edges: edges.len() as u64,
         };
