@@ -228,11 +228,11 @@ mod tests {
             let mut seen = 0;
             for block in all(&packed, &columns, |block| block) {
                 for (row, column, tile) in block.tiles() {
-                    for at in 0..WIDTH * WIDTH {
+                    for (at, value) in tile.iter().enumerate() {
                         let (row, column) = (row * WIDTH + at / WIDTH, column * WIDTH + at % WIDTH);
                         let inside = row < rows && column < others;
                         let expected = if inside { cross[(row, column)] } else { 0.0 };
-                        assert!((f64::from(tile[at]) - expected).abs() <= 1e-6 * (length as f64) * (1.0 + row as f64), "{row} {column}");
+                        assert!((f64::from(*value) - expected).abs() <= 1e-6 * (length as f64) * (1.0 + row as f64), "{row} {column}");
                         seen += usize::from(inside);
                     }
                 }
