@@ -1,6 +1,6 @@
 //! Times block models and Leiden on planted graphs, and says how well the planted groups are found.
 //!
-//! `cargo run --release -p neuroflow-connectome --example bench_communities [most edges]`
+//! `cargo run --release -p neuroflow-connectome --example bench_communities [most edges [least edges [methods that begin so]]]`
 
 #![allow(clippy::unwrap_used)]
 
@@ -41,6 +41,8 @@ fn planted(n: usize, groups: usize, inside: f64, outside: f64) -> (Graph, Vec<us
 
 fn main() {
     let most: usize = std::env::args().nth(1).and_then(|most| most.parse().ok()).unwrap_or(20_000);
+    let least: usize = std::env::args().nth(2).and_then(|least| least.parse().ok()).unwrap_or(0);
+    let methods = std::env::args().nth(3).unwrap_or_default();
     println!("| nodes | edges | groups | method | s | processor s | found | NMI |\n|---|---|---|---|---|---|---|---|");
     for (n, groups, inside, outside) in
         [(200, 4, 14.0, 6.0), (1_000, 10, 12.0, 8.0), (10_000, 30, 12.0, 8.0), (100_000, 100, 12.0, 8.0), (1_000_000, 300, 12.0, 8.0)]
@@ -48,9 +50,15 @@ fn main() {
         if n * 10 > most {
             break;
         }
+        if n * 10 < least {
+            continue;
+        }
         let (graph, truth) = planted(n, groups, inside, outside);
         let edges = graph.edges().len();
         let line = |name: &str, stage: &dyn AnyStage, params: &[(&str, Value)]| {
+            if !name.starts_with(&methods) {
+                return;
+            }
             let mut inputs = Inputs::new();
             inputs.push("graph", "", graph.clone().into_artifact().unwrap());
             let params: BTreeMap<String, Value> = params.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
