@@ -6,7 +6,7 @@
 //!   MiB are needed; more than [`MOST_ROWS`] rows are refused.
 //! * [`TrianglePair`]: cosine, Pearson, Spearman, Kendall and whitened likeness of two triangles, also for resampled conditions without drawing a
 //!   matrix.
-//! * [`linear_cka`], [`kernel_cka`], [`canonical_correlations`], [`svcca`], [`pwcca`], [`procrustes`]: how alike two sets of features are.
+//! * [`linear_cka`], [`kernel_cka`], [`canonical_correlations`], [`svcca`], [`pwcca`], [`procrustes()`]: how alike two sets of features are.
 //!
 //! Rows are samples (conditions, stimuli), columns are channels (units, features). All results are the same bytes on any number of threads.
 
