@@ -12,6 +12,7 @@ pub mod check;
 pub mod command;
 pub mod condition;
 pub mod diagnostics;
+pub mod edit;
 pub mod evaluate;
 pub mod expand;
 pub mod explanations;
