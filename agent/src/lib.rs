@@ -1,9 +1,46 @@
 //! Proposals for pipeline edits and the approval that each one needs.
 //!
-//! The gate stands here and knows no model of language: a proposal is text edits against one exact state of a file, an approval names the digest of one
-//! exact proposal, and only the two together give new text. A proposal made against another state of the file is refused, and so is an approval of
-//! another proposal. Nothing in this crate writes a file.
+//! The gate stands here and knows no model of language. A proposal names the exact bytes that it was made for, the change, and what the change does to the
+//! plan; an approval names one proposal and is made only where a person answered; [`Gate::apply`] takes the two and is the only thing in the workspace
+//! that writes a pipeline file. What was offered, answered and done stands in a ledger whose lines hold each other, and in the commit.
 
+mod card;
+mod commit;
+mod diff;
+mod escape;
+mod gate;
+mod guard;
+mod hooks;
+mod ledger;
+mod outcome;
+mod project;
 mod proposal;
+mod review;
+mod settings;
+mod sign;
+mod store;
+mod unified;
+mod verify;
 
-pub use proposal::{Approval, Edit, Proposal, Refusal, apply};
+pub use card::{Card, html, json, markdown, terminal};
+pub use commit::CommitError;
+pub use diff::{Line, Mark, unified};
+pub use escape::{escape, escape_line, is_plain};
+pub use gate::{Applied, Gate, GateError};
+pub use guard::Warning;
+pub use ledger::{Broken, Entry, Event, Ledger, LedgerError};
+pub use outcome::{Calibration, Judged, calibration, compare, waiting};
+pub use project::{Planned, Project, Wrong, path_below};
+pub use proposal::{Draft, Exposure, FileChange, How, Origin, Proposal, ProposalId, Seen};
+pub use review::{Approval, Level, Person, ask, needed};
+pub use settings::{Autonomy, Settings, SettingsError};
+pub use store::{State, Status, Store};
+pub use unified::{PatchError, drafts};
+pub use verify::{Finding, verify};
+
+/// The person who works here, as version control or the system calls them.
+pub fn person_name() -> String {
+    let from_git = git2::Config::open_default().and_then(|config| config.get_string("user.name")).ok();
+    let from_system = || std::env::var("USER").or_else(|_| std::env::var("USERNAME")).ok();
+    from_git.filter(|name| !name.is_empty()).or_else(from_system).unwrap_or_else(|| "somebody".into())
+}

@@ -1,137 +1,231 @@
-//! A proposed edit, the approval that binds it, and the gate between them.
+//! A proposal: an immutable value whose name is the digest of all that it says.
 
+use crate::guard::Warning;
+use neuroflow_dsl::edit::{Change, Edit, EditError};
 use neuroflow_engine::Digest;
+use neuroflow_engine::cost::CostEstimate;
+use neuroflow_engine::delta::PlanDelta;
 use serde::{Deserialize, Serialize};
-use std::ops::Range;
+use std::fmt;
 
-/// One replacement: bytes `span` of the file become `text`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Edit {
-    /// The bytes to replace.
-    pub span: Range<usize>,
-    /// What stands there afterwards.
-    pub text: String,
+/// The form in which proposals are written; another one is another number.
+pub(crate) const FORMAT: u32 = 1;
+
+/// The name of a proposal: `p-` and the digest of its content.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ProposalId(String);
+
+impl ProposalId {
+    /// What a person types: `p-` and eight digits.
+    pub fn short(&self) -> &str {
+        self.0.get(..10).unwrap_or(&self.0)
+    }
+
+    /// The whole name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// A name as it is written; none for anything else.
+    pub fn parse(text: &str) -> Option<ProposalId> {
+        let digits = text.strip_prefix("p-")?;
+        let fits = digits.len() == 64 && digits.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+        fits.then(|| ProposalId(text.to_owned()))
+    }
 }
 
-/// A proposed change of one pipeline file.
+impl fmt::Display for ProposalId {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(&self.0)
+    }
+}
+
+/// How a file is changed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum How {
+    /// By typed edits; the only way that a model has to a pipeline.
+    Edits(Vec<Edit>),
+    /// By replacements in the text: a person's own change.
+    Changes(Vec<Change>),
+    /// By a new text as a whole: a note of `knowledge/`.
+    Whole(String),
+}
+
+/// A file that a proposal changes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileChange {
+    /// Its path from the project's folder, with `/`.
+    pub path: String,
+    /// The content that the change is made for; none when there is no such file yet.
+    pub base: Option<Digest>,
+    /// The change.
+    pub how: How,
+    /// The content afterwards.
+    pub after: Digest,
+}
+
+impl FileChange {
+    /// The text after the change.
+    ///
+    /// # Errors
+    /// When the change does not fit the text.
+    pub fn apply(&self, text: &str) -> Result<String, EditError> {
+        change(text, &self.how)
+    }
+}
+
+/// A text after a change.
+pub(crate) fn change(text: &str, how: &How) -> Result<String, EditError> {
+    match how {
+        How::Edits(edits) => neuroflow_dsl::edit::apply(text, edits).map(|edited| edited.text),
+        How::Changes(changes) => neuroflow_dsl::edit::redo(text, changes).ok_or_else(|| EditError {
+            edit: 0,
+            message: "the change does not fit the file".into(),
+            help: None,
+        }),
+        How::Whole(new) => Ok(new.clone()),
+    }
+}
+
+/// What of the data was looked at before a proposal was made: each level shows more.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Exposure {
+    /// Names, types, axes, units, counts.
+    #[default]
+    Schema,
+    /// Numbers over at least ten members.
+    Aggregate,
+    /// Single values.
+    Sample,
+}
+
+/// What the proposer had seen.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Seen {
+    /// The highest level of data.
+    pub level: Exposure,
+    /// Where free text came from that somebody else wrote: a source and a field each. With any, the proposal is tainted.
+    pub free_text: Vec<String>,
+    /// How often held-out scores were looked at.
+    pub looks: u64,
+}
+
+/// Who made a proposal.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Origin {
+    /// A person, with a patch.
+    Human,
+    /// A model in conversation.
+    Chat {
+        /// The model and where it runs: `qwen3-4b @ 127.0.0.1:8080`.
+        model: String,
+    },
+    /// A client of the MCP server.
+    Mcp {
+        /// What the client calls itself.
+        client: String,
+        /// Its version.
+        version: String,
+    },
+}
+
+impl Origin {
+    /// Whether a person wrote it.
+    pub fn is_human(&self) -> bool {
+        matches!(self, Origin::Human)
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Origin::Human => out.write_str("a person"),
+            Origin::Chat { model } => out.write_str(model),
+            Origin::Mcp { client, version } => write!(out, "{client} {version} (MCP)"),
+        }
+    }
+}
+
+/// What somebody wants changed, before it is checked and planned.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Draft {
+    /// The pipeline that the change is about, from the project's folder.
+    pub pipeline: String,
+    /// The files and their changes.
+    pub files: Vec<(String, How)>,
+    /// The question that it answers, in one sentence.
+    pub intent: String,
+    /// Conditions on scores that should hold after the run.
+    pub predictions: Vec<String>,
+    /// What was seen before.
+    pub seen: Seen,
+    /// Who made it.
+    pub origin: Origin,
+    /// The conversation, as kept in the store.
+    pub transcript: Option<Digest>,
+    /// The proposal that a person edited into this one.
+    pub parent: Option<ProposalId>,
+}
+
+/// A change with its consequences, as offered to a person.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Proposal {
-    /// The file's content that the proposal was made for.
-    pub base: Digest,
-    /// The replacements, in the order of the file, not overlapping.
-    pub edits: Vec<Edit>,
-    /// Why, in the proposer's words.
-    pub reason: String,
-}
-
-/// A person's yes to exactly one proposal.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Approval {
-    /// The digest of the proposal: see [`Proposal::digest`].
-    pub proposal: Digest,
-    /// Who said yes.
-    pub by: String,
-}
-
-/// Why a proposal was not applied.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum Refusal {
-    /// The approval is of another proposal.
-    #[error("the approval is of another proposal than this one; ask again")]
-    NotApproved,
-    /// The file changed since the proposal was made.
-    #[error("the file changed since the proposal was made; propose again from what it says now")]
-    Stale,
-    /// An edit is not inside the file, or edits overlap.
-    #[error("edit {0} does not fit the file")]
-    BadEdit(usize),
-    /// The edited text can't be parsed as a pipeline.
-    #[error("the edited pipeline has a mistake of syntax: {0}")]
-    Syntax(String),
+    /// The form of this document.
+    pub format: u32,
+    /// The pipeline that it is about, from the project's folder.
+    pub pipeline: String,
+    /// The files that it changes.
+    pub files: Vec<FileChange>,
+    /// The question that it answers.
+    pub intent: String,
+    /// Conditions on scores that should hold after the run, written before it.
+    pub predictions: Vec<String>,
+    /// What it does to the plan; none when it changes no pipeline.
+    pub plan: Option<PlanDelta>,
+    /// What it costs.
+    pub cost: CostEstimate,
+    /// What a person should look at twice.
+    pub warnings: Vec<Warning>,
+    /// What the proposer had seen.
+    pub seen: Seen,
+    /// Who made it.
+    pub origin: Origin,
+    /// The conversation that it comes from.
+    pub transcript: Option<Digest>,
+    /// The proposal that a person edited into this one.
+    pub parent: Option<ProposalId>,
 }
 
 impl Proposal {
-    /// What an approval names: a digest of everything in the proposal.
-    pub fn digest(&self) -> Digest {
-        let mut bytes = self.base.as_bytes().to_vec();
-        for edit in &self.edits {
-            for number in [edit.span.start, edit.span.end, edit.text.len()] {
-                bytes.extend((number as u64).to_le_bytes());
-            }
-            bytes.extend(edit.text.as_bytes());
+    /// Its bytes: JSON with the fields in their order, on one line.
+    pub fn encode(&self) -> String {
+        // Nothing in it can fail to be written: there are no maps with other keys than texts.
+        serde_json::to_string(self).unwrap_or_default()
+    }
+
+    /// Its name.
+    pub fn id(&self) -> ProposalId {
+        ProposalId(format!("p-{}", Digest::of(self.encode().as_bytes())))
+    }
+
+    /// Reads what [`Proposal::encode`] wrote.
+    ///
+    /// # Errors
+    /// When it is anything else, in words.
+    pub fn decode(text: &str) -> Result<Proposal, String> {
+        let proposal: Proposal = serde_json::from_str(text).map_err(|error| error.to_string())?;
+        if proposal.format != FORMAT {
+            return Err(format!("it is written in form {}, and this version reads form {FORMAT}", proposal.format));
         }
-        bytes.extend(self.reason.as_bytes());
-        Digest::of(&bytes)
-    }
-}
-
-/// The text after an approved proposal.
-///
-/// # Errors
-/// When the approval is of another proposal, the file is not the one that the proposal was made for, an edit does not fit, or the result is no pipeline.
-pub fn apply(text: &str, proposal: &Proposal, approval: &Approval) -> Result<String, Refusal> {
-    if approval.proposal != proposal.digest() {
-        return Err(Refusal::NotApproved);
-    }
-    if Digest::of(text.as_bytes()) != proposal.base {
-        return Err(Refusal::Stale);
-    }
-    let mut out = String::with_capacity(text.len());
-    let mut at = 0;
-    for (number, edit) in proposal.edits.iter().enumerate() {
-        let before = if edit.span.start >= at && edit.span.end >= edit.span.start { text.get(at..edit.span.start) } else { None };
-        let (Some(before), Some(_)) = (before, text.get(edit.span.clone())) else { return Err(Refusal::BadEdit(number)) };
-        out.push_str(before);
-        out.push_str(&edit.text);
-        at = edit.span.end;
-    }
-    out.push_str(text.get(at..).unwrap_or_default());
-    match neuroflow_dsl::parse(&out).diagnostics.first() {
-        Some(mistake) => Err(Refusal::Syntax(mistake.message.clone())),
-        None => Ok(out),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const TEXT: &str = "pipeline p\nparam folds = 8\n";
-
-    fn proposal(span: Range<usize>, text: &str) -> Proposal {
-        Proposal { base: Digest::of(TEXT.as_bytes()), edits: vec![Edit { span, text: text.into() }], reason: "fewer folds".into() }
+        Ok(proposal)
     }
 
-    fn approved(proposal: &Proposal) -> Approval {
-        Approval { proposal: proposal.digest(), by: "a person".into() }
-    }
-
-    #[test]
-    fn an_approved_edit_touches_only_what_it_names() {
-        let proposal = proposal(25..26, "4");
-        assert_eq!(apply(TEXT, &proposal, &approved(&proposal)).unwrap(), "pipeline p\nparam folds = 4\n");
-    }
-
-    #[test]
-    fn an_approval_binds_exactly_one_proposal() {
-        let (one, other) = (proposal(25..26, "4"), proposal(25..26, "5"));
-        assert_eq!(apply(TEXT, &other, &approved(&one)), Err(Refusal::NotApproved));
-    }
-
-    #[test]
-    fn a_file_that_changed_refuses_an_old_proposal() {
-        let proposal = proposal(25..26, "4");
-        assert_eq!(apply("pipeline p\nparam folds = 6\n", &proposal, &approved(&proposal)), Err(Refusal::Stale));
-    }
-
-    #[test]
-    fn edits_that_do_not_fit_and_broken_results_are_refused() {
-        for (span, text) in [(25..99, "4"), (Range { start: 9, end: 3 }, "4")] {
-            let proposal = proposal(span, text);
-            assert_eq!(apply(TEXT, &proposal, &approved(&proposal)), Err(Refusal::BadEdit(0)));
-        }
-        let proposal = proposal(25..26, "(");
-        assert!(matches!(apply(TEXT, &proposal, &approved(&proposal)), Err(Refusal::Syntax(_))));
+    /// What the plan computes afterwards; what an approval names beside the proposal itself.
+    pub fn plan_digest(&self) -> Option<Digest> {
+        self.plan.as_ref().map(|plan| plan.digest)
     }
 }

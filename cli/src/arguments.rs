@@ -96,6 +96,14 @@ pub enum Command {
         #[command(subcommand)]
         command: DataCommand,
     },
+    /// Offer a change of a pipeline for approval: with what it changes, what would run, and what that costs. Nothing is changed.
+    Propose(Propose),
+    /// Proposals: what waits for an answer, what was answered, and the proof of it.
+    Agent {
+        /// What to do.
+        #[command(subcommand)]
+        command: AgentCommand,
+    },
     /// What this machine offers: cores, GPU adapters, cache, mirrors.
     Doctor,
     /// What the runs in this cache are doing, and what waits for what.
@@ -178,6 +186,28 @@ pub struct Run {
 }
 
 impl Run {
+    /// A run of a file with nothing else said.
+    pub(crate) fn of(file: &std::path::Path) -> Run {
+        Run {
+            file: file.to_path_buf(),
+            set: Vec::new(),
+            dry_run: false,
+            cores: None,
+            on: None,
+            pool: Vec::new(),
+            profile: None,
+            controls: Switch::On,
+            until: Vec::new(),
+            only: Vec::new(),
+            from: Vec::new(),
+            force: Vec::new(),
+            keep_going: false,
+            out: PathBuf::from("reports"),
+            quiet: false,
+            format: MessageFormat::Text,
+        }
+    }
+
     /// The steps that are asked for.
     pub(crate) fn selection(&self) -> Selection {
         Selection { until: self.until.clone(), only: self.only.clone(), from: self.from.clone(), force: self.force.clone() }
@@ -195,6 +225,64 @@ pub struct Explain {
     /// Set a parameter: `--set name=value`.
     #[arg(long, value_name = "NAME=VALUE")]
     pub set: Vec<String>,
+}
+
+/// `neuroflow propose`.
+#[derive(Debug, Args)]
+pub struct Propose {
+    /// A patch as `git diff` writes it, or a list of typed edits as JSON; `-` for standard input.
+    pub file: PathBuf,
+    /// The question that the change answers, in one sentence.
+    #[arg(long, value_name = "TEXT")]
+    pub because: Option<String>,
+    /// What should hold after the run, as a condition: `direction.accuracy > 0.5`. May be given several times.
+    #[arg(long, value_name = "CONDITION")]
+    pub predict: Vec<String>,
+    /// The pipeline that the change is about, when that is not plain.
+    #[arg(long, value_name = "FILE")]
+    pub pipeline: Option<PathBuf>,
+    /// How the card is printed.
+    #[arg(long, value_enum, default_value_t = MessageFormat::Text)]
+    pub format: MessageFormat,
+}
+
+/// `neuroflow agent …`.
+#[derive(Debug, Subcommand)]
+pub enum AgentCommand {
+    /// Show a proposal, and in a terminal ask what becomes of it.
+    Review {
+        /// Its id, or the beginning of it; without it, what waits.
+        id: Option<String>,
+        /// The form of the card.
+        #[arg(long = "as", value_enum, default_value_t = CardFormat::Text)]
+        r#as: CardFormat,
+    },
+    /// What was proposed, answered and done.
+    Log {
+        /// How many lines.
+        #[arg(short, default_value_t = 40)]
+        n: usize,
+    },
+    /// Prove that each commit of a proposal is what was approved, and that the ledger is whole.
+    Verify {
+        /// The commits, such as `main~10..`; all that lead here unless given.
+        range: Option<String>,
+    },
+    /// How good predictions and estimates were.
+    History,
+}
+
+/// The form of a card.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum CardFormat {
+    /// For a terminal.
+    Text,
+    /// Markdown.
+    Markdown,
+    /// A page.
+    Html,
+    /// For programs.
+    Json,
 }
 
 /// `neuroflow get`.

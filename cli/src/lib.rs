@@ -65,6 +65,8 @@ fn run(arguments: Arguments) -> Result<Exit, Failure> {
         Command::Get(get) => commands::get::get(&place, &get),
         Command::Cache { command } => commands::cache::cache(&place, &command),
         Command::Data { command } => commands::data::data(&place, &command),
+        Command::Propose(propose) => commands::propose::propose(&place, &propose),
+        Command::Agent { command } => commands::agent::agent(&place, &command),
         Command::Doctor => commands::doctor::doctor(&place),
         Command::Top { once, json } => commands::top::top(&place, once, json),
         Command::Worker { manifest, index, sandbox, processes } => {

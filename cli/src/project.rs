@@ -29,6 +29,9 @@ pub struct Project {
     /// With whom results are shared.
     #[serde(default)]
     pub cache: CacheSection,
+    /// What may be proposed to a person, and what an approval needs.
+    #[serde(default)]
+    pub agent: neuroflow_agent::Settings,
 }
 
 /// `[cache]`: where results are shared.

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use std::path::{Path, PathBuf};
 
 /// What the user set.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Settings {
     /// Where results are kept.
     pub cache: PathBuf,
@@ -16,6 +16,8 @@ pub struct Settings {
     pub offline: bool,
     /// How programs of pipelines are run.
     pub programs: ProgramOptions,
+    /// What may be proposed, and what an approval needs.
+    pub agent: neuroflow_agent::Settings,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -26,6 +28,8 @@ struct ConfigFile {
     mirrors: Vec<PathBuf>,
     #[serde(default)]
     offline: bool,
+    #[serde(default)]
+    agent: neuroflow_agent::Settings,
 }
 
 impl Settings {
@@ -63,7 +67,7 @@ impl Settings {
             let number = number.to_string_lossy().parse().ok().filter(|number| *number > 0);
             programs.processes = number.ok_or_else(|| Failure::could_not_start("NEUROFLOW_PROCESSES must be a number of processes"))?;
         }
-        Ok(Settings { cache, mirrors, offline, programs })
+        Ok(Settings { cache, mirrors, offline, programs, agent: config.agent })
     }
 }
 

@@ -100,7 +100,7 @@ fn reasons(task: &Task, contents: &[Digest], key: &Digest, cache: &Cache, before
 }
 
 /// The leaves that differ, as `path: before → now`.
-fn compare(path: &str, before: &Value, now: &Value, differences: &mut Vec<String>) {
+pub(crate) fn compare(path: &str, before: &Value, now: &Value, differences: &mut Vec<String>) {
     if before == now {
         return;
     }

@@ -5,7 +5,9 @@
 
 mod cached;
 mod chain;
+pub mod cost;
 pub mod dataset;
+pub mod delta;
 pub mod execute;
 pub mod executor;
 pub mod explain;

@@ -16,7 +16,7 @@ use crate::worker::Problem;
 use arrow::buffer::Buffer;
 use neuroflow_cache::{ActionOutput, ActionRecord, Cache, Digest, KeyEncoder};
 use neuroflow_data::{Artifact, Kind, Payload};
-use neuroflow_dsl::pipeline::{Alternative, InputDecl, StepDecl, Target};
+use neuroflow_dsl::pipeline::{Alternative, ExpectDecl, InputDecl, StepDecl, Target};
 use neuroflow_dsl::{Diagnostic, Pipeline, StepInstance, condition, glob};
 use neuroflow_stage::{Context, GpuPolicy, Registry};
 use serde::Deserialize;
@@ -614,13 +614,22 @@ fn scores_of(prepared: &Prepared, outcome: &RunOutcome, step: usize) -> Option<V
     outcome.tasks.get(task)?.scores.as_deref().map(<[_]>::to_vec)
 }
 
+/// What came of the last expectations of a pipeline in a run of the same steps: those that `further` has more than the pipeline that ran.
+pub fn judge(prepared: &Prepared, outcome: &RunOutcome, further: &Pipeline) -> Vec<ExpectRecord> {
+    decided(prepared, outcome, further.expects.get(prepared.pipeline.expects.len()..).unwrap_or_default())
+}
+
 fn expectations(prepared: &Prepared, outcome: &RunOutcome) -> Vec<ExpectRecord> {
+    decided(prepared, outcome, &prepared.pipeline.expects)
+}
+
+fn decided(prepared: &Prepared, outcome: &RunOutcome, expects: &[ExpectDecl]) -> Vec<ExpectRecord> {
     let scores = |decl: usize| {
         let of = prepared.instances().iter().enumerate().filter(|(_, instance)| instance.decl == decl);
         of.filter_map(|(position, instance)| Some((instance.members.clone(), scores_of(prepared, outcome, position)?))).collect::<Vec<_>>()
     };
     // In a run that ended early, a step without scores is not one whose branch was not taken.
-    let missing = |expect: &neuroflow_dsl::pipeline::ExpectDecl| {
+    let missing = |expect: &ExpectDecl| {
         let without = |decl: &&usize| {
             let (made, scored) = (prepared.instances().iter().filter(|instance| instance.decl == **decl).count(), scores(**decl).len());
             made == 0 || scored < made
@@ -628,7 +637,7 @@ fn expectations(prepared: &Prepared, outcome: &RunOutcome) -> Vec<ExpectRecord> 
         let name = |decl: &usize| prepared.pipeline.steps[*decl].name.text.clone();
         (!outcome.is_complete()).then(|| expect.steps.iter().find(without).map(name)).flatten()
     };
-    let decide = |expect: &neuroflow_dsl::pipeline::ExpectDecl| {
+    let decide = |expect: &ExpectDecl| {
         let (holds, numbers) = match missing(expect) {
             Some(step) => (None, format!("the run ended before all of `{step}` was made")),
             None => match condition::decide(&expect.condition, &prepared.pipeline, &scores) {
@@ -639,7 +648,7 @@ fn expectations(prepared: &Prepared, outcome: &RunOutcome) -> Vec<ExpectRecord> 
         ExpectRecord { condition: expect.written.clone(), message: expect.message.clone().unwrap_or_default(), holds, numbers }
     };
     // Of steps that nobody asked for, nothing is expected.
-    let asked = |expect: &&neuroflow_dsl::pipeline::ExpectDecl| {
+    let asked = |expect: &&ExpectDecl| {
         prepared
             .instances()
             .iter()
@@ -647,5 +656,5 @@ fn expectations(prepared: &Prepared, outcome: &RunOutcome) -> Vec<ExpectRecord> 
             .filter(|(_, instance)| expect.steps.contains(&instance.decl))
             .all(|(step, _)| prepared.is_asked(step))
     };
-    prepared.pipeline.expects.iter().filter(asked).map(decide).collect()
+    expects.iter().filter(asked).map(decide).collect()
 }

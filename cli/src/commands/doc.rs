@@ -25,6 +25,10 @@ pub(crate) fn doc(name: &str) -> Result<Exit, Failure> {
         print!("{}", parameters(&control.params, 0));
         return Ok(Exit::Done);
     }
+    if name == "edits" {
+        print!("{}", edits());
+        return Ok(Exit::Done);
+    }
     let topic: Vec<_> = registry.iter().filter(|stage| stage.name().starts_with(&format!("{name}."))).collect();
     if !topic.is_empty() {
         topic.iter().for_each(|stage| println!("{}  {}", stage.name(), stage.signature().summary));
@@ -35,6 +39,21 @@ pub(crate) fn doc(name: &str) -> Result<Exit, Failure> {
     let near = nearest(name, names).map(|near| format!("did you mean `{near}`?"));
     let failure = Failure::could_not_start(format!("there is no stage, control or topic `{name}`"));
     Err(failure.with_help(near.unwrap_or_else(|| "`neuroflow stages` lists all stages".into())))
+}
+
+/// The manual page of the typed edits that `neuroflow propose` takes.
+fn edits() -> String {
+    let mut out =
+        "Typed edits of a pipeline, for `neuroflow propose FILE.json`: a list of JSON objects, applied one after the other.\n".to_owned();
+    out.push_str("Calls, values and conditions are written in the pipeline language; bytes that no edit mentions stay as they are.\n");
+    for edit in neuroflow_dsl::edit::EDITS {
+        let _ = write!(out, "\n{}: {}\n", edit.op, edit.doc);
+        for field in edit.fields {
+            let _ = writeln!(out, "  {}: {}{}", field.name, field.doc, if field.optional { " (may be left out)" } else { "" });
+        }
+    }
+    out.push_str("\n[{\"op\": \"set_argument\", \"step\": \"direction\", \"key\": \"folds\", \"value\": \"10\"}]\n");
+    out
 }
 
 /// The manual page of a stage.

@@ -1,5 +1,6 @@
 //! One file a command.
 
+pub(crate) mod agent;
 pub(crate) mod cache;
 pub(crate) mod check;
 pub(crate) mod data;
@@ -9,6 +10,7 @@ pub(crate) mod explain;
 pub(crate) mod fmt;
 pub(crate) mod get;
 pub(crate) mod graph;
+pub(crate) mod propose;
 pub(crate) mod run;
 pub(crate) mod runs;
 pub(crate) mod top;

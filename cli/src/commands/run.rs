@@ -120,6 +120,7 @@ pub(crate) fn run(place: &Place, run: &Run) -> Result<Exit, Failure> {
         for warning in session.cache.take_warnings() {
             eprintln!("warning: {warning}");
         }
+        predicted(place, &run.file, &text, (&prepared, &outcome, &record));
         if let Err(unknown) = prepared.plan.check_selection(&prepared.pipeline) {
             eprintln!("warning: {unknown} in this run");
         }
@@ -198,6 +199,29 @@ fn write_trace(trace: &Trace, pipeline: &str, path: &Path) {
     match std::fs::write(path, trace.document(pipeline).to_string()) {
         Ok(()) => println!("timeline: {}", path.display()),
         Err(error) => eprintln!("warning: the timeline {} can't be written: {error}", path.display()),
+    }
+}
+
+/// What was predicted when changes of this pipeline were approved, beside what came. It costs the run nothing when it can't be said.
+fn predicted(place: &Place, file: &Path, text: &str, (prepared, outcome, record): (&Prepared, &RunOutcome, &RunRecord)) {
+    let Ok(root) = std::env::current_dir() else { return };
+    if !neuroflow_agent::Store::of(&root).ledger().exists() {
+        return;
+    }
+    let compared = super::agent::gate(place).and_then(|gate| {
+        let pipeline = neuroflow_agent::path_below(&root, file).map_err(Failure::could_not_start)?;
+        neuroflow_agent::compare(&gate, &pipeline, text, prepared, outcome, record).map_err(Failure::could_not_start)
+    });
+    match compared {
+        Ok(all) => {
+            for (id, judged) in &all {
+                for one in judged {
+                    let (condition, numbers) = (neuroflow_agent::escape_line(&one.condition), neuroflow_agent::escape_line(&one.numbers));
+                    println!("predicted by {}: {condition}: {} ({numbers})", id.short(), one.word());
+                }
+            }
+        }
+        Err(failure) => eprintln!("warning: predictions could not be compared: {}", failure.message),
     }
 }
 

@@ -8,9 +8,12 @@ mod calls;
 mod fragment;
 mod names;
 mod place;
+mod spec;
 mod statements;
 #[cfg(test)]
 mod tests;
+
+pub use spec::{EDITS, EditSpec, FieldSpec};
 
 use crate::parser::parse;
 use crate::syntax::SyntaxNode;
@@ -259,6 +262,19 @@ pub fn apply(text: &str, edits: &[Edit]) -> Result<Edited, EditError> {
     Ok(edited)
 }
 
+/// The text after changes; none when it is not the text that they were made for.
+pub fn redo(text: &str, changes: &[Change]) -> Option<String> {
+    let mut text = text.to_owned();
+    for change in changes {
+        let span = change.at..change.at.checked_add(change.old.len())?;
+        if text.get(span.clone())? != change.old {
+            return None;
+        }
+        text.replace_range(span, &change.new);
+    }
+    Some(text)
+}
+
 /// The text before the changes; none when it is not the text that they gave.
 pub fn undo(text: &str, changes: &[Change]) -> Option<String> {
     let mut text = text.to_owned();
@@ -292,4 +308,14 @@ fn splices(view: &View<'_>, edit: &Edit) -> Result<Vec<Splice>, Refused> {
         Edit::AddReport { name, title, items } => statements::add_report(view, name, title, items),
         Edit::Comment { step, text } => statements::comment(view, step, text),
     }
+}
+
+/// The text with a further expectation at its end, behind all others.
+///
+/// # Errors
+/// When the condition is not one whole condition.
+pub fn expected(text: &str, condition: &str) -> Result<String, EditError> {
+    let failed = |refused: Refused| EditError { edit: 0, message: refused.message, help: refused.help };
+    fragment::rest("expect ", condition, crate::syntax::SyntaxKind::ExpectItem).map_err(failed)?;
+    Ok(format!("{}\nexpect {}\n", text.trim_end(), condition.trim()))
 }

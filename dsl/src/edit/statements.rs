@@ -49,8 +49,12 @@ pub(super) fn set_param(view: &View<'_>, name: &str, value: &str) -> Result<Vec<
 
 pub(super) fn insert_step(view: &View<'_>, name: &str, call: &str, after: &str, outside: bool) -> Result<Vec<Splice>, Refused> {
     let name = unused(view, name)?;
-    fragment::rest(&format!("{name} = "), call, StepItem)?;
+    let piece = fragment::rest(&format!("{name} = "), call, StepItem)?;
     let call = call.trim();
+    // Policies stand on a line of their own, as in the style, where the line would be long.
+    let with = piece.children().find(|child| child.kind() == WithClause).map(|with| span(&with).start - name.len() - " = ".len());
+    let is_long = name.len() + call.len() > 80 && !call.contains('\n');
+    let policies = with.filter(|_| is_long).map(|at| (call[..at].trim_end(), &call[at..]));
     let mut anchor = match after {
         "" => view.all(StepItem).filter(|step| !step.ancestors().any(|around| around.kind() == FnItem)).last(),
         _ => Some(view.named(&[StepItem, InputItem, ParamItem, UseItem, SweepItem], "step or input", after)?),
@@ -72,6 +76,7 @@ pub(super) fn insert_step(view: &View<'_>, name: &str, call: &str, after: &str, 
         return Ok(vec![Splice::insert(place.end, format!(" {name} = {call}"))]);
     }
     let indentation = view.indentation(place.start);
+    let call = policies.map_or_else(|| call.to_owned(), |(call, with)| format!("{call}\n{indentation}  {with}"));
     let blank = if outside || is_declaration(anchor.kind()) { "\n" } else { "" };
     Ok(vec![Splice::insert(view.line_end(place.end), format!("\n{blank}{indentation}{name} = {call}"))])
 }

@@ -6,6 +6,7 @@ const MOUSE: &str = include_str!("../../../pipelines/mouse_v1.nf");
 fn edit(text: &str, edits: &[Edit]) -> String {
     let edited = apply(text, edits).unwrap_or_else(|error| panic!("{error} {:?}", error.help));
     assert_eq!(undo(&edited.text, &edited.changes).as_deref(), Some(text));
+    assert_eq!(redo(text, &edited.changes).as_ref(), Some(&edited.text));
     edited.text
 }
 
@@ -77,6 +78,10 @@ fn a_step_is_inserted_in_the_braces_of_its_neighbour_or_behind_them() {
     let call = s("decode.classify(responses, target = \"orientation\") with seed = 7");
     let inside = Edit::InsertStep { name: s("late"), call: call.clone(), after: s("tuning"), outside: false };
     assert_eq!(difference(MOUSE, &edit(MOUSE, &[inside])), format!("+  late      = {call}\n"));
+    let long = "decode.classify(responses, target = \"orientation\", window = 0 s .. 2 s, model = lda(shrinkage = auto))";
+    let inside =
+        Edit::InsertStep { name: s("late"), call: format!("{long} with seed = 7, retries = 1"), after: s("brain"), outside: false };
+    assert_eq!(difference(MOUSE, &edit(MOUSE, &[inside])), format!("+  late     = {long}\n+    with seed = 7, retries = 1\n"));
     let outside = Edit::InsertStep { name: s("both"), call: s("query.table(gather(direction))"), after: s("likeness"), outside: true };
     assert_eq!(difference(MOUSE, &edit(MOUSE, &[outside])), "+both = query.table(gather(direction))\n+\n");
     let line = "for x in [1, 2] { a = f.g(x) }\n";

@@ -1,0 +1,234 @@
+//! The card: one proposal as a person reads it, with what it changes, what would run, what that costs and what was promised.
+//!
+//! A [`Card`] holds facts; each form (terminal, Markdown, HTML, JSON) is written from it, and every text passes [`crate::escape`] there.
+
+mod html;
+mod markdown;
+mod terminal;
+
+pub use html::html;
+pub use markdown::markdown;
+pub use terminal::terminal;
+
+use crate::diff::{Line, Mark, unified};
+use crate::guard::Warning;
+use crate::project::Project;
+use crate::proposal::{Exposure, FileChange, How, Proposal, ProposalId};
+use crate::store::State;
+use neuroflow_engine::Digest;
+use neuroflow_engine::cost::CostEstimate;
+use neuroflow_engine::delta::{DeltaRow, Fate, PlanDelta};
+
+/// A file on a card.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FileOnCard {
+    /// Its path.
+    pub path: String,
+    /// Lines that are new.
+    pub added: usize,
+    /// Lines that are no longer there.
+    pub removed: usize,
+    /// The difference; without the text that it was made for, the edits in words.
+    pub lines: Vec<Line>,
+}
+
+/// A proposal, ready to be shown.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Card {
+    /// Its name.
+    pub id: ProposalId,
+    /// Where it stands.
+    pub state: State,
+    /// What moved since it was made, for one that waits.
+    pub moved: Option<String>,
+    /// The question that it answers.
+    pub intent: String,
+    /// Who made it.
+    pub by: String,
+    /// The pipeline.
+    pub pipeline: String,
+    /// The files.
+    pub files: Vec<FileOnCard>,
+    /// Files with changes of a person's own that no commit holds.
+    pub uncommitted: Vec<String>,
+    /// What it does to the plan.
+    pub plan: Option<PlanDelta>,
+    /// What was predicted.
+    pub predictions: Vec<String>,
+    /// What it costs.
+    pub cost: CostEstimate,
+    /// What to look at twice.
+    pub warnings: Vec<Warning>,
+    /// What of the data was looked at.
+    pub exposure: Exposure,
+    /// Free text that was read.
+    pub free_text: Vec<String>,
+    /// How often held-out scores were looked at.
+    pub looks: u64,
+    /// The document itself, for programs.
+    pub proposal: Proposal,
+}
+
+impl Card {
+    /// The card of a proposal.
+    pub fn of(project: &Project, proposal: &Proposal, state: State, moved: Option<String>, uncommitted: Vec<String>) -> Card {
+        Card {
+            id: proposal.id(),
+            state,
+            moved,
+            intent: proposal.intent.clone(),
+            by: proposal.origin.to_string(),
+            pipeline: proposal.pipeline.clone(),
+            files: proposal.files.iter().map(|file| shown(project, file)).collect(),
+            uncommitted,
+            plan: proposal.plan.clone(),
+            predictions: proposal.predictions.clone(),
+            cost: proposal.cost.clone(),
+            warnings: proposal.warnings.clone(),
+            exposure: proposal.seen.level,
+            free_text: proposal.seen.free_text.clone(),
+            looks: proposal.seen.looks,
+            proposal: proposal.clone(),
+        }
+    }
+
+    /// `4 of 61 tasks would run: 3 new, 1 changed; 57 are in the cache`.
+    fn runs(&self) -> Option<String> {
+        let plan = self.plan.as_ref()?;
+        let mut parts = Vec::new();
+        for (fate, word) in [(Fate::New, "new"), (Fate::Changed, "changed"), (Fate::Gone, "gone")] {
+            match plan.count(fate) {
+                0 => {}
+                count => parts.push(format!("{count} {word}")),
+            }
+        }
+        let known = plan.count(Fate::New) + plan.count(Fate::Changed) - plan.runs();
+        for (count, word) in [(known, "of them known already"), (plan.cached, "cached"), (plan.pending, "not run yet")] {
+            if count > 0 {
+                parts.push(format!("{count} {word}"));
+            }
+        }
+        if !plan.later.is_empty() {
+            parts.push(format!("later: {}", plan.later.join(", ")));
+        }
+        Some(format!("{} of {} tasks   {}", plan.runs(), plan.tasks, parts.join(" · ")))
+    }
+
+    /// Why tasks change: each reason once, with the steps that it holds for.
+    fn reasons(&self) -> Vec<String> {
+        let mut reasons: Vec<(String, Vec<String>)> = Vec::new();
+        let rows = || self.plan.iter().flat_map(|plan| &plan.rows);
+        for row in rows() {
+            // The draws of a control change, come and go with the call that they are of, and that needs no word.
+            let with_call = |other: &DeltaRow| other.part.is_empty() && other.step == row.step && other.fate == row.fate;
+            if row.part == "controls" || !row.part.is_empty() && rows().any(with_call) {
+                continue;
+            }
+            let why = match row.fate {
+                Fate::New => "new".to_owned(),
+                Fate::Gone => "gone".to_owned(),
+                Fate::Changed => row.because.join("; "),
+            };
+            let step = row.step.split('[').next().unwrap_or(&row.step).to_owned();
+            let name = if row.part.is_empty() { step } else { format!("{step} · {}", row.part) };
+            match reasons.iter_mut().find(|(known, _)| *known == why) {
+                Some((_, names)) if names.contains(&name) => {}
+                Some((_, names)) => names.push(name),
+                None => reasons.push((why, vec![name])),
+            }
+        }
+        reasons.into_iter().map(|(why, names)| format!("{}: {why}", names.join(", "))).collect()
+    }
+
+    fn costs(&self) -> String {
+        let cost = &self.cost;
+        let mut parts = Vec::new();
+        if cost.known > 0 {
+            parts.push(format!("{} one after the other (9 of 10: {})", seconds(cost.seconds), seconds(cost.seconds_90)));
+        }
+        if let Some(peak) = cost.peak_bytes {
+            parts.push(format!("{:.0} MiB", peak as f64 / f64::from(1 << 20)));
+        }
+        if cost.unknown > 0 {
+            parts.push(format!("unknown for {} tasks: {} never ran here", cost.unknown, cost.unknown_stages.join(", ")));
+        }
+        if parts.is_empty() { "nothing runs".into() } else { parts.join(" · ") }
+    }
+
+    fn read(&self) -> String {
+        let level = match self.exposure {
+            Exposure::Schema => "names and shapes",
+            Exposure::Aggregate => "names, shapes and aggregates",
+            Exposure::Sample => "single values",
+        };
+        let looks = if self.looks == 0 { String::new() } else { format!("; looked at held-out scores {} times", self.looks) };
+        if self.free_text.is_empty() {
+            return format!("{level}; no free text{looks}");
+        }
+        format!("{level}; FREE TEXT that somebody else wrote: {}{looks}", self.free_text.join(", "))
+    }
+
+    /// One line a row of the plan, for who wants all of them.
+    pub fn tasks(&self) -> Vec<String> {
+        let row = |row: &DeltaRow| {
+            let part = if row.part.is_empty() { String::new() } else { format!(" · {}", row.part) };
+            let fate = match row.fate {
+                Fate::New => "new",
+                Fate::Changed => "changed",
+                Fate::Gone => "gone",
+            };
+            let why = if row.because.is_empty() { String::new() } else { format!(": {}", row.because.join("; ")) };
+            crate::escape_line(&format!("{}{part}: {} tasks {fate}, {} would run{why}", row.step, row.tasks, row.runs))
+        };
+        self.plan.iter().flat_map(|plan| &plan.rows).map(row).collect()
+    }
+}
+
+/// A card as JSON.
+pub fn json(card: &Card) -> serde_json::Value {
+    serde_json::json!({
+        "id": card.id,
+        "state": card.state.word(),
+        "moved": card.moved,
+        "uncommitted": card.uncommitted,
+        "text": terminal(card, false),
+        "proposal": card.proposal,
+    })
+}
+
+fn shown(project: &Project, file: &FileChange) -> FileOnCard {
+    let now = project.read(&file.path).ok().flatten();
+    let is_base = now.as_ref().map(|text| Digest::of(text.as_bytes())) == file.base;
+    let text = now.unwrap_or_default();
+    let lines = match file.apply(&text) {
+        Ok(after) if is_base => unified(&text, &after, 2),
+        _ => in_words(&file.how),
+    };
+    let count = |mark: Mark| lines.iter().filter(|line| line.mark == mark).count();
+    FileOnCard { path: file.path.clone(), added: count(Mark::Added), removed: count(Mark::Removed), lines }
+}
+
+/// A change without the text that it was made for.
+fn in_words(how: &How) -> Vec<Line> {
+    let line = |mark, text: &str| Line { mark, number: 0, text: text.to_owned() };
+    match how {
+        How::Edits(edits) => edits.iter().map(|edit| line(Mark::Added, &serde_json::to_string(edit).unwrap_or_default())).collect(),
+        How::Changes(changes) => changes
+            .iter()
+            .flat_map(|change| {
+                let old = change.old.lines().map(|text| line(Mark::Removed, text));
+                old.chain(change.new.lines().map(|text| line(Mark::Added, text))).collect::<Vec<_>>()
+            })
+            .collect(),
+        How::Whole(text) => text.lines().map(|text| line(Mark::Added, text)).collect(),
+    }
+}
+
+fn seconds(seconds: f64) -> String {
+    match seconds {
+        s if s < 0.95 => format!("{:.0} ms", s * 1e3),
+        s if s < 100.0 => format!("{s:.1} s"),
+        s if s < 6000.0 => format!("{:.0} min", s / 60.0),
+        s => format!("{:.1} h", s / 3600.0),
+    }
+}

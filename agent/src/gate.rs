@@ -1,0 +1,325 @@
+//! The gate: the one place that changes files of a project, and only with an approval in hand.
+
+use crate::commit::{self, CommitError};
+use crate::ledger::{Entry, Event, Ledger, LedgerError};
+use crate::project::{Project, Wrong};
+use crate::proposal::{Proposal, ProposalId};
+use crate::review::{self, Approval, Level};
+use crate::store::{self, State, Status, Store};
+use neuroflow_engine::Digest;
+use std::io;
+
+/// The gate of a project.
+pub struct Gate {
+    project: Project,
+    store: Store,
+}
+
+/// A change that was made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Applied {
+    /// The commit, where there is version control.
+    pub commit: Option<String>,
+    /// The files that were written.
+    pub files: Vec<String>,
+}
+
+/// Why a change was not made. Nothing is changed then.
+#[derive(Debug, thiserror::Error)]
+pub enum GateError {
+    /// The approval is of something else.
+    #[error("the approval is of another proposal than this one; ask again")]
+    NotApproved,
+    /// Another level is needed.
+    #[error("this proposal needs an approval by {}, and this one is by {}", .0.word(), .1.word())]
+    Level(Level, Level),
+    /// It was answered before.
+    #[error("proposal {} is {} already; a proposal is used once", .0.short(), .1.word())]
+    Answered(ProposalId, State),
+    /// What it was made for has changed.
+    #[error("proposal {} is stale: {what}. It can still be read; propose again from what is there now", .id.short())]
+    Stale {
+        /// The proposal.
+        id: ProposalId,
+        /// What moved.
+        what: String,
+    },
+    /// The file is being worked on.
+    #[error("{} has changes that are not committed", .0.join(", "))]
+    Uncommitted(Vec<String>),
+    /// The ledger can't be written, so nothing is changed: the record is the point.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    /// Git refused.
+    #[error(transparent)]
+    Commit(#[from] CommitError),
+    /// A file can't be read or written.
+    #[error("{what}: {error}")]
+    File {
+        /// Which.
+        what: String,
+        /// Why.
+        error: io::Error,
+    },
+    /// It no longer checks.
+    #[error(transparent)]
+    Wrong(#[from] Wrong),
+    /// It can't be read.
+    #[error("{0}")]
+    Proposal(String),
+}
+
+impl Gate {
+    /// The gate of a project.
+    pub fn of(project: Project) -> Gate {
+        let store = Store::of(&project.root);
+        Gate { project, store }
+    }
+
+    /// The project.
+    pub fn project(&self) -> &Project {
+        &self.project
+    }
+
+    /// The agent's folder.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// Keeps a proposal and notes that it waits for an answer.
+    ///
+    /// # Errors
+    /// When it can't be kept or noted.
+    pub fn offer(&self, proposal: &Proposal, actor: &str) -> Result<ProposalId, GateError> {
+        let mut ledger = self.held()?;
+        let id = self.store.keep(proposal).map_err(|error| GateError::File { what: "the proposal can't be kept".into(), error })?;
+        if !store::states(ledger.entries()).iter().any(|known| known.id == id) {
+            ledger.append(Entry::now(Event::Offered, Some(&id), actor))?;
+        }
+        Ok(id)
+    }
+
+    /// Where all proposals stand.
+    ///
+    /// # Errors
+    /// When the ledger can't be read.
+    pub fn statuses(&self) -> Result<Vec<Status>, GateError> {
+        Ok(store::states(&Ledger::read(&self.store.ledger())?))
+    }
+
+    /// Where a proposal stands, with what moved since it was made.
+    ///
+    /// # Errors
+    /// When it can't be read.
+    pub async fn freshness(&self, id: &ProposalId) -> Result<Option<String>, GateError> {
+        let proposal = self.store.proposal(id).map_err(GateError::Proposal)?;
+        self.moved(&proposal).await
+    }
+
+    /// Notes a no.
+    ///
+    /// # Errors
+    /// When it was answered before, or can't be noted.
+    pub fn reject(&self, id: &ProposalId, reason: &str, actor: &str) -> Result<(), GateError> {
+        self.close(id, Event::Rejected, reason, actor)
+    }
+
+    /// Notes that the proposer took it back.
+    ///
+    /// # Errors
+    /// When it was answered before, or can't be noted.
+    pub fn withdraw(&self, id: &ProposalId, actor: &str) -> Result<(), GateError> {
+        self.close(id, Event::Withdrawn, "", actor)
+    }
+
+    fn close(&self, id: &ProposalId, event: Event, reason: &str, actor: &str) -> Result<(), GateError> {
+        let mut ledger = self.held()?;
+        open(ledger.entries(), id)?;
+        let reason = reason.trim().to_owned();
+        ledger.append(Entry { reason, ..Entry::now(event, Some(id), actor) })?;
+        Ok(())
+    }
+
+    /// Notes something beside the life of a proposal.
+    ///
+    /// # Errors
+    /// When it can't be noted.
+    pub fn note(&self, entry: Entry) -> Result<(), GateError> {
+        self.held()?.append(entry)?;
+        Ok(())
+    }
+
+    /// Files of a proposal with changes of their own that no commit holds; with them, a commit of the proposal would not be the proposal alone.
+    pub fn uncommitted(&self, proposal: &Proposal) -> Vec<String> {
+        commit::uncommitted(&self.project.root, &proposal.files.iter().map(|file| file.path.as_str()).collect::<Vec<_>>())
+    }
+
+    /// Makes an approved change: the files are written, and committed where there is version control. `with_own` first commits what a person changed in the
+    /// same files, as a commit of its own.
+    ///
+    /// # Errors
+    /// When the approval is of something else, was used, or is not enough; when what the proposal was made for has changed; when something can't be
+    /// written. Then nothing is changed.
+    pub async fn apply(&self, proposal: &Proposal, approval: Approval, with_own: bool) -> Result<Applied, GateError> {
+        let id = proposal.id();
+        if *approval.proposal() != id || approval.plan() != proposal.plan_digest() {
+            return Err(GateError::NotApproved);
+        }
+        let needed = review::needed(proposal, &self.project.settings);
+        if approval.level() < needed {
+            return Err(GateError::Level(needed, approval.level()));
+        }
+        let mut ledger = self.held()?;
+        open(ledger.entries(), &id)?;
+        if let Some(what) = self.moved(proposal).await? {
+            ledger.append(Entry { reason: what.clone(), ..Entry::now(Event::Stale, Some(&id), approval.by()) })?;
+            return Err(GateError::Stale { id, what });
+        }
+        let own = self.uncommitted(proposal);
+        if !own.is_empty() && !with_own {
+            return Err(GateError::Uncommitted(own));
+        }
+        // What will be written, from what is there at this moment.
+        let (mut texts, mut before) = (Vec::new(), Vec::new());
+        for file in &proposal.files {
+            let now = self.project.read(&file.path)?;
+            if now.as_ref().map(|text| Digest::of(text.as_bytes())) != file.base {
+                return Err(GateError::Stale { id, what: format!("{} changed", file.path) });
+            }
+            let text = file.apply(now.as_deref().unwrap_or_default()).map_err(Wrong::Edit)?;
+            if Digest::of(text.as_bytes()) != file.after {
+                return Err(GateError::NotApproved);
+            }
+            before.push((file.path.clone(), now));
+            texts.push((file.path.clone(), text));
+        }
+        self.store.keep_undo(&id, &before).map_err(|error| GateError::File { what: "the way back can't be kept".into(), error })?;
+        let mut entry = Entry::now(Event::Approving, Some(&id), approval.by());
+        entry.level = Some(approval.level());
+        entry.detail = serde_json::json!({ "plan": proposal.plan_digest(), "edited": proposal.parent.is_some() });
+        ledger.append(entry)?;
+        fault("approving");
+        let done = self.write(&id, proposal, &approval, &texts, &ledger.head());
+        match done {
+            Ok(commit) => {
+                fault("committed");
+                let mut entry = Entry::now(Event::Applied, Some(&id), approval.by());
+                entry.level = Some(approval.level());
+                entry.detail = serde_json::json!({ "commit": commit });
+                if let Err(error) = ledger.append(entry) {
+                    // With a commit the change is on record; without one it would be a change that nobody knows of.
+                    if commit.is_none() {
+                        self.restore(&before);
+                        return Err(error.into());
+                    }
+                }
+                self.store.forget_undo(&id);
+                Ok(Applied { commit, files: texts.into_iter().map(|(path, _)| path).collect() })
+            }
+            Err(error) => {
+                self.restore(&before);
+                let entry = Entry { reason: error.to_string(), ..Entry::now(Event::Failed, Some(&id), approval.by()) };
+                ledger.append(entry)?;
+                self.store.forget_undo(&id);
+                Err(error)
+            }
+        }
+    }
+
+    fn write(
+        &self,
+        id: &ProposalId,
+        proposal: &Proposal,
+        approval: &Approval,
+        texts: &[(String, String)],
+        head: &Digest,
+    ) -> Result<Option<String>, GateError> {
+        let transcript = proposal.transcript.and_then(|digest| self.store.transcript(&digest));
+        // A person's own changes of the same files come first, so that the proposal's commit is the proposal alone.
+        commit::own(&self.project.root, &self.uncommitted(proposal), id)?;
+        for (path, text) in texts {
+            let place = self.project.place(path)?;
+            let written = place.parent().map_or(Ok(()), std::fs::create_dir_all).and_then(|()| store::write_whole(&place, text.as_bytes()));
+            written.map_err(|error| GateError::File { what: format!("{path} can't be written"), error })?;
+            fault("written");
+        }
+        Ok(commit::commit(&self.project.root, proposal, approval, texts, transcript.as_deref(), head)?)
+    }
+
+    fn restore(&self, before: &[(String, Option<String>)]) {
+        for (path, text) in before {
+            let Ok(place) = self.project.place(path) else { continue };
+            let _ = match text {
+                Some(text) => store::write_whole(&place, text.as_bytes()),
+                None => std::fs::remove_file(&place),
+            };
+        }
+    }
+
+    /// The ledger, with what a killed process left behind put in order: a change that was committed is noted, any other is taken back.
+    fn held(&self) -> Result<Ledger, GateError> {
+        let mut ledger = self.store.hold()?;
+        let open: Option<(ProposalId, String)> = ledger.entries().iter().fold(None, |open, entry| match (entry.event, &entry.proposal) {
+            (Event::Approving, Some(id)) => Some((id.clone(), entry.actor.clone())),
+            (Event::Applied | Event::Failed | Event::Stale, _) => None,
+            _ => open,
+        });
+        let Some((id, actor)) = open else { return Ok(ledger) };
+        let mut entry = match commit::find(&self.project.root, &id) {
+            Some(commit) => Entry { detail: serde_json::json!({ "commit": commit }), ..Entry::now(Event::Applied, Some(&id), &actor) },
+            None => {
+                if let (Some(before), Ok(proposal)) = (self.store.undo(&id), self.store.proposal(&id)) {
+                    // Only what is still as the change left it: somebody may have gone on.
+                    let ours: Vec<_> = before.into_iter().filter(|(path, _)| self.is_as_left(&proposal, path)).collect();
+                    self.restore(&ours);
+                }
+                Entry { reason: "the program ended before the change was recorded".into(), ..Entry::now(Event::Failed, Some(&id), &actor) }
+            }
+        };
+        entry.level = None;
+        ledger.append(entry)?;
+        self.store.forget_undo(&id);
+        Ok(ledger)
+    }
+
+    fn is_as_left(&self, proposal: &Proposal, path: &str) -> bool {
+        let after = proposal.files.iter().find(|file| file.path == path).map(|file| file.after);
+        let now = self.project.read(path).ok().flatten().map(|text| Digest::of(text.as_bytes()));
+        after.is_some() && now == after
+    }
+
+    /// What moved since a proposal was made; none when all is as it was.
+    async fn moved(&self, proposal: &Proposal) -> Result<Option<String>, GateError> {
+        for file in &proposal.files {
+            let now = self.project.read(&file.path)?.map(|text| Digest::of(text.as_bytes()));
+            match (now, file.base) {
+                (now, base) if now == base => {}
+                (None, Some(_)) => return Ok(Some(format!("{} is gone", file.path))),
+                (Some(_), None) => return Ok(Some(format!("{} is there now", file.path))),
+                _ => return Ok(Some(format!("{} changed since", file.path))),
+            }
+        }
+        match self.project.digest_now(proposal).await {
+            Ok(now) if now == proposal.plan_digest() => Ok(None),
+            Ok(_) => Ok(Some("an input, a used file or a stage changed, and with it the plan".into())),
+            Err(Wrong::Plan(reason)) => Ok(Some(format!("it can't be planned any more: {reason}"))),
+            Err(Wrong::Mistakes { .. }) => Ok(Some("the changed pipeline no longer checks".into())),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+fn open(entries: &[Entry], id: &ProposalId) -> Result<(), GateError> {
+    match store::states(entries).into_iter().find(|known| known.id == *id) {
+        Some(Status { state: State::Offered, .. }) => Ok(()),
+        Some(status) => Err(GateError::Answered(id.clone(), status.state)),
+        None => Err(GateError::Proposal(format!("proposal {} was never offered here", id.short()))),
+    }
+}
+
+/// Places at which a test has the program killed.
+fn fault(place: &str) {
+    if std::env::var_os("NEUROFLOW_AGENT_FAULT").is_some_and(|wanted| wanted == place) {
+        std::process::abort();
+    }
+}

@@ -1,0 +1,54 @@
+//! The project's own hooks. libgit2 does not run them, and a commit that leaves them out would be one that the project did not agree to.
+
+use crate::commit::CommitError;
+use git2::Repository;
+use std::path::PathBuf;
+use std::process::Command;
+
+fn hook(repository: &Repository, name: &str) -> Option<PathBuf> {
+    let config = repository.config().ok()?;
+    let folder = match config.get_path("core.hooksPath") {
+        Ok(path) if path.is_absolute() => path,
+        Ok(path) => repository.workdir()?.join(path),
+        Err(_) => repository.commondir().join("hooks"),
+    };
+    let path = folder.join(name);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        let found = std::fs::metadata(&path).ok()?;
+        (found.is_file() && found.permissions().mode() & 0o111 != 0).then_some(path)
+    }
+    #[cfg(not(unix))]
+    path.is_file().then_some(path)
+}
+
+/// Runs a hook, when the project has it.
+pub(crate) fn run(repository: &Repository, name: &str, arguments: &[&std::ffi::OsStr]) -> Result<(), CommitError> {
+    let (Some(path), Some(workdir)) = (hook(repository, name), repository.workdir()) else { return Ok(()) };
+    let output = Command::new(path).args(arguments).current_dir(workdir).env("GIT_DIR", repository.path()).output();
+    match output {
+        Ok(output) if output.status.success() => Ok(()),
+        Ok(output) => {
+            let said = [output.stdout, output.stderr].concat();
+            let said = crate::escape(&String::from_utf8_lossy(&said[..said.len().min(4000)]));
+            Err(CommitError::Hook { name: name.to_owned(), said })
+        }
+        Err(error) => Err(CommitError::Hook { name: name.to_owned(), said: error.to_string() }),
+    }
+}
+
+/// A commit's message as the hook `commit-msg` leaves it.
+pub(crate) fn message(repository: &Repository, message: &str) -> Result<String, CommitError> {
+    if hook(repository, "commit-msg").is_none() {
+        return Ok(message.to_owned());
+    }
+    let path = repository.path().join("NEUROFLOW_EDITMSG");
+    let told = |error: std::io::Error| CommitError::Hook { name: "commit-msg".into(), said: error.to_string() };
+    std::fs::write(&path, message).map_err(told)?;
+    let done = run(repository, "commit-msg", &[path.as_os_str()]);
+    let changed = std::fs::read_to_string(&path).map_err(told);
+    let _ = std::fs::remove_file(&path);
+    done?;
+    changed
+}

@@ -1,0 +1,335 @@
+//! A project as the gate sees it: its folder, its settings, and what a change of its pipelines would do. Nothing here writes a file of the project.
+
+use crate::guard::{self, Warning};
+use crate::proposal::{Draft, FORMAT, FileChange, How, Proposal, change};
+use crate::settings::Settings;
+use neuroflow_dsl::diagnostics::has_errors;
+use neuroflow_dsl::edit::EditError;
+use neuroflow_dsl::{Catalogue, Checked, Diagnostic, Files, Pipeline};
+use neuroflow_engine::cost::{self, CostEstimate};
+use neuroflow_engine::delta::PlanDelta;
+use neuroflow_engine::folder::Folder;
+use neuroflow_engine::session::{Prepared, Purpose, Session, SessionError};
+use neuroflow_engine::{Digest, readers};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// The most predictions of a proposal.
+const MOST_PREDICTIONS: usize = 20;
+
+/// The longest note or pipeline, in bytes.
+const LONGEST: u64 = 4 << 20;
+
+/// A project.
+#[derive(Clone)]
+pub struct Project {
+    /// Its folder, where neuroflow.toml lies and paths of inputs begin.
+    pub root: PathBuf,
+    /// Stages, cache and data.
+    pub session: Arc<Session>,
+    /// What is set for the agent.
+    pub settings: Settings,
+}
+
+/// Why a change can't be offered.
+#[derive(Debug, thiserror::Error)]
+pub enum Wrong {
+    /// An edit does not fit.
+    #[error("{0}")]
+    Edit(#[from] EditError),
+    /// The pipeline would be wrong.
+    #[error("the changed pipeline has {} mistakes", .found.len())]
+    Mistakes {
+        /// The file.
+        file: String,
+        /// Its text with the change.
+        text: String,
+        /// The mistakes.
+        found: Vec<Diagnostic>,
+    },
+    /// A prediction can't be decided.
+    #[error("the prediction `{condition}` can't be decided: {reason}")]
+    Prediction {
+        /// As written.
+        condition: String,
+        /// Why not.
+        reason: String,
+    },
+    /// It asks for something that a model may not propose.
+    #[error("this may not be proposed: {}", .0.iter().map(|one| one.message.as_str()).collect::<Vec<_>>().join("; "))]
+    Forbidden(Vec<Warning>),
+    /// It could not be planned.
+    #[error("the plan can't be made: {0}")]
+    Plan(String),
+    /// A file that can't be changed in this way.
+    #[error("{0}")]
+    File(String),
+    /// It changes nothing.
+    #[error("it changes nothing")]
+    Nothing,
+}
+
+/// A pipeline with its plan.
+pub struct Planned {
+    /// What the file says.
+    pub text: String,
+    /// What would run.
+    pub prepared: Prepared,
+}
+
+/// The folder of a pipeline with some files as they would be.
+struct Overlay<'a> {
+    folder: Folder,
+    /// The pipeline's folder as a path from the project's.
+    below: String,
+    changed: &'a BTreeMap<String, String>,
+}
+
+impl Files for Overlay<'_> {
+    fn read(&self, path: &str) -> Result<String, String> {
+        match self.changed.get(&format!("{}{path}", self.below)) {
+            Some(text) => Ok(text.clone()),
+            None => self.folder.read(path),
+        }
+    }
+
+    fn glob(&self, pattern: &str) -> Result<Vec<String>, String> {
+        self.folder.glob(pattern)
+    }
+}
+
+impl Project {
+    /// Where a file of the project lies.
+    ///
+    /// # Errors
+    /// When the path leaves the project, is hidden, or is no pipeline and no note.
+    pub fn place(&self, path: &str) -> Result<PathBuf, Wrong> {
+        let refuse = |why: &str| Err(Wrong::File(format!("{}: {why}", crate::escape_line(path))));
+        let parts: Vec<&str> = path.split('/').collect();
+        if path.starts_with('/') || path.contains(['\\', '\0', ':']) || parts.iter().any(|part| part.is_empty() || *part == "..") {
+            return refuse("a path of the project is meant, with `/`");
+        }
+        if parts.iter().any(|part| part.starts_with('.')) {
+            return refuse("hidden files can't be changed");
+        }
+        let is_note = parts.first() == Some(&"knowledge") && path.ends_with(".md");
+        if !is_note && !path.ends_with(".nf") {
+            return refuse("only pipelines (.nf) and notes (knowledge/*.md) can be changed");
+        }
+        let place = self.root.join(path);
+        // A link must not lead to somebody else's file.
+        let mut around = place.as_path();
+        while let Some(outer) = around.parent() {
+            if around.symlink_metadata().is_ok_and(|found| found.is_symlink()) {
+                return refuse("it lies behind a link");
+            }
+            if outer == self.root {
+                break;
+            }
+            around = outer;
+        }
+        Ok(place)
+    }
+
+    /// What a file says; none when there is none.
+    ///
+    /// # Errors
+    /// When it can't be read, or is no text.
+    pub fn read(&self, path: &str) -> Result<Option<String>, Wrong> {
+        let place = self.place(path)?;
+        match std::fs::metadata(&place) {
+            Ok(found) if found.len() > LONGEST => return Err(Wrong::File(format!("{path} is too long: {} bytes", found.len()))),
+            Ok(_) => {}
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(Wrong::File(format!("{path}: {error}"))),
+        }
+        std::fs::read_to_string(&place).map(Some).map_err(|error| Wrong::File(format!("{path}: {error}")))
+    }
+
+    /// The project's pipelines, as paths from its folder.
+    pub fn pipelines(&self) -> Vec<String> {
+        neuroflow_engine::folder::search(&self.root, "**/*.nf", &|path| !path.starts_with("target/")).unwrap_or_default()
+    }
+
+    /// Checks what a pipeline says, or would say with some files changed.
+    pub fn check(&self, path: &str, text: &str, changed: &BTreeMap<String, String>) -> Checked {
+        let readers = readers::catalogue();
+        let catalogue = Catalogue { stages: &self.session.registry, readers: &readers };
+        let below = path.rfind('/').map_or(String::new(), |end| path[..=end].to_owned());
+        neuroflow_dsl::check_with(text, &[], &catalogue, &Overlay { folder: Folder::of(&self.root.join(path)), below, changed })
+    }
+
+    /// Plans a checked pipeline. Inputs are looked at here only; nothing is fetched.
+    ///
+    /// # Errors
+    /// When an input can't be had, or a mistake shows that needs the inputs to be seen.
+    pub async fn plan(&self, path: &str, text: &str, pipeline: Pipeline) -> Result<Planned, Wrong> {
+        let folder = Folder::of(&self.root.join(path));
+        let prepared = self.session.prepare(pipeline, (&self.root, folder.path()), Purpose::Plan, true, &|_, _, _| {}).await;
+        let prepared = prepared.map_err(|error| match error {
+            SessionError::Pipeline(found) => Wrong::Mistakes { file: path.to_owned(), text: text.to_owned(), found },
+            SessionError::Plan(neuroflow_engine::plan::PlanError::Pipeline(found)) => {
+                Wrong::Mistakes { file: path.to_owned(), text: text.to_owned(), found }
+            }
+            other => Wrong::Plan(other.to_string()),
+        })?;
+        Ok(Planned { text: text.to_owned(), prepared })
+    }
+
+    /// The plan of a pipeline as it is now; none when there is no such file, or it is wrong.
+    pub async fn plan_now(&self, path: &str) -> Result<Option<Planned>, Wrong> {
+        let Some(text) = self.read(path)? else { return Ok(None) };
+        let checked = self.check(path, &text, &BTreeMap::new());
+        if has_errors(&checked.diagnostics) {
+            return Ok(None);
+        }
+        Ok(self.plan(path, &text, checked.pipeline).await.ok())
+    }
+
+    /// Checks a draft and works out what it would do.
+    ///
+    /// # Errors
+    /// Everything for which it can't be offered to a person; see [`Wrong`].
+    pub async fn propose(&self, draft: Draft) -> Result<Proposal, Wrong> {
+        if draft.predictions.len() > MOST_PREDICTIONS {
+            return Err(Wrong::File(format!("{} predictions are too many; {MOST_PREDICTIONS} are allowed", draft.predictions.len())));
+        }
+        let (mut files, mut changed, mut befores) = (Vec::new(), BTreeMap::new(), BTreeMap::new());
+        for (path, how) in &draft.files {
+            if matches!(how, How::Whole(_)) && !path.starts_with("knowledge/") {
+                return Err(Wrong::File(format!("{path}: only a note is written as a whole")));
+            }
+            if !draft.origin.is_human() && matches!(how, How::Changes(_)) {
+                return Err(Wrong::File(format!("{path}: a pipeline is changed by edits")));
+            }
+            let before = self.read(path)?;
+            let after = change(before.as_deref().unwrap_or_default(), how)?;
+            if before.as_deref() == Some(after.as_str()) {
+                continue;
+            }
+            let base = before.as_ref().map(|text| Digest::of(text.as_bytes()));
+            files.push(FileChange { path: path.clone(), base, how: how.clone(), after: Digest::of(after.as_bytes()) });
+            befores.insert(path.clone(), before);
+            changed.insert(path.clone(), after);
+        }
+        if files.is_empty() {
+            return Err(Wrong::Nothing);
+        }
+        let mut warnings = letters(&changed, &draft);
+        let (mut plan, mut cost) = (None, CostEstimate::default());
+        if files.iter().any(|file| file.path.ends_with(".nf")) {
+            let path = &draft.pipeline;
+            let text = match changed.get(path) {
+                Some(text) => text.clone(),
+                None => self.read(path)?.ok_or_else(|| Wrong::File(format!("there is no pipeline {path}")))?,
+            };
+            let checked = self.check(path, &text, &changed);
+            if has_errors(&checked.diagnostics) {
+                return Err(Wrong::Mistakes { file: path.clone(), text, found: checked.diagnostics });
+            }
+            let was = match befores.get(path).cloned().unwrap_or(self.read(path)?) {
+                Some(was) => Some(self.check(path, &was, &BTreeMap::new())).filter(|was| !has_errors(&was.diagnostics)),
+                None => None,
+            };
+            let tainted = !draft.seen.free_text.is_empty();
+            let compared = guard::compare(was.as_ref().map(|was| &was.pipeline), &checked.pipeline, &self.root, &self.settings, tainted);
+            if !draft.origin.is_human() {
+                let forbidden: Vec<Warning> = compared.iter().filter(|one| one.forbidden).cloned().collect();
+                if !forbidden.is_empty() {
+                    return Err(Wrong::Forbidden(forbidden));
+                }
+            }
+            warnings.extend(compared);
+            for condition in &draft.predictions {
+                self.predicted(path, &text, condition, &changed)?;
+            }
+            let before = self.plan_now(path).await?;
+            let after = self.plan(path, &text, checked.pipeline).await?;
+            let (delta, running) = PlanDelta::between(before.as_ref().map(|before| &before.prepared), &after.prepared, &self.session.cache)
+                .map_err(|error| Wrong::Plan(error.to_string()))?;
+            cost = cost::estimate(&self.session, &after.prepared.plan, &running);
+            plan = Some(delta);
+        }
+        Ok(Proposal {
+            format: FORMAT,
+            pipeline: draft.pipeline,
+            files,
+            intent: draft.intent,
+            predictions: draft.predictions,
+            plan,
+            cost,
+            warnings,
+            seen: draft.seen,
+            origin: draft.origin,
+            transcript: draft.transcript,
+            parent: draft.parent,
+        })
+    }
+
+    /// The pipeline with a prediction as its last expectation, to be decided after a run.
+    ///
+    /// # Errors
+    /// When the condition is no condition on scores of this pipeline.
+    pub fn predicted(&self, path: &str, text: &str, condition: &str, changed: &BTreeMap<String, String>) -> Result<Pipeline, Wrong> {
+        let refuse = |reason: String| Wrong::Prediction { condition: condition.to_owned(), reason };
+        let added = neuroflow_dsl::edit::expected(text, condition).map_err(|error| refuse(error.message))?;
+        let checked = self.check(path, &added, changed);
+        match checked.diagnostics.iter().find(|one| one.severity == neuroflow_dsl::Severity::Error) {
+            Some(mistake) => Err(refuse(mistake.message.clone())),
+            None => Ok(checked.pipeline),
+        }
+    }
+
+    /// The plan as it would be now with the change: what an approval must still name when it is applied.
+    ///
+    /// # Errors
+    /// When the files are no longer those that the proposal was made for, or the plan can't be made.
+    pub async fn digest_now(&self, proposal: &Proposal) -> Result<Option<Digest>, Wrong> {
+        if proposal.plan.is_none() {
+            return Ok(None);
+        }
+        let mut changed = BTreeMap::new();
+        for file in &proposal.files {
+            let text = self.read(&file.path)?.unwrap_or_default();
+            changed.insert(file.path.clone(), file.apply(&text)?);
+        }
+        let path = &proposal.pipeline;
+        let text = match changed.get(path) {
+            Some(text) => text.clone(),
+            None => self.read(path)?.unwrap_or_default(),
+        };
+        let checked = self.check(path, &text, &changed);
+        if has_errors(&checked.diagnostics) {
+            return Err(Wrong::Mistakes { file: path.clone(), text, found: checked.diagnostics });
+        }
+        let before = self.plan_now(path).await?;
+        let after = self.plan(path, &text, checked.pipeline).await?;
+        let delta = PlanDelta::between(before.as_ref().map(|before| &before.prepared), &after.prepared, &self.session.cache);
+        delta.map(|(delta, _)| Some(delta.digest)).map_err(|error| Wrong::Plan(error.to_string()))
+    }
+}
+
+/// Letters that may be other ones than they seem.
+fn letters(changed: &BTreeMap<String, String>, draft: &Draft) -> Vec<Warning> {
+    let mut found = Vec::new();
+    let brought = draft.files.iter().map(|(path, how)| (path, serde_json::to_string(how).unwrap_or_default()));
+    for (path, brought) in brought {
+        if changed.contains_key(path) && !crate::is_plain(&brought) {
+            found.push(Warning::new("letters", format!("{path}: the change has letters outside of ASCII; some look like others")));
+        }
+    }
+    found
+}
+
+/// A path from the project's folder, with `/`, for a file as a person names it.
+///
+/// # Errors
+/// When it lies outside of the folder.
+pub fn path_below(root: &Path, file: &Path) -> Result<String, Wrong> {
+    let told = || Wrong::File(format!("{} lies outside of the project's folder", file.display()));
+    let absolute = std::path::absolute(file).map_err(|_| told())?;
+    let below = absolute.strip_prefix(root).map_err(|_| told())?;
+    let parts: Option<Vec<&str>> = below.components().map(|part| part.as_os_str().to_str()).collect();
+    parts.map(|parts| parts.join("/")).ok_or_else(told)
+}

@@ -1,0 +1,137 @@
+//! `[agent]` of neuroflow.toml and of the user's own settings: what may be proposed, and what an approval needs. No edit can reach them.
+
+use crate::proposal::Exposure;
+use crate::review::Level;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// How much a kind of stage is left to the agent.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Autonomy {
+    /// What is cheap and pure may be approved by a client.
+    Auto,
+    /// The same, and the person is told.
+    Notify,
+    /// A person says yes at a terminal.
+    #[default]
+    Ask,
+}
+
+/// What is set for the agent.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Settings {
+    /// What an approval needs at least; a terminal unless set.
+    pub approval: Option<Level>,
+    /// Whether programs (`exec`) may be proposed by a model.
+    pub allow_exec: bool,
+    /// What of the data the agent may look at; names and shapes unless set.
+    pub exposure: Option<Exposure>,
+    /// Columns that may be shown although they look like a participant's data.
+    pub show_columns: Vec<String>,
+    /// By stage or topic: how much is left to the agent.
+    pub autonomy: BTreeMap<String, Autonomy>,
+    /// Seconds of computing above which a client can't approve.
+    pub most_seconds: Option<f64>,
+    /// The address of an OpenAI-compatible server, such as `http://127.0.0.1:8080/v1`.
+    pub endpoint: Option<String>,
+    /// The model's name.
+    pub model: Option<String>,
+    /// The environment variable that holds the key.
+    pub key_variable: Option<String>,
+    /// The file, of mode 0600 and outside of the project, that holds the key.
+    pub key_file: Option<std::path::PathBuf>,
+    /// How long a conversation may be in tokens, as far as the model goes.
+    pub window: Option<u64>,
+    /// What may be spent.
+    pub budget: toml::Table,
+    /// What tokens cost, by model.
+    pub prices: toml::Table,
+}
+
+/// Settings that can't be read.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct SettingsError(String);
+
+impl Settings {
+    /// Reads the section `[agent]` of a settings file; other sections are somebody else's.
+    ///
+    /// # Errors
+    /// When it is no TOML, or the section has something unknown in it.
+    pub fn parse(text: &str) -> Result<Settings, SettingsError> {
+        #[derive(Default, Deserialize)]
+        #[serde(default)]
+        struct File {
+            agent: Settings,
+        }
+        toml::from_str::<File>(text).map(|file| file.agent).map_err(|error| SettingsError(error.to_string()))
+    }
+
+    /// The stricter of two in everything that is a limit; where a model is found is the first one's word, else the second's.
+    #[must_use]
+    pub fn and(self, other: Settings) -> Settings {
+        let mut autonomy = self.autonomy;
+        for (stage, theirs) in other.autonomy {
+            let mine = autonomy.get(&stage).copied().unwrap_or(theirs);
+            autonomy.insert(stage, mine.max(theirs));
+        }
+        let strictest = |a: Option<f64>, b: Option<f64>| match (a, b) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        };
+        Settings {
+            approval: self.approval.max(other.approval),
+            allow_exec: self.allow_exec && other.allow_exec,
+            exposure: match (self.exposure, other.exposure) {
+                (Some(a), Some(b)) => Some(a.min(b)),
+                (a, b) => a.or(b),
+            },
+            show_columns: self.show_columns,
+            autonomy,
+            most_seconds: strictest(self.most_seconds, other.most_seconds),
+            endpoint: self.endpoint.or(other.endpoint),
+            model: self.model.or(other.model),
+            key_variable: self.key_variable.or(other.key_variable),
+            key_file: self.key_file.or(other.key_file),
+            window: self.window.or(other.window),
+            budget: if self.budget.is_empty() { other.budget } else { self.budget },
+            prices: if self.prices.is_empty() { other.prices } else { self.prices },
+        }
+    }
+
+    /// What an approval needs at least.
+    pub fn level(&self) -> Level {
+        self.approval.unwrap_or(Level::Terminal)
+    }
+
+    /// What of the data may be looked at.
+    pub fn exposure(&self) -> Exposure {
+        self.exposure.unwrap_or(Exposure::Schema)
+    }
+
+    /// How much a stage is left to the agent: as set for the stage, else for its topic, else nothing.
+    pub fn autonomy_of(&self, stage: &str) -> Autonomy {
+        let topic = stage.split('.').next().unwrap_or(stage);
+        self.autonomy.get(stage).or_else(|| self.autonomy.get(topic)).copied().unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_strictest_word_counts() {
+        let project =
+            Settings::parse("[agent]\napproval = \"client\"\nallow_exec = true\n[agent.autonomy]\nconnectome = \"auto\"\n").unwrap();
+        let user = Settings::parse("[agent]\napproval = \"signed\"\n[agent.autonomy]\nconnectome = \"notify\"\n[cache]\nx = 1\n").unwrap();
+        let both = project.clone().and(user);
+        assert_eq!((both.level(), both.allow_exec), (Level::Signed, false));
+        assert_eq!(both.autonomy_of("connectome.sbm"), Autonomy::Notify);
+        assert_eq!(both.autonomy_of("decode.classify"), Autonomy::Ask);
+        assert_eq!(Settings::default().level(), Level::Terminal);
+        assert!(Settings::parse("[agent]\naproval = \"client\"").unwrap_err().to_string().contains("aproval"));
+    }
+}

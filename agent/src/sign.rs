@@ -1,0 +1,47 @@
+//! A person's signature under a commit, made and checked by `ssh-keygen` as git does it with `gpg.format = ssh`.
+
+use git2::Repository;
+use std::io::Write;
+use std::process::{Command, Stdio};
+
+/// Signs a text with the key of `user.signingkey`.
+pub(crate) fn sign(repository: &Repository, text: &str) -> Result<String, String> {
+    let config = repository.config().map_err(|error| error.message().to_owned())?;
+    if config.get_string("gpg.format").as_deref() != Ok("ssh") {
+        return Err("set `git config gpg.format ssh` and `user.signingkey`; other signatures are not made here".into());
+    }
+    let key = config.get_path("user.signingkey").map_err(|_| "set `git config user.signingkey` to the file of a key".to_owned())?;
+    let mut command = Command::new("ssh-keygen");
+    command.args(["-Y", "sign", "-n", "git", "-f"]).arg(&key);
+    let signature = pipe(command, text)?;
+    if signature.starts_with("-----BEGIN SSH SIGNATURE-----") { Ok(signature) } else { Err("ssh-keygen gave no signature".into()) }
+}
+
+/// Who signed a text, by the keys of `gpg.ssh.allowedSignersFile`.
+pub(crate) fn verify(repository: &Repository, text: &str, signature: &str) -> Result<String, String> {
+    let config = repository.config().map_err(|error| error.message().to_owned())?;
+    let allowed = config.get_path("gpg.ssh.allowedSignersFile");
+    let allowed = allowed.map_err(|_| "set `git config gpg.ssh.allowedSignersFile` to the file of known keys".to_owned())?;
+    let file = tempfile::NamedTempFile::new().and_then(|mut file| file.write_all(signature.as_bytes()).map(|()| file));
+    let file = file.map_err(|error| error.to_string())?;
+    let mut command = Command::new("ssh-keygen");
+    command.args(["-Y", "find-principals", "-s"]).arg(file.path()).arg("-f").arg(&allowed);
+    let principals = pipe(command, "").map_err(|_| "the signature is of no known key".to_owned())?;
+    let who = principals.lines().next().unwrap_or_default().to_owned();
+    let mut command = Command::new("ssh-keygen");
+    command.args(["-Y", "verify", "-n", "git", "-I", &who, "-s"]).arg(file.path()).arg("-f").arg(&allowed);
+    pipe(command, text).map(|_| who).map_err(|_| "the signature does not fit the commit".to_owned())
+}
+
+fn pipe(mut command: Command, text: &str) -> Result<String, String> {
+    let child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+    let mut child = child.map_err(|error| format!("ssh-keygen can't be started: {error}"))?;
+    if let Some(mut input) = child.stdin.take() {
+        input.write_all(text.as_bytes()).map_err(|error| error.to_string())?;
+    }
+    let output = child.wait_with_output().map_err(|error| error.to_string())?;
+    if !output.status.success() {
+        return Err(String::from_utf8_lossy(&output.stderr).trim().to_owned());
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}

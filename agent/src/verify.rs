@@ -1,0 +1,204 @@
+//! Proof, a year later: each commit of a proposal is made again from its parent, and must give the same bytes.
+
+use crate::commit::REFS;
+use crate::ledger::{Event, Ledger, heads};
+use crate::proposal::{Proposal, ProposalId};
+use crate::review::{self, Level};
+use crate::settings::Settings;
+use crate::store::Store;
+use git2::{Commit, Repository};
+use neuroflow_engine::Digest;
+use std::collections::HashSet;
+use std::path::Path;
+
+/// What was found about a commit, or about the ledger.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// The commit; empty for the ledger.
+    pub commit: String,
+    /// Its first line, or the ledger.
+    pub subject: String,
+    /// The proposal, where the commit names one.
+    pub proposal: Option<String>,
+    /// What does not hold; empty when all does.
+    pub wrong: Vec<String>,
+}
+
+/// Checks the commits of a range (`REV..`, `A..B`, or a single revision for all before it) and the ledger, when there is one.
+///
+/// # Errors
+/// When there is no repository, or the range names nothing.
+pub fn verify(root: &Path, range: Option<&str>) -> Result<Vec<Finding>, String> {
+    let told = |error: git2::Error| format!("git: {}", error.message());
+    let mut found = Vec::new();
+    let store = Store::of(root);
+    if store.ledger().exists() {
+        let wrong = Ledger::read(&store.ledger()).err().map(|error| error.to_string());
+        found.push(Finding { commit: String::new(), subject: "the ledger".into(), proposal: None, wrong: wrong.into_iter().collect() });
+    }
+    let repository = Repository::discover(root).map_err(|_| "there is no repository here".to_owned())?;
+    let mut walk = repository.revwalk().map_err(told)?;
+    match range {
+        Some(range) if range.contains("..") => {
+            let range = if range.ends_with("..") { format!("{range}HEAD") } else { range.to_owned() };
+            walk.push_range(&range).map_err(told)?;
+        }
+        Some(one) => {
+            walk.push(repository.revparse_single(one).and_then(|found| found.peel_to_commit()).map_err(told)?.id()).map_err(told)?
+        }
+        None if repository.head().is_err() => return Ok(found),
+        None => walk.push_head().map_err(told)?,
+    }
+    let ledger = Known::read(&store);
+    for oid in walk {
+        let commit = repository.find_commit(oid.map_err(told)?).map_err(told)?;
+        let message = commit.message().unwrap_or_default().to_owned();
+        let Some(id) = trailer(&message, "Neuroflow-Proposal") else { continue };
+        let wrong = check(&repository, root, &store, &commit, &message, id, ledger.as_ref());
+        let subject = message.lines().next().unwrap_or_default().to_owned();
+        found.push(Finding { commit: oid_text(&commit), subject, proposal: Some(id.to_owned()), wrong });
+    }
+    Ok(found)
+}
+
+fn oid_text(commit: &Commit<'_>) -> String {
+    commit.id().to_string()
+}
+
+/// What the ledger here says, when there is one that holds.
+struct Known {
+    heads: HashSet<Digest>,
+    applied: HashSet<ProposalId>,
+}
+
+impl Known {
+    fn read(store: &Store) -> Option<Known> {
+        if !store.ledger().exists() {
+            return None;
+        }
+        let entries = Ledger::read(&store.ledger()).ok()?;
+        let applied = entries.into_iter().filter(|entry| entry.event == Event::Applied).filter_map(|entry| entry.proposal).collect();
+        Some(Known { heads: heads(&store.ledger()), applied })
+    }
+}
+
+fn trailer<'m>(message: &'m str, key: &str) -> Option<&'m str> {
+    message.lines().rev().find_map(|line| line.strip_prefix(key)?.strip_prefix(": ")).map(str::trim)
+}
+
+fn check(
+    repository: &Repository,
+    root: &Path,
+    store: &Store,
+    commit: &Commit<'_>,
+    message: &str,
+    id: &str,
+    ledger: Option<&Known>,
+) -> Vec<String> {
+    let mut wrong = Vec::new();
+    let Some(id) = ProposalId::parse(id) else { return vec!["the trailer names no proposal".into()] };
+    let proposal = match proposal_of(repository, store, &id) {
+        Ok(proposal) => proposal,
+        Err(reason) => return vec![reason],
+    };
+    if let Err(reason) = same_bytes(repository, root, commit, &proposal) {
+        wrong.push(reason);
+    }
+    let plan = proposal.plan_digest().map(|plan| format!("b3-{plan}"));
+    if trailer(message, "Neuroflow-Plan") != plan.as_deref() {
+        wrong.push("the plan is not the proposal's".into());
+    }
+    let level = trailer(message, "Neuroflow-Approval").and_then(|line| level(line.split(';').next().unwrap_or(line).trim()));
+    match level {
+        None => wrong.push("it names no approval".into()),
+        Some(level) => {
+            let needed = review::needed(&proposal, &settings_of(repository, root, commit));
+            if level < needed {
+                wrong.push(format!("it was approved by {}, and {} was needed", level.word(), needed.word()));
+            }
+            if level == Level::Signed
+                && let Err(reason) = signature(repository, commit)
+            {
+                wrong.push(reason);
+            }
+        }
+    }
+    if let Some(ledger) = ledger {
+        let head = trailer(message, "Neuroflow-Ledger").and_then(|line| line.strip_prefix("b3-")?.parse::<Digest>().ok());
+        if head.is_none_or(|head| !ledger.heads.contains(&head)) {
+            wrong.push("the ledger no longer has the line of this approval: its end was cut, or it is of another clone".into());
+        } else if !ledger.applied.contains(&id) {
+            wrong.push("the ledger does not say that it was applied".into());
+        }
+    }
+    wrong
+}
+
+fn level(word: &str) -> Option<Level> {
+    [Level::Client, Level::Terminal, Level::Signed].into_iter().find(|level| level.word() == word)
+}
+
+/// The proposal as it travels with the repository, else as it is kept here.
+fn proposal_of(repository: &Repository, store: &Store, id: &ProposalId) -> Result<Proposal, String> {
+    let tree = repository.find_reference(&format!("{REFS}{id}")).and_then(|found| found.peel(git2::ObjectType::Tree));
+    let blob = tree.ok().and_then(|tree| repository.find_blob(tree.as_tree()?.get_name("proposal.json")?.id()).ok());
+    let Some(blob) = blob else {
+        return store.proposal(id).map_err(|_| {
+            "its proposal is not here: fetch refs/neuroflow/* (`git fetch REMOTE 'refs/neuroflow/*:refs/neuroflow/*'`)".to_owned()
+        });
+    };
+    let text = std::str::from_utf8(blob.content()).map_err(|_| "its proposal is no text".to_owned())?;
+    let proposal = Proposal::decode(text)?;
+    if proposal.id() == *id { Ok(proposal) } else { Err("its proposal was changed after it was made".into()) }
+}
+
+/// Whether the proposal, applied to the parent, gives the commit, and the commit nothing else.
+fn same_bytes(repository: &Repository, root: &Path, commit: &Commit<'_>, proposal: &Proposal) -> Result<(), String> {
+    let told = |error: git2::Error| format!("git: {}", error.message());
+    let (parent, tree) = (commit.parent(0).ok().map(|parent| parent.tree()).transpose().map_err(told)?, commit.tree().map_err(told)?);
+    let below = below(repository, root);
+    let read = |tree: &git2::Tree<'_>, path: &str| {
+        let entry = tree.get_path(&below.join(path)).ok()?;
+        Some(repository.find_blob(entry.id()).ok()?.content().to_vec())
+    };
+    for file in &proposal.files {
+        let before = parent.as_ref().and_then(|parent| read(parent, &file.path));
+        if before.as_deref().map(Digest::of) != file.base {
+            return Err(format!("{} was another one before the commit than the proposal was made for", file.path));
+        }
+        let before = String::from_utf8(before.unwrap_or_default()).map_err(|_| format!("{} is no text", file.path))?;
+        let made = file.apply(&before).map_err(|error| format!("{}: {error}", file.path))?;
+        if read(&tree, &file.path).as_deref() != Some(made.as_bytes()) {
+            return Err(format!("{}: the commit has other bytes than the proposal gives", file.path));
+        }
+    }
+    let diff = repository.diff_tree_to_tree(parent.as_ref(), Some(&tree), None).map_err(told)?;
+    for delta in diff.deltas() {
+        let path = delta.new_file().path().or_else(|| delta.old_file().path()).unwrap_or(Path::new(""));
+        if !proposal.files.iter().any(|file| below.join(&file.path) == path) {
+            return Err(format!("the commit changes {} too, which is not in the proposal", path.display()));
+        }
+    }
+    Ok(())
+}
+
+/// The project's folder as a path of the repository.
+fn below(repository: &Repository, root: &Path) -> std::path::PathBuf {
+    let workdir = repository.workdir().and_then(|workdir| workdir.canonicalize().ok());
+    let root = root.canonicalize().ok();
+    root.zip(workdir).and_then(|(root, workdir)| root.strip_prefix(workdir).map(Path::to_path_buf).ok()).unwrap_or_default()
+}
+
+/// What was set for the agent before the commit.
+fn settings_of(repository: &Repository, root: &Path, commit: &Commit<'_>) -> Settings {
+    let parent = commit.parent(0).ok().and_then(|parent| parent.tree().ok());
+    let entry = parent.and_then(|tree| tree.get_path(&below(repository, root).join("neuroflow.toml")).ok());
+    let blob = entry.and_then(|entry| repository.find_blob(entry.id()).ok());
+    blob.and_then(|blob| Settings::parse(std::str::from_utf8(blob.content()).ok()?).ok()).unwrap_or_default()
+}
+
+fn signature(repository: &Repository, commit: &Commit<'_>) -> Result<(), String> {
+    let (signature, text) = repository.extract_signature(&commit.id(), None).map_err(|_| "it is not signed".to_owned())?;
+    let as_text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).map_err(|_| "its signature is no text".to_owned());
+    crate::sign::verify(repository, &as_text(&text)?, &as_text(&signature)?).map(|_| ())
+}

@@ -1,0 +1,366 @@
+//! `neuroflow agent`: what waits for an answer, what was answered, and the proof of it.
+
+use super::data::runtime;
+use super::{Place, print_diagnostics};
+use crate::arguments::{AgentCommand, CardFormat, MessageFormat};
+use crate::exit::{Exit, Failure};
+use crate::project::Project as Settings;
+use neuroflow_agent::{
+    Applied, Approval, Card, Draft, Event, Gate, GateError, How, Ledger, Level, Person, Project, Proposal, ProposalId, State, Wrong, ask,
+    calibration, escape_line, terminal,
+};
+use std::io::{BufRead, IsTerminal, Write};
+use std::path::Path;
+use std::sync::Arc;
+
+pub(crate) fn agent(place: &Place, command: &AgentCommand) -> Result<Exit, Failure> {
+    match command {
+        AgentCommand::Review { id, r#as } => review(place, id.as_deref(), *r#as),
+        AgentCommand::Log { n } => log(place, *n),
+        AgentCommand::History => history(place),
+        AgentCommand::Verify { range } => verify(range.as_deref()),
+    }
+}
+
+/// The gate of the project that is worked in. Nothing is fetched for a proposal.
+pub(crate) fn gate(place: &Place) -> Result<Gate, Failure> {
+    let root = std::env::current_dir().map_err(Failure::could_not_start)?;
+    let mut session = place.session()?;
+    session.sources.offline = true;
+    let settings = Settings::read(&root)?.agent.and(place.settings()?.agent);
+    Ok(Gate::of(Project { root, session: Arc::new(session), settings }))
+}
+
+fn could_not(error: GateError) -> Failure {
+    let help = match &error {
+        GateError::Stale { .. } => Some("`neuroflow agent review ID` still shows it"),
+        GateError::Uncommitted(_) => Some("commit or undo them first"),
+        _ => None,
+    };
+    let failure = Failure::could_not_start(&error);
+    match help {
+        Some(help) => failure.with_help(help),
+        None => failure,
+    }
+}
+
+/// Why a change can't be offered, as the end of the program.
+pub(crate) fn print_wrong(error: &Wrong) -> Failure {
+    let failure = Failure::could_not_start(error);
+    match error {
+        Wrong::Edit(edit) => match &edit.help {
+            Some(help) => failure.with_help(help.clone()),
+            None => failure,
+        },
+        Wrong::Prediction { .. } => failure.with_help("a prediction is a condition as behind `expect`, such as `direction.accuracy > 0.5`"),
+        _ => failure,
+    }
+}
+
+/// A person at a terminal.
+pub(crate) struct AtTerminal;
+
+impl Person for AtTerminal {
+    fn level(&self) -> Level {
+        Level::Terminal
+    }
+
+    fn name(&self) -> String {
+        neuroflow_agent::person_name()
+    }
+
+    fn confirm(&mut self, proposal: &ProposalId) -> Option<String> {
+        prompt(&format!("type {} to say yes: ", &proposal.short()[..6]))
+    }
+}
+
+/// Whether a person can be asked here.
+pub(crate) fn is_terminal() -> bool {
+    std::io::stdin().is_terminal() && std::io::stdout().is_terminal()
+}
+
+/// A line from the person; none at the end of input.
+pub(crate) fn prompt(question: &str) -> Option<String> {
+    print!("{question}");
+    let _ = std::io::stdout().flush();
+    let mut line = String::new();
+    match std::io::stdin().lock().read_line(&mut line) {
+        Ok(0) | Err(_) => None,
+        Ok(_) => Some(line.trim().to_owned()),
+    }
+}
+
+fn colours() -> bool {
+    std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none()
+}
+
+fn review(place: &Place, id: Option<&str>, form: CardFormat) -> Result<Exit, Failure> {
+    let gate = gate(place)?;
+    let statuses = gate.statuses().map_err(could_not)?;
+    let id = match id {
+        Some(beginning) => gate.store().find(beginning).map_err(Failure::could_not_start)?,
+        None => {
+            let waiting: Vec<_> = statuses.iter().filter(|status| status.state == State::Offered).collect();
+            match waiting.as_slice() {
+                [] => {
+                    println!("no proposal waits for an answer");
+                    return Ok(Exit::Done);
+                }
+                [only] => only.id.clone(),
+                several => {
+                    for status in several {
+                        let intent = gate.store().proposal(&status.id).map(|proposal| proposal.intent).unwrap_or_default();
+                        println!("{}  {}  {}", status.id.short(), status.at, escape_line(&intent));
+                    }
+                    println!("show one with `neuroflow agent review ID`");
+                    return Ok(Exit::Done);
+                }
+            }
+        }
+    };
+    let proposal = gate.store().proposal(&id).map_err(Failure::could_not_start)?;
+    let state = statuses.iter().find(|status| status.id == id).map_or(State::Offered, |status| status.state);
+    let moved = if state == State::Offered { runtime()?.block_on(gate.freshness(&id)).map_err(could_not)? } else { None };
+    let waits = state == State::Offered && moved.is_none();
+    let uncommitted = if waits { gate.uncommitted(&proposal) } else { Vec::new() };
+    let card = Card::of(gate.project(), &proposal, state, moved, uncommitted);
+    match form {
+        CardFormat::Text => print!("{}", terminal(&card, colours())),
+        CardFormat::Markdown => print!("{}", neuroflow_agent::markdown(&card)),
+        CardFormat::Html => print!("{}", neuroflow_agent::html(&card)),
+        CardFormat::Json => println!("{}", neuroflow_agent::json(&card)),
+    }
+    if !waits || form != CardFormat::Text {
+        return Ok(Exit::Done);
+    }
+    if !is_terminal() {
+        println!("it waits for an answer; a person gives it in a terminal: `neuroflow agent review {}`", id.short());
+        return Ok(Exit::Done);
+    }
+    match decide(&gate, &proposal, &card)? {
+        Decision::Apply { run, .. } if run && proposal.plan.is_some() => run_now(place, &proposal.pipeline),
+        _ => Ok(Exit::Done),
+    }
+}
+
+/// What a person decided at a card.
+pub(crate) enum Decision {
+    /// The change is made; whether the pipeline is to be run.
+    Apply {
+        run: bool,
+        #[expect(dead_code, reason = "the conversation tells the model of it")]
+        applied: Applied,
+    },
+    /// No, and why.
+    Rejected(String),
+    /// Not now.
+    Later,
+    /// The person changed it; this is the proposal in its place, which is applied or waits.
+    Edited(ProposalId),
+}
+
+/// Asks at a terminal what becomes of a proposal, and does it.
+pub(crate) fn decide(gate: &Gate, proposal: &Proposal, card: &Card) -> Result<Decision, Failure> {
+    let id = proposal.id();
+    let keys = if proposal.plan.is_some() { "approve [a] · approve, don't run [w] · " } else { "approve [a] · " };
+    loop {
+        let Some(key) = prompt(&format!("{keys}edit [e] · reject [r] · all tasks [x] · later [q]: ")) else {
+            return Ok(Decision::Later);
+        };
+        match key.as_str() {
+            "a" | "w" => {
+                let with_own = if card.uncommitted.is_empty() {
+                    false
+                } else {
+                    let question = format!(
+                        "{} has changes of your own; commit them first, as a commit of their own? [y/N] ",
+                        card.uncommitted.join(", ")
+                    );
+                    if prompt(&escape_line(&question)).as_deref() != Some("y") {
+                        println!("nothing is changed");
+                        continue;
+                    }
+                    true
+                };
+                let Some(approval) = ask(proposal, &gate.project().settings, &mut AtTerminal).map_err(Failure::could_not_start)? else {
+                    println!("that is not its name; nothing is changed");
+                    continue;
+                };
+                let applied = apply(gate, proposal, approval, with_own)?;
+                return Ok(Decision::Apply { run: key == "a", applied });
+            }
+            "r" => {
+                let reason = prompt("why? ").unwrap_or_default();
+                gate.reject(&id, &reason, &neuroflow_agent::person_name()).map_err(could_not)?;
+                println!("rejected");
+                return Ok(Decision::Rejected(reason));
+            }
+            "x" => card.tasks().iter().for_each(|line| println!("  {line}")),
+            "e" => {
+                if let Some(edited) = edit(gate, proposal)? {
+                    gate.reject(&id, "edited into another proposal", &neuroflow_agent::person_name()).map_err(could_not)?;
+                    let card = Card::of(gate.project(), &edited, State::Offered, None, gate.uncommitted(&edited));
+                    print!("{}", terminal(&card, colours()));
+                    return match decide(gate, &edited, &card)? {
+                        Decision::Later => Ok(Decision::Edited(edited.id())),
+                        decided => Ok(decided),
+                    };
+                }
+            }
+            "q" | "" => return Ok(Decision::Later),
+            _ => println!("one of the letters in brackets, and Enter"),
+        }
+    }
+}
+
+fn apply(gate: &Gate, proposal: &Proposal, approval: Approval, with_own: bool) -> Result<Applied, Failure> {
+    let applied = runtime()?.block_on(gate.apply(proposal, approval, with_own)).map_err(could_not)?;
+    let at = applied
+        .commit
+        .as_ref()
+        .map_or_else(|| "there is no repository, so no commit".to_owned(), |commit| format!("commit {}", &commit[..10]));
+    println!("applied to {}; {at}", escape_line(&applied.files.join(", ")));
+    Ok(applied)
+}
+
+/// The change as a person makes it in an editor; none when it stays as it is.
+fn edit(gate: &Gate, proposal: &Proposal) -> Result<Option<Proposal>, Failure> {
+    let Some(file) = proposal.files.iter().find(|file| file.path == proposal.pipeline).or(proposal.files.first()) else { return Ok(None) };
+    let before = gate.project().read(&file.path).map_err(|error| print_wrong(&error))?.unwrap_or_default();
+    let offered = file.apply(&before).map_err(|error| print_wrong(&Wrong::Edit(error)))?;
+    let editor = std::env::var("VISUAL").or_else(|_| std::env::var("EDITOR")).unwrap_or_else(|_| "vi".into());
+    let folder = gate.store().folder().join("edit");
+    let place = folder.join(file.path.rsplit('/').next().unwrap_or("pipeline.nf"));
+    std::fs::create_dir_all(&folder).and_then(|()| std::fs::write(&place, &offered)).map_err(Failure::could_not_start)?;
+    let mut words = editor.split_whitespace();
+    let program = words.next().unwrap_or("vi");
+    let status = std::process::Command::new(program).args(words).arg(&place).status();
+    let made = std::fs::read_to_string(&place).map_err(Failure::could_not_start);
+    let _ = std::fs::remove_dir_all(&folder);
+    if !status.is_ok_and(|status| status.success()) {
+        println!("the editor `{program}` did not end well; nothing is changed (EDITOR names another)");
+        return Ok(None);
+    }
+    let made = made?;
+    if made == offered {
+        println!("nothing was changed in it");
+        return Ok(None);
+    }
+    let change = neuroflow_dsl::edit::Change { at: 0, old: before, new: made };
+    let mut files: Vec<(String, How)> = Vec::new();
+    for other in &proposal.files {
+        let how = if other.path == file.path { How::Changes(vec![change.clone()]) } else { other.how.clone() };
+        files.push((other.path.clone(), how));
+    }
+    let draft = Draft {
+        pipeline: proposal.pipeline.clone(),
+        files,
+        intent: proposal.intent.clone(),
+        predictions: proposal.predictions.clone(),
+        seen: proposal.seen.clone(),
+        // What a person wrote is a person's, and stands in the ledger with what it came from.
+        origin: neuroflow_agent::Origin::Human,
+        transcript: proposal.transcript,
+        parent: Some(proposal.id()),
+    };
+    match runtime()?.block_on(gate.project().propose(draft)) {
+        Ok(edited) => {
+            gate.offer(&edited, &neuroflow_agent::person_name()).map_err(could_not)?;
+            Ok(Some(edited))
+        }
+        Err(Wrong::Mistakes { file, text, found }) => {
+            print_diagnostics(Path::new(&file), &text, &found, MessageFormat::Text);
+            Ok(None)
+        }
+        Err(error) => {
+            eprintln!("{}", print_wrong(&error));
+            Ok(None)
+        }
+    }
+}
+
+fn run_now(place: &Place, pipeline: &str) -> Result<Exit, Failure> {
+    super::run::run(place, &crate::arguments::Run::of(Path::new(pipeline)))
+}
+
+fn log(place: &Place, most: usize) -> Result<Exit, Failure> {
+    let gate = gate(place)?;
+    let entries = Ledger::read(&gate.store().ledger()).map_err(|error| could_not(error.into()))?;
+    if entries.is_empty() {
+        println!("nothing was proposed here yet");
+    }
+    for entry in entries.iter().skip(entries.len().saturating_sub(most)) {
+        let what = serde_json::to_value(entry.event).ok().and_then(|word| word.as_str().map(str::to_owned)).unwrap_or_default();
+        let id = entry.proposal.as_ref().map(|id| id.short().to_owned()).unwrap_or_default();
+        let mut more = Vec::new();
+        if entry.event == Event::Offered
+            && let Some(Ok(proposal)) = entry.proposal.as_ref().map(|id| gate.store().proposal(id))
+        {
+            more.push(proposal.intent);
+        }
+        more.extend(entry.level.map(|level| format!("at level {}", level.word())));
+        more.extend(entry.detail["commit"].as_str().map(|commit| format!("commit {}", &commit[..commit.len().min(10)])));
+        if let Some(predictions) = entry.detail["predictions"].as_array() {
+            let held = predictions.iter().filter(|one| one["holds"] == true).count();
+            more.push(format!("{held} of {} predictions held", predictions.len()));
+        }
+        if !entry.reason.is_empty() {
+            more.push(format!("\"{}\"", entry.reason));
+        }
+        println!("{}  {what:<10} {id:<10}  {}  {}", entry.at, escape_line(&entry.actor), escape_line(&more.join(" · ")));
+    }
+    Ok(Exit::Done)
+}
+
+fn history(place: &Place) -> Result<Exit, Failure> {
+    let gate = gate(place)?;
+    let entries = Ledger::read(&gate.store().ledger()).map_err(|error| could_not(error.into()))?;
+    let statuses = gate.statuses().map_err(could_not)?;
+    let count = |state: State| statuses.iter().filter(|status| status.state == state).count();
+    println!(
+        "{} proposals: {} applied, {} rejected, {} withdrawn, {} stale, {} waiting",
+        statuses.len(),
+        count(State::Applied),
+        count(State::Rejected),
+        count(State::Withdrawn),
+        count(State::Stale),
+        count(State::Offered)
+    );
+    for entry in entries.iter().filter(|entry| entry.event == Event::Compared) {
+        let id = entry.proposal.as_ref().map(|id| id.short().to_owned()).unwrap_or_default();
+        for one in entry.detail["predictions"].as_array().into_iter().flatten() {
+            let judged: Result<neuroflow_agent::Judged, _> = serde_json::from_value(one.clone());
+            let Ok(judged) = judged else { continue };
+            println!("{id}  {:<12} {}   ({})", judged.word(), escape_line(&judged.condition), escape_line(&judged.numbers));
+        }
+    }
+    let found = calibration(&entries);
+    let tested = found.held + found.failed;
+    if tested + found.untested > 0 {
+        println!("predictions: {} held, {} failed, {} not testable", found.held, found.failed, found.untested);
+    }
+    if !found.costs.is_empty() {
+        let within = found.costs.iter().filter(|(_, most, took)| took <= most).count();
+        println!("costs: {within} of {} runs took no longer than the estimate for 9 of 10", found.costs.len());
+    }
+    let looks = entries.iter().filter(|entry| entry.event == Event::Looked).count();
+    if looks > 0 {
+        println!("held-out scores were looked at {looks} times");
+    }
+    Ok(Exit::Done)
+}
+
+fn verify(range: Option<&str>) -> Result<Exit, Failure> {
+    let root = std::env::current_dir().map_err(Failure::could_not_start)?;
+    let findings = neuroflow_agent::verify(&root, range).map_err(Failure::could_not_start)?;
+    let mut wrong = 0;
+    for finding in &findings {
+        let commit = finding.commit.get(..10).unwrap_or("-");
+        let said = if finding.wrong.is_empty() { "holds".to_owned() } else { finding.wrong.join("; ") };
+        println!("{commit:<10}  {}  {}", escape_line(&finding.subject), escape_line(&said));
+        wrong += usize::from(!finding.wrong.is_empty());
+    }
+    let commits = findings.iter().filter(|finding| finding.proposal.is_some()).count();
+    println!("{commits} commits of proposals, {wrong} things do not hold");
+    Ok(if wrong == 0 { Exit::Done } else { Exit::ExpectFailed })
+}
