@@ -5,5 +5,6 @@
 //! another proposal. Nothing in this crate writes a file.
 
 mod proposal;
+pub mod secret;
 
 pub use proposal::{Approval, Edit, Proposal, Refusal, apply};
