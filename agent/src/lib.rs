@@ -4,6 +4,7 @@
 //! exact proposal, and only the two together give new text. A proposal made against another state of the file is refused, and so is an approval of
 //! another proposal. Nothing in this crate writes a file.
 
+pub mod budget;
 pub mod model;
 mod proposal;
 pub mod secret;
