@@ -5,6 +5,7 @@
 mod faults;
 mod hostile;
 mod network;
+mod real;
 
 mod well;
 
