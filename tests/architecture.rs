@@ -34,6 +34,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("engine", &["dsl", "cache", "stage", "data"]),
     ("report", &["stage", "data"]),
     ("agent", &["engine", "dsl"]),
+    // A server for tests; only they depend on it.
+    ("model-server", &[]),
 ];
 
 #[test]
@@ -109,6 +111,16 @@ fn unsafe_code_stands_in_compute_alone() {
             }
         }
     }
+}
+
+#[test]
+fn the_client_of_models_is_known_to_one_file() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let folders = ["agent/src", "cli/src", "engine/src", "tests/model-server/src"];
+    let files = folders.iter().flat_map(|folder| rust_files(&root.join(folder)));
+    let knowing: Vec<_> =
+        files.filter(|file| std::fs::read_to_string(file).expect("a source file reads").contains("async_openai")).collect();
+    assert_eq!(knowing, [root.join("agent/src/model/openai.rs")]);
 }
 
 fn rust_files(folder: &std::path::Path) -> Vec<std::path::PathBuf> {

@@ -4,6 +4,7 @@
 //! plan; an approval names one proposal and is made only where a person answered; [`Gate::apply`] takes the two and is the only thing in the workspace
 //! that writes a pipeline file. What was offered, answered and done stands in a ledger whose lines hold each other, and in the commit.
 
+pub mod budget;
 mod card;
 mod commit;
 mod diff;
@@ -12,10 +13,12 @@ mod gate;
 mod guard;
 mod hooks;
 mod ledger;
+pub mod model;
 mod outcome;
 mod project;
 mod proposal;
 mod review;
+pub mod secret;
 mod settings;
 mod sign;
 mod store;

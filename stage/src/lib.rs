@@ -9,6 +9,7 @@ pub mod call;
 pub mod context;
 pub mod control;
 pub mod error;
+pub mod manual;
 pub mod params;
 pub mod quantity;
 pub mod registry;
