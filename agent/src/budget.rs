@@ -7,40 +7,16 @@
 //!
 //! Nothing here reads a clock: whoever asks says how long the session has taken and which day it is.
 
+mod money;
+mod settings;
+
+pub use money::{NotMoney, Price, Prices, Usd};
+pub use settings::{BudgetSettings, PriceSettings, SettingError, prices};
+
 use crate::model::{RequestKey, Usage};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::time::Duration;
-
-/// Money, in millionths of a US dollar.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Usd(pub u64);
-
-impl Usd {
-    /// From dollars, as written in settings.
-    ///
-    /// # Errors
-    /// When it is negative, not a number, or more than a billion.
-    pub fn from_dollars(dollars: f64) -> Result<Self, NotMoney> {
-        if !(0.0..=1e9).contains(&dollars) {
-            return Err(NotMoney(dollars));
-        }
-        Ok(Self((dollars * 1e6).round() as u64))
-    }
-}
-
-impl std::fmt::Display for Usd {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let digits = if self.0.is_multiple_of(10_000) { 2 } else { 4 };
-        write!(formatter, "${:.digits$}", self.0 as f64 / 1e6)
-    }
-}
-
-/// A number that is no sum of money.
-#[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
-#[error("{0} is no sum of dollars; a number from 0 to 1000000000 is expected")]
-pub struct NotMoney(f64);
 
 /// `[agent.budget]`: each limit is optional.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -55,28 +31,6 @@ pub struct BudgetLimits {
     pub turns: Option<u64>,
     /// How long a session may take.
     pub wall: Option<Duration>,
-}
-
-/// What a model costs: for a million tokens of the question, and of the answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct Price {
-    /// For a million tokens of questions.
-    pub prompt: Usd,
-    /// For a million tokens of answers.
-    pub reply: Usd,
-}
-
-impl Price {
-    /// A model on one's own machine costs nothing.
-    pub const FREE: Self = Self { prompt: Usd(0), reply: Usd(0) };
-
-    /// What an answer costs, rounded up to a millionth of a dollar.
-    #[must_use]
-    pub fn of(&self, usage: &Usage) -> Usd {
-        let part = |price: Usd, tokens: u64| u128::from(price.0) * u128::from(tokens);
-        let total = (part(self.prompt, usage.prompt_tokens) + part(self.reply, usage.reply_tokens)).div_ceil(1_000_000);
-        Usd(u64::try_from(total).unwrap_or(u64::MAX))
-    }
 }
 
 /// What a session has spent. Kept with it.
@@ -445,17 +399,6 @@ mod tests {
         assert_eq!(budget.settle(reservation, &took(1, 1), Duration::from_secs(50)).len(), 1);
         let error = budget.reserve(&question("b", 1), Duration::from_secs(60), DAY).unwrap_err();
         assert!(error.to_string().contains("60 s of 60 s"), "{error}");
-    }
-
-    #[test]
-    fn money_is_rounded_up_and_shown_as_dollars() {
-        let price = Price { prompt: Usd(1), reply: Usd(0) };
-        assert_eq!(price.of(&took(1, 0)), Usd(1));
-        assert_eq!(Usd::from_dollars(2.5).unwrap().to_string(), "$2.50");
-        assert_eq!(Usd(1700).to_string(), "$0.0017");
-        for wrong in [-1.0, f64::NAN, f64::INFINITY] {
-            assert!(Usd::from_dollars(wrong).is_err());
-        }
     }
 
     proptest! {

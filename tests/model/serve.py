@@ -17,7 +17,9 @@ params.hostnames = ["127.0.0.1"]
 params.port = int(sys.argv[1])
 params.n_ctx = 4096
 params.n_parallel = 1
-params.cpuparams.n_threads = 2
+# One thread: several wait for each other actively, which is very slow on a machine that does other things too.
+params.cpuparams.n_threads = 1
+params.cpuparams_batch.n_threads = 1
 params.endpoint_metrics = False
 
 server = xllamacpp.Server(params)

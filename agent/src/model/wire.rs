@@ -190,7 +190,8 @@ impl<'a> Gathering<'a> {
             None => self.calls.len().checked_sub(1)?,
         };
         let known = &self.calls[position];
-        let is_another = !name.is_empty() && !known.name.is_empty() && (index.is_none() || (!id.is_empty() && id != known.id));
+        let is_another =
+            !name.is_empty() && !known.name.is_empty() && (index.is_none() || (!id.is_empty() && !known.id.is_empty() && id != known.id));
         (!is_another).then_some(position)
     }
 
@@ -320,6 +321,15 @@ mod tests {
         assert_eq!(reply.calls.iter().map(|call| call.name.as_str()).collect::<Vec<_>>(), ["plan", "check"]);
         assert_eq!(reply.calls[0].arguments, json!({"a": 1}));
         assert_ne!(reply.calls[0].id, reply.calls[1].id);
+    }
+
+    #[test]
+    fn an_id_that_comes_late_begins_no_new_call() {
+        let piece = |id: Option<&str>, arguments: &str| {
+            delta(json!({"tool_calls": [{"index": 0, "id": id, "function": {"name": "plan", "arguments": arguments}}]}))
+        };
+        let reply = gather(&[piece(None, "{\"a\""), piece(Some("x"), ":1"), piece(Some("x"), "}")]).unwrap();
+        assert_eq!(reply.calls, [ToolCall { id: "x".into(), name: "plan".into(), arguments: json!({"a": 1}) }]);
     }
 
     #[test]

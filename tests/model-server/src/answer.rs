@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use std::io::Write;
 use std::net::TcpStream;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// One thing after the other on the wire.
@@ -14,6 +15,8 @@ pub enum Piece {
     Bytes(Vec<u8>),
     /// Nothing, for so long.
     Pause(Duration),
+    /// Nothing on the wire; the time is noted.
+    Note(Arc<Mutex<Vec<Instant>>>),
     /// These bytes again and again, until so many are sent or the client goes away.
     Repeat(Vec<u8>, u64),
     /// Nothing, until the client goes away or the server stops.
@@ -191,6 +194,7 @@ fn write_pieces(pieces: &[Piece], mut stream: &TcpStream, stopped: &AtomicBool) 
         match piece {
             Piece::Bytes(bytes) => stream.write_all(bytes)?,
             Piece::Pause(time) => std::thread::sleep(*time),
+            Piece::Note(times) => times.lock().unwrap_or_else(PoisonError::into_inner).push(Instant::now()),
             Piece::Repeat(bytes, total) => {
                 let block: Vec<u8> = bytes.iter().copied().cycle().take(bytes.len() * (65_536 / bytes.len().max(1)).max(1)).collect();
                 let mut sent = 0;
