@@ -33,7 +33,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("cache", &["data"]),
     ("engine", &["dsl", "cache", "stage", "data"]),
     ("report", &["stage", "data"]),
-    ("agent", &["engine", "dsl"]),
+    ("agent", &["engine", "dsl", "stage", "data"]),
     // A server for tests; only they depend on it.
     ("model-server", &[]),
 ];

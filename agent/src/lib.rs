@@ -22,6 +22,7 @@ pub mod secret;
 mod settings;
 mod sign;
 mod store;
+pub mod tools;
 mod unified;
 mod verify;
 

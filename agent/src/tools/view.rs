@@ -1,0 +1,122 @@
+//! The project as a tool sees it.
+
+use crate::ledger::{Entry, Event, Ledger};
+use crate::project::{Planned, Project, Wrong};
+use crate::proposal::{Exposure, Proposal};
+use crate::settings::Settings;
+use crate::store::{Status, Store, states};
+use neuroflow_dsl::Checked;
+use neuroflow_engine::record::{Results, RunRecord, results};
+use neuroflow_engine::session::Session;
+use std::collections::BTreeMap;
+
+/// A project, to be looked at. It has no method that changes anything.
+pub struct View<'a> {
+    project: &'a Project,
+    pipeline: &'a str,
+    exposure: Exposure,
+}
+
+impl<'a> View<'a> {
+    /// One pipeline of a project, with as much of the data as may be shown.
+    pub fn new(project: &'a Project, pipeline: &'a str, exposure: Exposure) -> View<'a> {
+        View { project, pipeline, exposure }
+    }
+
+    /// The pipeline's path.
+    pub fn pipeline(&self) -> &str {
+        self.pipeline
+    }
+
+    /// What of the data may be shown.
+    pub fn exposure(&self) -> Exposure {
+        self.exposure
+    }
+
+    /// What is set.
+    pub fn settings(&self) -> &Settings {
+        &self.project.settings
+    }
+
+    pub(crate) fn session(&self) -> &Session {
+        &self.project.session
+    }
+
+    /// The pipelines of the project.
+    pub fn pipelines(&self) -> Vec<String> {
+        self.project.pipelines()
+    }
+
+    /// What a file says; none when there is none.
+    ///
+    /// # Errors
+    /// When it is not one that may be read.
+    pub fn read(&self, path: &str) -> Result<Option<String>, Wrong> {
+        self.project.read(path)
+    }
+
+    /// The notes of the project, by path.
+    pub fn notes(&self) -> Vec<String> {
+        neuroflow_engine::folder::search(&self.project.root, "knowledge/**/*.md", &|_| true).unwrap_or_default()
+    }
+
+    /// The pipeline checked as it stands; none when there is no such file.
+    pub fn checked(&self) -> Option<(String, Checked)> {
+        let text = self.project.read(self.pipeline).ok()??;
+        let checked = self.project.check(self.pipeline, &text, &BTreeMap::new());
+        Some((text, checked))
+    }
+
+    /// The pipeline planned as it stands; none when it is wrong, or not there.
+    pub async fn planned(&self) -> Option<Planned> {
+        self.project.plan_now(self.pipeline).await.ok()?
+    }
+
+    /// Checks a condition on scores of the pipeline.
+    ///
+    /// # Errors
+    /// When it is none.
+    pub fn is_condition(&self, text: &str, condition: &str) -> Result<(), Wrong> {
+        self.project.predicted(self.pipeline, text, condition, &BTreeMap::new()).map(|_| ())
+    }
+
+    /// The latest runs of the pipeline, the newest first.
+    pub fn runs(&self, most: usize) -> Vec<RunRecord> {
+        const LOOKED_BACK: usize = 200;
+        let name = self.checked().map(|(_, checked)| checked.pipeline.name).unwrap_or_default();
+        let ids = self.session().cache.runs().unwrap_or_default();
+        let records = ids.iter().take(LOOKED_BACK).filter_map(|id| self.session().read(id).ok());
+        records.filter(|run| run.pipeline == name).take(most).collect()
+    }
+
+    /// A run of the pipeline by the beginning of its id.
+    pub fn run(&self, id: &str) -> Option<RunRecord> {
+        if id.is_empty() || id == "latest" {
+            return self.runs(1).into_iter().next();
+        }
+        self.session().read(id).ok()
+    }
+
+    /// The results of a run by step.
+    pub fn results(&self, run: &RunRecord) -> Results {
+        self.session().rows(run).map(|rows| results(&rows)).unwrap_or_default()
+    }
+
+    /// The ledger's lines.
+    pub fn ledger(&self) -> Vec<Entry> {
+        Ledger::read(&Store::of(&self.project.root).ledger()).unwrap_or_default()
+    }
+
+    /// Proposals and where they stand.
+    pub fn proposals(&self) -> Vec<(Status, Option<Proposal>)> {
+        let store = Store::of(&self.project.root);
+        states(&self.ledger()).into_iter().map(|status| (status.clone(), store.proposal(&status.id).ok())).collect()
+    }
+
+    /// Whether something was predicted about a step before: then its scores may be looked at.
+    pub fn is_predicted(&self, step: &str) -> bool {
+        let names = |condition: &str| condition.split(|letter: char| !(letter.is_ascii_alphanumeric() || letter == '_')).any(|word| word == step);
+        let in_proposals = self.proposals().iter().filter_map(|(_, proposal)| proposal.as_ref()).flat_map(|proposal| proposal.predictions.clone()).any(|one| names(&one));
+        in_proposals || self.ledger().iter().any(|entry| entry.event == Event::Looked && entry.detail["step"] == step)
+    }
+}
