@@ -6,7 +6,9 @@
 
 pub mod budget;
 mod card;
+mod chat;
 mod commit;
+mod desk;
 mod diff;
 mod escape;
 mod gate;
@@ -27,7 +29,9 @@ mod unified;
 mod verify;
 
 pub use card::{Card, html, json, markdown, terminal};
+pub use chat::{Chat, ChatError, SYSTEM, SYSTEM_NEW, Shown, Turn};
 pub use commit::CommitError;
+pub use desk::{Desk, Handled, Question};
 pub use diff::{Line, Mark, unified};
 pub use escape::{escape, escape_line, is_plain};
 pub use gate::{Applied, Gate, GateError};

@@ -1,5 +1,6 @@
 //! `[agent]` of neuroflow.toml and of the user's own settings: what may be proposed, and what an approval needs. No edit can reach them.
 
+use crate::budget::{BudgetSettings, PriceSettings};
 use crate::proposal::Exposure;
 use crate::review::Level;
 use serde::{Deserialize, Serialize};
@@ -28,6 +29,8 @@ pub struct Settings {
     pub allow_exec: bool,
     /// What of the data the agent may look at; names and shapes unless set.
     pub exposure: Option<Exposure>,
+    /// What of the data another machine may be shown, by its name; names and shapes unless set.
+    pub exposure_of: BTreeMap<String, Exposure>,
     /// Columns that may be shown although they look like a participant's data.
     pub show_columns: Vec<String>,
     /// By stage or topic: how much is left to the agent.
@@ -38,16 +41,18 @@ pub struct Settings {
     pub endpoint: Option<String>,
     /// The model's name.
     pub model: Option<String>,
+    /// A key itself; refused with advice, for a key has no place in a file of a project.
+    pub key: Option<String>,
     /// The environment variable that holds the key.
-    pub key_variable: Option<String>,
+    pub key_env: Option<String>,
     /// The file, of mode 0600 and outside of the project, that holds the key.
-    pub key_file: Option<std::path::PathBuf>,
+    pub key_file: Option<String>,
     /// How long a conversation may be in tokens, as far as the model goes.
     pub window: Option<u64>,
     /// What may be spent.
-    pub budget: toml::Table,
+    pub budget: BudgetSettings,
     /// What tokens cost, by model.
-    pub prices: toml::Table,
+    pub prices: BTreeMap<String, PriceSettings>,
 }
 
 /// Settings that can't be read.
@@ -88,15 +93,17 @@ impl Settings {
                 (Some(a), Some(b)) => Some(a.min(b)),
                 (a, b) => a.or(b),
             },
+            exposure_of: self.exposure_of,
             show_columns: self.show_columns,
             autonomy,
             most_seconds: strictest(self.most_seconds, other.most_seconds),
             endpoint: self.endpoint.or(other.endpoint),
             model: self.model.or(other.model),
-            key_variable: self.key_variable.or(other.key_variable),
+            key: self.key.or(other.key),
+            key_env: self.key_env.or(other.key_env),
             key_file: self.key_file.or(other.key_file),
             window: self.window.or(other.window),
-            budget: if self.budget.is_empty() { other.budget } else { self.budget },
+            budget: if self.budget == BudgetSettings::default() { other.budget } else { self.budget },
             prices: if self.prices.is_empty() { other.prices } else { self.prices },
         }
     }
@@ -106,9 +113,13 @@ impl Settings {
         self.approval.unwrap_or(Level::Terminal)
     }
 
-    /// What of the data may be looked at.
-    pub fn exposure(&self) -> Exposure {
-        self.exposure.unwrap_or(Exposure::Schema)
+    /// What of the data a model may be shown: on this machine what is set, elsewhere what is set for that host, and never more than on this machine.
+    pub fn exposure(&self, host: Option<&str>) -> Exposure {
+        let here = self.exposure.unwrap_or(Exposure::Schema);
+        match host {
+            None => here,
+            Some(host) => self.exposure_of.get(host).copied().unwrap_or(Exposure::Schema).min(here),
+        }
     }
 
     /// How much a stage is left to the agent: as set for the stage, else for its topic, else nothing.

@@ -12,6 +12,7 @@ mod stages;
 mod summarize;
 mod view;
 
+pub(crate) use pipeline::mistakes;
 pub use said::Said;
 pub use view::View;
 
