@@ -36,7 +36,7 @@ pub enum Edit {
     AddInput {
         /// Its name.
         name: String,
-        /// Where it comes from, such as `matlab("data/*.mat")`.
+        /// Where it comes from, such as `mat("data/*.mat")`.
         value: String,
     },
     /// Where an input comes from.

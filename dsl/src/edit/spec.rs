@@ -42,7 +42,7 @@ pub const EDITS: &[EditSpec] = &[
     EditSpec {
         op: "add_input",
         doc: "a new input",
-        fields: &[field("name", "its name"), field("value", "where it comes from, such as `matlab(\"data/*.mat\")`")],
+        fields: &[field("name", "its name"), field("value", "where it comes from, such as `mat(\"data/*.mat\")`")],
     },
     EditSpec {
         op: "set_input",

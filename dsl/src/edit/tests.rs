@@ -103,7 +103,7 @@ fn a_step_leaves_with_its_lines_and_from_reports() {
 fn a_pipeline_is_written_from_nothing() {
     let edits = [
         Edit::Begin { name: s("new"), title: s("What is \"here\"?") },
-        Edit::AddInput { name: s("sessions"), value: s("matlab(\"data/*.mat\")") },
+        Edit::AddInput { name: s("sessions"), value: s("mat(\"data/*.mat\")") },
         Edit::SetParam { name: s("folds"), value: s("8") },
         Edit::InsertStep { name: s("responses"), call: s("ingest.trials(sessions)"), after: s(""), outside: false },
         Edit::InsertStep { name: s("direction"), call: s("decode.classify(responses)"), after: s("responses"), outside: false },
@@ -114,7 +114,7 @@ fn a_pipeline_is_written_from_nothing() {
     ];
     assert_eq!(
         edit("", &edits),
-        "pipeline new \"What is \\\"here\\\"?\"\n\nparam folds = 8\n\ninput sessions = matlab(\"data/*.mat\")\n\nresponses = ingest.trials(sessions)\n\
+        "pipeline new \"What is \\\"here\\\"?\"\n\nparam folds = 8\n\ninput sessions = mat(\"data/*.mat\")\n\nresponses = ingest.trials(sessions)\n\
          # eight directions\n# of one grating\ndirection = decode.classify(responses)\n\n\
          expect direction.accuracy > 0.5 \"it is there\"\n\nreport new \"All\" { direction, responses }\n"
     );
