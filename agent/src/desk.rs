@@ -87,6 +87,14 @@ impl Desk {
         &self.seen
     }
 
+    /// What the same reader saw elsewhere counts here too: a proposal is made in the knowledge of both.
+    pub fn carry(&mut self, seen: &Seen) {
+        self.seen.level = self.seen.level.max(seen.level);
+        self.seen.looks = self.seen.looks.max(seen.looks);
+        let sources: BTreeSet<String> = self.seen.free_text.drain(..).chain(seen.free_text.iter().cloned()).collect();
+        self.seen.free_text = sources.into_iter().collect();
+    }
+
     /// A person spoke: repairs are counted anew.
     pub fn person_spoke(&mut self) {
         self.failures = 0;

@@ -32,6 +32,8 @@ pub enum Event {
     Looked,
     /// A session's tokens and money.
     Spent,
+    /// Somebody who may not start a run would like one. Nothing follows from it by itself.
+    Wished,
 }
 
 /// One line.
