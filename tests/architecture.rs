@@ -34,6 +34,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("engine", &["dsl", "cache", "stage", "data"]),
     ("report", &["stage", "data"]),
     ("agent", &["engine", "dsl", "stage", "data"]),
+    ("mcp", &["agent", "engine", "dsl"]),
     // A server for tests; only they depend on it.
     ("model-server", &[]),
 ];
@@ -121,6 +122,16 @@ fn the_client_of_models_is_known_to_one_file() {
     let knowing: Vec<_> =
         files.filter(|file| std::fs::read_to_string(file).expect("a source file reads").contains("async_openai")).collect();
     assert_eq!(knowing, [root.join("agent/src/model/openai.rs")]);
+}
+
+#[test]
+fn the_protocol_of_clients_is_known_to_one_crate() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    for folder in ["agent/src", "cli/src", "engine/src", "dsl/src", "cache/src", "report/src"] {
+        for file in rust_files(&root.join(folder)) {
+            assert!(!std::fs::read_to_string(&file).expect("a source file reads").contains("rmcp"), "{}", file.display());
+        }
+    }
 }
 
 fn rust_files(folder: &std::path::Path) -> Vec<std::path::PathBuf> {

@@ -104,6 +104,8 @@ pub enum Command {
         #[command(subcommand)]
         command: AgentCommand,
     },
+    /// Serve the project to clients of the Model Context Protocol: they look, and propose; a person decides. Over standard input and output unless `--http`.
+    Mcp(Mcp),
     /// What this machine offers: cores, GPU adapters, cache, mirrors.
     Doctor,
     /// What the runs in this cache are doing, and what waits for what.
@@ -244,6 +246,20 @@ pub struct Propose {
     /// How the card is printed.
     #[arg(long, value_enum, default_value_t = MessageFormat::Text)]
     pub format: MessageFormat,
+}
+
+/// `neuroflow mcp`.
+#[derive(Debug, Args)]
+pub struct Mcp {
+    /// The pipeline that it is about; default: the only one of the folder.
+    #[arg(long, value_name = "FILE")]
+    pub pipeline: Option<PathBuf>,
+    /// Serve over HTTP at this address of this machine, such as `127.0.0.1:8800`, with a token that is printed once.
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub http: Option<std::net::SocketAddr>,
+    /// How many seconds a person may take with a form in the client; then the proposal waits on.
+    #[arg(long, value_name = "SECONDS", default_value_t = 300, value_parser = clap::value_parser!(u64).range(1..=3600))]
+    pub wait: u64,
 }
 
 /// `neuroflow agent …`.

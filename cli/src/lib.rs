@@ -67,6 +67,7 @@ fn run(arguments: Arguments) -> Result<Exit, Failure> {
         Command::Data { command } => commands::data::data(&place, &command),
         Command::Propose(propose) => commands::propose::propose(&place, &propose),
         Command::Agent { command } => commands::agent::agent(&place, &command),
+        Command::Mcp(mcp) => commands::mcp::mcp(&place, &mcp),
         Command::Doctor => commands::doctor::doctor(&place),
         Command::Top { once, json } => commands::top::top(&place, once, json),
         Command::Worker { manifest, index, sandbox, processes } => {

@@ -10,6 +10,7 @@ pub(crate) mod explain;
 pub(crate) mod fmt;
 pub(crate) mod get;
 pub(crate) mod graph;
+pub(crate) mod mcp;
 pub(crate) mod propose;
 pub(crate) mod run;
 pub(crate) mod runs;

@@ -1,0 +1,178 @@
+//! The server over HTTP: on this machine only, for who holds the token.
+//!
+//! Another machine can't reach a loopback address; a page in a browser on this one can, and so can other people's programs. Against both stand the token in
+//! each request, and the checks of `Host` (a name that was made to point here) and `Origin` (a page from elsewhere).
+
+use crate::pending::{hex, random};
+use crate::server::{LONGEST_MESSAGE, ServeError, Server};
+use bytes::Bytes;
+use http::header::{AUTHORIZATION, CONTENT_TYPE, WWW_AUTHENTICATE};
+use http::{Request, Response, StatusCode};
+use http_body_util::combinators::BoxBody;
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use rmcp::transport::streamable_http_server::session::local::LocalSessionManager;
+use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, StreamableHttpService};
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+
+/// The one path.
+const PATH: &str = "/mcp";
+
+/// The most connections at once.
+const MOST_CONNECTIONS: usize = 64;
+
+/// What a client shows in each request. It is written nowhere but where it is printed once.
+pub struct Token(String);
+
+impl Token {
+    /// A new one, of 256 random bits.
+    ///
+    /// # Errors
+    /// When the system gives no random numbers.
+    pub fn new() -> Result<Token, ServeError> {
+        random::<32>().map(|bytes| Token(hex(&bytes))).map_err(ServeError::Start)
+    }
+
+    /// The text, to be shown to the person once.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether a header shows it. Digests are compared, so that how long it takes tells nothing.
+    fn fits(&self, header: Option<&http::HeaderValue>) -> bool {
+        let shown = header.and_then(|value| value.to_str().ok()).and_then(|value| {
+            let (scheme, token) = value.split_once(' ')?;
+            scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+        });
+        shown.is_some_and(|shown| blake3::hash(shown.as_bytes()) == blake3::hash(self.0.as_bytes()))
+    }
+}
+
+/// A server that listens.
+pub struct HttpServer {
+    listener: TcpListener,
+    address: SocketAddr,
+    server: Server,
+    token: Arc<Token>,
+}
+
+type Answer = Response<BoxBody<Bytes, Infallible>>;
+
+impl HttpServer {
+    /// Begins to listen. With port 0, the system chooses one.
+    ///
+    /// # Errors
+    /// When the address is not one of this machine alone, or can't be listened at.
+    pub async fn bind(server: Server, address: SocketAddr, token: Token) -> Result<HttpServer, ServeError> {
+        if !address.ip().is_loopback() {
+            return Err(ServeError::Start(format!("{address} can be reached from other machines; give 127.0.0.1 with a port")));
+        }
+        let told = |error: std::io::Error| ServeError::Start(format!("{address} can't be listened at: {error}"));
+        let listener = TcpListener::bind(address).await.map_err(told)?;
+        let address = listener.local_addr().map_err(told)?;
+        Ok(HttpServer { listener, address, server, token: Arc::new(token) })
+    }
+
+    /// Where clients find it.
+    pub fn url(&self) -> String {
+        format!("http://{}{PATH}", self.address)
+    }
+
+    /// Answers until the program ends.
+    ///
+    /// # Errors
+    /// When no more connections can be taken.
+    pub async fn run(self) -> Result<(), ServeError> {
+        let port = self.address.port();
+        let hosts = [self.address.to_string(), format!("localhost:{port}")];
+        let config = StreamableHttpServerConfig::default()
+            .with_allowed_hosts(hosts.clone())
+            .with_allowed_origins(hosts.map(|host| format!("http://{host}")))
+            .enforce_origin_validation()
+            .with_max_request_body_bytes(LONGEST_MESSAGE);
+        let server = self.server;
+        let service = StreamableHttpService::new(move || Ok(server.clone()), Arc::new(LocalSessionManager::default()), config);
+        let places = Arc::new(Semaphore::new(MOST_CONNECTIONS));
+        loop {
+            let place = places.clone().acquire_owned().await.map_err(|error| ServeError::Client(error.to_string()))?;
+            let stream = match self.listener.accept().await {
+                Ok((stream, _)) => stream,
+                // A client that went while it came; anything lasting shows again at once, and must not turn in a circle at full speed.
+                Err(_) => {
+                    tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+                    continue;
+                }
+            };
+            let (service, token) = (service.clone(), self.token.clone());
+            tokio::spawn(async move {
+                let _place = place;
+                let answering = hyper::service::service_fn(move |request: Request<Incoming>| {
+                    let (service, token) = (service.clone(), token.clone());
+                    async move {
+                        Ok::<Answer, Infallible>(match refused(&request, &token) {
+                            Some(refusal) => refusal,
+                            None => service.handle(request).await,
+                        })
+                    }
+                });
+                // How a connection ends is the client's affair.
+                let _ = hyper::server::conn::http1::Builder::new()
+                    .timer(TokioTimer::new())
+                    .serve_connection(TokioIo::new(stream), answering)
+                    .await;
+            });
+        }
+    }
+}
+
+/// The refusal of a request that does not show the token, or goes elsewhere.
+fn refused(request: &Request<Incoming>, token: &Token) -> Option<Answer> {
+    if !token.fits(request.headers().get(AUTHORIZATION)) {
+        return Some(answer(StatusCode::UNAUTHORIZED, "the token is missing or wrong; `neuroflow mcp --http` printed it when it began"));
+    }
+    (request.uri().path() != PATH).then(|| answer(StatusCode::NOT_FOUND, "there is nothing here; the server is at /mcp"))
+}
+
+fn answer(status: StatusCode, text: &'static str) -> Answer {
+    let body = Full::new(Bytes::from_static(text.as_bytes())).boxed();
+    let mut answer = Response::new(body);
+    *answer.status_mut() = status;
+    answer.headers_mut().insert(CONTENT_TYPE, http::HeaderValue::from_static("text/plain; charset=utf-8"));
+    if status == StatusCode::UNAUTHORIZED {
+        answer.headers_mut().insert(WWW_AUTHENTICATE, http::HeaderValue::from_static("Bearer"));
+    }
+    answer
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test ends by panicking")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_fits_itself_and_nothing_else() {
+        let token = Token::new().unwrap();
+        assert_eq!(token.reveal().len(), 64);
+        assert_ne!(token.reveal(), Token::new().unwrap().reveal());
+        let header = |text: String| http::HeaderValue::from_str(&text).unwrap();
+        assert!(token.fits(Some(&header(format!("Bearer {}", token.reveal())))));
+        assert!(token.fits(Some(&header(format!("bearer {}", token.reveal())))));
+        for wrong in [
+            String::new(),
+            "Bearer".into(),
+            "Bearer ".into(),
+            format!("Basic {}", token.reveal()),
+            token.reveal().into(),
+            format!("Bearer {}0", token.reveal()),
+            format!("Bearer {}", &token.reveal()[..63]),
+        ] {
+            assert!(!token.fits(Some(&header(wrong.clone()))), "{wrong}");
+        }
+        assert!(!token.fits(None));
+    }
+}
