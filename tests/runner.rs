@@ -18,6 +18,7 @@ mod growing;
 mod inputs;
 mod language;
 mod main_job;
+mod mcp;
 mod programs;
 mod programs_ends;
 mod programs_sandbox;
@@ -30,7 +31,7 @@ mod specs;
 #[test]
 fn no_test_file_is_forgotten() {
     let here = concat!(env!("CARGO_MANIFEST_DIR"), "/tests");
-    for (folder, root) in [(here.to_owned(), "runner.rs"), (format!("{here}/faults"), "mod.rs")] {
+    for (folder, root) in [(here.to_owned(), "runner.rs"), (format!("{here}/faults"), "mod.rs"), (format!("{here}/mcp"), "mod.rs")] {
         let text = std::fs::read_to_string(format!("{folder}/{root}")).unwrap();
         for entry in std::fs::read_dir(&folder).unwrap() {
             let name = entry.unwrap().file_name().into_string().unwrap();
