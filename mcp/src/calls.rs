@@ -75,6 +75,9 @@ impl Server {
         client.called(name, arguments);
         let mut desk = client.desk.lock().await;
         self.clients().before(&mut desk);
+        if client.paused() {
+            desk.person_spoke();
+        }
         let handled = desk.call(name, arguments, &|| client.transcript()).await;
         self.clients().after(&desk);
         client.answered(&handled.text);

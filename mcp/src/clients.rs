@@ -9,12 +9,17 @@ use rmcp::service::RequestContext;
 use serde_json::{Value, json};
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 /// The most clients that are remembered; with more, the oldest desk is cleared away, and its proposals wait on.
 const MOST_CLIENTS: usize = 64;
 
 /// The longest name and version of a client, in characters.
 const LONGEST_NAME: usize = 60;
+
+/// After a pause as long as this somebody has probably spoken with the model, so that its failed proposals are counted anew. What a person says in a client is
+/// not told to a server.
+const PAUSE: Duration = Duration::from_secs(60);
 
 /// The most bytes of calls and answers that are kept with a proposal.
 const MOST_KEPT: usize = 1 << 20;
@@ -26,9 +31,16 @@ pub(crate) struct Client {
     /// Where its calls are answered, one after the other.
     pub(crate) desk: tokio::sync::Mutex<Desk>,
     log: Mutex<Log>,
+    last: Mutex<Instant>,
 }
 
 impl Client {
+    /// Whether there was a pause before this call.
+    pub(crate) fn paused(&self) -> bool {
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::replace(&mut *last, Instant::now()).elapsed() > PAUSE
+    }
+
     /// Notes a call, so that a proposal is kept with what led to it.
     pub(crate) fn called(&self, name: &str, arguments: &Value) {
         self.note(&json!({ "call": name, "arguments": arguments }));
@@ -99,7 +111,8 @@ impl Clients {
             known.pop_front();
         }
         let desk = Desk::new(Gate::of(self.project.clone()), self.pipeline.clone(), self.exposure, origin.clone());
-        let client = Arc::new(Client { origin, desk: tokio::sync::Mutex::new(desk), log: Mutex::default() });
+        let client =
+            Arc::new(Client { origin, desk: tokio::sync::Mutex::new(desk), log: Mutex::default(), last: Mutex::new(Instant::now()) });
         known.push_back(client.clone());
         client
     }
@@ -109,9 +122,13 @@ impl Clients {
         desk.carry(&self.seen.lock().unwrap_or_else(PoisonError::into_inner));
     }
 
-    /// Keeps what a desk saw, for the others.
+    /// Keeps what a desk saw, for the others. Another desk may have seen something meanwhile, so that nothing is taken away.
     pub(crate) fn after(&self, desk: &Desk) {
-        *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = desk.seen().clone();
+        let now = desk.seen();
+        self.saw_free_text(&now.free_text);
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.level = seen.level.max(now.level);
+        seen.looks = seen.looks.max(now.looks);
     }
 
     /// Free text was shown that no desk knows of.

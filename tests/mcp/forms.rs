@@ -151,7 +151,13 @@ impl Pipes {
     /// Proposes, answers the form with a whole message made from its id, and gives what the call told.
     fn propose(&mut self, name: &str, answer: impl FnOnce(&Value, &str) -> Option<Value>) -> Value {
         let call = self.ask("tools/call", json!({ "name": "propose_edit", "arguments": cheap(name) }));
-        let form = self.next();
+        let form = loop {
+            // That an earlier form was given up may be told only now.
+            let message = self.next();
+            if message["method"] != "notifications/cancelled" {
+                break message;
+            }
+        };
         assert_eq!(form["method"], "elicitation/create", "{form}");
         let text = form["params"]["message"].as_str().unwrap();
         let at = text.find("p-").unwrap();

@@ -42,7 +42,7 @@ fn outside(place: &Place) -> BTreeMap<String, Vec<u8>> {
         for entry in std::fs::read_dir(folder).unwrap().flatten() {
             let path = entry.path();
             let name = path.strip_prefix(root).unwrap().display().to_string();
-            if ["cache", ".neuroflow", "config"].contains(&name.as_str()) {
+            if ["cache", ".neuroflow", "config", ".git"].contains(&name.as_str()) {
                 continue;
             }
             if path.is_dir() {

@@ -2,6 +2,7 @@
 
 use super::*;
 use rmcp::model::ReadResourceRequestParams;
+use std::process::Command;
 
 #[tokio::test]
 async fn without_forms_a_proposal_waits_for_a_terminal() {
@@ -33,6 +34,10 @@ async fn without_forms_a_proposal_waits_for_a_terminal() {
 async fn a_person_behind_a_form_decides_what_is_left_to_clients() {
     for modern in [false, true] {
         let place = project(LEFT_TO_CLIENTS);
+        place.write(".gitignore", "/cache\n/config\n/reports\n");
+        for words in ["init -q", "config user.name Ada", "config user.email ada@example.org", "add .", "commit -qm begin"] {
+            assert!(Command::new("git").args(words.split(' ')).current_dir(place.path()).status().unwrap().success());
+        }
         let before = outside(&place);
         let form = Client::answering(|form| {
             let text = serde_json::to_string(form).unwrap();
@@ -57,6 +62,11 @@ async fn a_person_behind_a_form_decides_what_is_left_to_clients() {
         assert_eq!(approvals.len(), 1);
         assert_eq!(approvals[0]["level"], "client");
         assert!(approvals[0]["actor"].as_str().unwrap().ends_with("through forms 1.2.3 (MCP)"), "{approvals:?}");
+        // A stranger can check it, and sees what kind of yes it was.
+        let log = Command::new("git").args(["log", "--format=%an %B", "-n", "1"]).current_dir(place.path()).output().unwrap();
+        let log = String::from_utf8_lossy(&log.stdout).into_owned();
+        assert!(log.starts_with("Ada ") && log.contains("Neuroflow-Approval: client"), "{log}");
+        place.run(&["agent", "verify"]).exits(0).says("1 commits of proposals, 0 things do not hold");
         // Approving runs nothing.
         assert_eq!(place.run(&["runs"]).exits(0).out.lines().count(), 1);
     }
