@@ -50,6 +50,11 @@ async def over_http(told):
         async with httpx2.AsyncClient(headers={"Authorization": f"Bearer {token}"}, timeout=30) as http:
             async with Client(streamable_http_client(url, http_client=http), client_info=ME) as client:
                 told["http"] = (await client.call_tool("propose_edit", proposal("over_http"))).structured_content
+                await client.read_resource("neuroflow://note/knowledge/a.md")
+            # The same server, another name: what the first one read is not forgotten.
+            other = Implementation(name="somebody else", version="3")
+            async with Client(streamable_http_client(url, http_client=http), client_info=other) as client:
+                told["other"] = (await client.call_tool("propose_edit", proposal("by_another_name"))).structured_content
         try:
             async with Client(url, client_info=ME) as client:
                 await client.list_tools()

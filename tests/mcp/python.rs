@@ -13,6 +13,7 @@ fn the_python_client_looks_and_proposes() {
         Err(error) => return eprintln!("passed over: {error}"),
     };
     let place = project(LEFT_TO_CLIENTS);
+    place.write("knowledge/a.md", "a text that somebody wrote\n");
     let before = outside(&place);
     let mut client = place.command();
     let program = client.get_program().to_owned();
@@ -33,6 +34,7 @@ fn the_python_client_looks_and_proposes() {
     assert!(told["declined"]["not_approved"].as_str().unwrap().contains("declined"), "{told}");
     assert!(told["stage"].as_str().unwrap().contains("decode.classify"), "{told}");
     assert_eq!(told["http"]["status"], "awaiting_human", "{told}");
+    assert_eq!((&told["http"]["needs"], &told["other"]["needs"]), (&json!("client"), &json!("terminal")), "{told}");
     assert_eq!(told["refused"], true, "without the token nothing is told: {told}");
     nothing_changed(&place, &before);
 }
