@@ -36,5 +36,7 @@ fn the_python_client_looks_and_proposes() {
     assert_eq!(told["http"]["status"], "awaiting_human", "{told}");
     assert_eq!((&told["http"]["needs"], &told["other"]["needs"]), (&json!("client"), &json!("terminal")), "{told}");
     assert_eq!(told["refused"], true, "without the token nothing is told: {told}");
+    let actors: Vec<Value> = ledger(&place).into_iter().map(|line| line["actor"].clone()).collect();
+    assert!(actors.contains(&json!("python 2 (MCP)")) && actors.contains(&json!("somebody else 3 (MCP)")), "{actors:?}");
     nothing_changed(&place, &before);
 }
