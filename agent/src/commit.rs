@@ -206,6 +206,14 @@ fn sign(
     Ok(commit)
 }
 
+/// What a file was before the commit of a proposal.
+pub(crate) fn before(root: &Path, id: &ProposalId, path: &str) -> Option<String> {
+    let repository = repository(root)?;
+    let commit = repository.find_commit(find(root, id)?.parse().ok()?).ok()?;
+    let entry = commit.parent(0).ok()?.tree().ok()?.get_path(&in_repository(&repository, root, path)?).ok()?;
+    String::from_utf8(repository.find_blob(entry.id()).ok()?.content().to_vec()).ok()
+}
+
 /// The commit of a proposal among the latest of the branch that is checked out.
 pub(crate) fn find(root: &Path, id: &ProposalId) -> Option<String> {
     const LOOKED_BACK: usize = 200;

@@ -30,7 +30,9 @@ impl ReadTool for ReadPipeline {
                 let lines = text.lines().enumerate().map(|(number, line)| format!("{:>4}  {}", number + 1, crate::escape_line(line)));
                 ToolReply::plain(json!({ "file": view.pipeline(), "text": lines.collect::<Vec<_>>().join("\n") }))
             }
-            Ok(None) => ToolReply::plain(json!({ "file": view.pipeline(), "text": "", "note": "there is no such file yet; begin it with the edit `begin`" })),
+            Ok(None) => ToolReply::plain(
+                json!({ "file": view.pipeline(), "text": "", "note": "there is no such file yet; begin it with the edit `begin`" }),
+            ),
             Err(error) => ToolReply::refusal(error.to_string()),
         }
     }
@@ -106,7 +108,8 @@ impl ReadTool for PlanTool {
             }
         }
         let cost = neuroflow_engine::cost::estimate(view.session(), plan, &running);
-        let steps: Vec<Value> = steps.into_iter().map(|(step, (tasks, runs))| json!({ "step": step, "tasks": tasks, "would_run": runs })).collect();
+        let steps: Vec<Value> =
+            steps.into_iter().map(|(step, (tasks, runs))| json!({ "step": step, "tasks": tasks, "would_run": runs })).collect();
         ToolReply::plain(json!({ "tasks": plan.len(), "would_run": running.len(), "steps": steps, "cost": cost }))
     }
 }
