@@ -24,6 +24,7 @@ pub mod eeg;
 mod folds;
 pub mod group;
 mod kalman;
+mod kernel_regression;
 pub mod lda;
 mod linear;
 mod linear_fit;
