@@ -283,7 +283,7 @@ impl Family<'_> {
 
     /// The draws of a control, each with the values of all members; none unless all members have it with as many draws.
     fn draws(&self, control: &ControlResult) -> Option<Vec<Vec<f64>>> {
-        let of_member = |score: &'_ Score| {
+        let of_member = |score: &Score| {
             let found = score.controls.iter().find(|other| other.control == control.control)?;
             (found.null.len() == control.null.len()).then(|| found.null.clone())
         };
