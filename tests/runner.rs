@@ -10,6 +10,7 @@ mod browser;
 mod cache_and_results;
 mod cache_commands;
 mod cache_remote;
+mod chat;
 mod conformance;
 mod documentation;
 mod downloads;
