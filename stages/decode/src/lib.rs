@@ -46,6 +46,7 @@ mod target;
 mod testing;
 mod time_neighbours;
 pub mod time_resolved;
+mod total_scatter;
 pub mod trajectory;
 pub mod transfer;
 pub mod trial_features;
