@@ -50,13 +50,17 @@ pub(crate) struct Vectors<'a> {
 impl<'a> Vectors<'a> {
     /// The rows of a matrix, row `r` as `(value − centre) · factor` of `centred(r)`.
     pub(crate) fn of_rows(matrix: &'a Matrix, centred: impl Fn(usize) -> (f64, f64) + Sync + 'a) -> Vectors<'a> {
+        const SOME: usize = 128;
         let (count, length) = matrix.shape();
         let fill = move |values: Range<usize>, panels: Range<usize>, lines: &mut [Line]| {
             for (panel, lines) in panels.zip(lines.chunks_exact_mut(values.len())) {
-                for row in panel * WIDTH..((panel + 1) * WIDTH).min(count) {
-                    let (centre, factor) = centred(row);
-                    let own = &matrix.row(row)[values.clone()];
-                    lines.iter_mut().zip(own).for_each(|(line, value)| line.0[row % WIDTH] = ((value - centre) * factor) as f32);
+                // Some values of all rows of the panel, so that its lines are still in the nearest cache for the next row.
+                for (part, lines) in values.clone().step_by(SOME).zip(lines.chunks_mut(SOME)) {
+                    for row in panel * WIDTH..((panel + 1) * WIDTH).min(count) {
+                        let (centre, factor) = centred(row);
+                        let own = &matrix.row(row)[part..part + lines.len()];
+                        lines.iter_mut().zip(own).for_each(|(line, value)| line.0[row % WIDTH] = ((value - centre) * factor) as f32);
+                    }
                 }
             }
         };

@@ -57,12 +57,13 @@ struct Standard {
 impl Standard {
     /// None for no values and for values that are all the same.
     fn of(values: &[f64]) -> Option<Standard> {
-        let sum: f64 = by_lanes(values, 0.0, |sum, value| sum + value).iter().sum();
-        let low =
-            by_lanes(values, f64::INFINITY, |low, value| if value < low { value } else { low }).into_iter().fold(f64::INFINITY, f64::min);
-        let high = by_lanes(values, f64::NEG_INFINITY, |high, value| if value > high { value } else { high })
-            .into_iter()
-            .fold(f64::NEG_INFINITY, f64::max);
+        let start = (0.0, f64::INFINITY, f64::NEG_INFINITY);
+        let lanes = by_lanes(values, start, |(sum, low, high): (f64, f64, f64), value| {
+            (sum + value, if value < low { value } else { low }, if value > high { value } else { high })
+        });
+        let sum: f64 = lanes.iter().map(|(sum, _, _)| sum).sum();
+        let low = lanes.iter().fold(f64::INFINITY, |low, lane| low.min(lane.1));
+        let high = lanes.iter().fold(f64::NEG_INFINITY, |high, lane| high.max(lane.2));
         if values.is_empty() || low == high {
             return None;
         }
@@ -73,7 +74,7 @@ impl Standard {
 }
 
 /// A fold of every eighth value, the last fewer than eight values going to the first lanes: chains that don't wait for each other.
-fn by_lanes(values: &[f64], start: f64, fold: impl Fn(f64, f64) -> f64) -> [f64; 8] {
+fn by_lanes<T: Copy>(values: &[f64], start: T, fold: impl Fn(T, f64) -> T) -> [T; 8] {
     let mut lanes = [start; 8];
     let (runs, rest) = values.as_chunks::<8>();
     for run in runs {

@@ -34,6 +34,7 @@ mod place;
 mod poisson_glm;
 pub mod regress;
 mod ridge;
+mod ridge_draws;
 pub mod scaling;
 mod shared_space;
 mod spectral;

@@ -149,7 +149,7 @@ impl<'a> TotalScatter<'a> {
             let covariance = self.of_one_weight(&training, split, fold);
             return scores(&training, &covariance, &tested);
         }
-        let shares = self.shares(&training);
+        let shares = self.shares(&training)?;
         let quick = self.of_shares(&training, &shares, split, fold, false)?;
         match scores(&training, &quick, &tested)? {
             // All is in double precision already.
@@ -198,28 +198,31 @@ impl<'a> TotalScatter<'a> {
     }
 
     /// What the scatter of each class counts, and what all classes add to the diagonal.
-    fn shares(&self, training: &Training<'_>) -> Shares {
+    fn shares(&self, training: &Training<'_>) -> Result<Shares, StageError> {
         let n_features = self.centred.cols();
         let mut members = vec![Vec::new(); training.counts.len()];
         training.trials.iter().zip(training.labels).for_each(|(&trial, &label)| members[label].push(trial));
         let mut shares = Shares { weights: Vec::with_capacity(members.len()), diagonal: vec![0.0; n_features] };
         for (class, members) in members.iter().enumerate() {
             let mean = training.means.row(class);
-            let mut rows = self.centred.take_rows(members);
+            let mut values = Vec::with_capacity(members.len() * n_features);
             let mut variance = vec![0.0; n_features];
-            for trial in 0..members.len() {
-                for ((value, mean), sum) in rows.row_mut(trial).iter_mut().zip(mean).zip(&mut variance) {
-                    *value -= mean;
-                    *sum += *value * *value;
-                }
+            for &trial in members {
+                let rows = self.centred.row(trial).iter().zip(mean).zip(&mut variance);
+                values.extend(rows.map(|((value, mean), sum)| {
+                    let residual = value - mean;
+                    *sum += residual * residual;
+                    residual
+                }));
             }
+            let rows = Matrix::new(members.len(), n_features, values).map_err(numerical)?;
             variance.iter_mut().for_each(|sum| *sum /= members.len() as f64);
             let given: Vec<f64> = mean.iter().zip(&self.centre).map(|(mean, centre)| mean + centre).collect();
             let (weight, diagonal) = weigh(&rows, &variance, &given, training.trials.len(), self.shrinkage);
             shares.weights.push(weight.max(0.0));
             shares.diagonal.iter_mut().zip(diagonal).for_each(|(sum, value)| *sum += value);
         }
-        shares
+        Ok(shares)
     }
 
     /// The covariance with a weight for each class; what classes have beyond the least weight in single precision, or all in double precision.
