@@ -152,7 +152,8 @@ impl Model {
                 };
                 let values: Vec<f32> = features.values().iter().map(|value| *value as f32).collect();
                 let go_on = || !context.cancel.is_cancelled();
-                let trained = by_policy(policy(context), |gpu| Mlp::train(&values, labels, n_classes, &config, &stream.split("mlp"), gpu, go_on));
+                let trained =
+                    by_policy(policy(context), |gpu| Mlp::train(&values, labels, n_classes, &config, &stream.split("mlp"), gpu, go_on));
                 context.cancel.check()?;
                 let (network, _) = trained.map_err(device_failed)?;
                 Rule::Network(network)

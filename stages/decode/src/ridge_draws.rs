@@ -133,7 +133,8 @@ fn on_the_device(
         // How far a sum may be off, for each tested trial; two scores differ by twice two of those.
         let apart: Vec<f64> = hat.row_iter().map(|row| 4.0 * SINGLE_ERROR * row.iter().map(|value| value.abs()).sum::<f64>()).collect();
         let by_trial: Vec<f32> = hat.transposed().values().iter().map(|value| *value as f32).collect();
-        let labels: Vec<u32> = alike.iter().flat_map(|&draw| train.iter().map(move |&trial| labellings[draw].labels[trial] as u32)).collect();
+        let labels: Vec<u32> =
+            alike.iter().flat_map(|&draw| train.iter().map(move |&trial| labellings[draw].labels[trial] as u32)).collect();
         let summed = permuted_sums(gpu, &by_trial, n_tested, &labels, n_classes, |start, sums| {
             for (sums, &draw) in sums.chunks_exact((n_classes * n_tested).max(1)).zip(&alike[start..]) {
                 scores[draw] = clear_scores(sums, &labellings[draw], train, &apart);

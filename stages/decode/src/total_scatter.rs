@@ -237,11 +237,8 @@ impl<'a> TotalScatter<'a> {
         let (n_trials, n_features) = self.centred.shape();
         let least = shares.weights.iter().copied().fold(f64::INFINITY, f64::min);
         let most = shares.weights.iter().copied().fold(0.0, f64::max) - least;
-        let mut covariance = if least > 0.0 {
-            self.trained(split, fold).map(|value| value * least)
-        } else {
-            Matrix::zeros(n_features, n_features)
-        };
+        let mut covariance =
+            if least > 0.0 { self.trained(split, fold).map(|value| value * least) } else { Matrix::zeros(n_features, n_features) };
         let beyond = |label: usize| shares.weights[label] - least;
         let rows = training.trials.iter().zip(training.labels).filter(|(_, label)| beyond(**label) > 0.0);
         let mut single = vec![0.0; n_features];
@@ -257,7 +254,8 @@ impl<'a> TotalScatter<'a> {
             covariance.values_mut().iter_mut().zip(more.values()).for_each(|(sum, value)| *sum += value);
         } else if most > 0.0 {
             // Relative to the largest, so that single precision holds every factor.
-            let (rows, factors): (Vec<usize>, Vec<f32>) = rows.map(|(&trial, &label)| (trial, (beyond(label) / most).sqrt() as f32)).unzip();
+            let (rows, factors): (Vec<usize>, Vec<f32>) =
+                rows.map(|(&trial, &label)| (trial, (beyond(label) / most).sqrt() as f32)).unzip();
             let standard = SingleRef::new(n_trials, n_features, &self.standard).map_err(numerical)?;
             let more = weighted_scatter(standard, &rows, &factors).map_err(numerical)?;
             for (feature, (row, deviation)) in more.row_iter().zip(&self.deviations).enumerate() {
@@ -272,7 +270,8 @@ impl<'a> TotalScatter<'a> {
         for (feature, value) in shares.diagonal.iter().enumerate() {
             covariance[(feature, feature)] += value;
         }
-        let shares = covariance.diagonal().into_iter().zip(single).map(|(variance, single)| if single > 0.0 { single / variance } else { 0.0 });
+        let shares =
+            covariance.diagonal().into_iter().zip(single).map(|(variance, single)| if single > 0.0 { single / variance } else { 0.0 });
         let single = shares.fold(0.0, f64::max);
         Ok(Covariance { values: covariance, single })
     }
@@ -311,4 +310,92 @@ fn scores(training: &Training<'_>, covariance: &Covariance, tested: &Matrix) -> 
     let log_priors = training.counts.iter().map(|&count| (count as f64 / n).ln()).collect();
     let scores = classifier(log_priors, &means, weights).decide_all(tested);
     Ok(is_clear(&scores, training.counts.len(), level).then_some(scores))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cross_validate::cross_validate;
+    use crate::folds::Folds;
+    use crate::linear::softmax;
+    use crate::model::Model;
+    use crate::scaling::Scale;
+    use neuroflow_data::random::Stream;
+    use neuroflow_stage::Context;
+
+    const CLASSES: usize = 4;
+
+    /// Trials of units that go together, spread differently in each class, so that classes are shrunk differently; and labellings of them, with one split or with a split each.
+    fn problem(one_split: bool) -> (Matrix, Vec<Labelling>) {
+        let mut stream = Stream::new(3);
+        let labels: Vec<usize> = (0..132).map(|trial| trial % CLASSES).collect();
+        let mut features = Matrix::zeros(labels.len(), 380);
+        for (trial, &label) in labels.iter().enumerate() {
+            let shared: Vec<f64> = (0..3).map(|_| 2.0 * (1 + label) as f64 * stream.normal()).collect();
+            for (unit, value) in features.row_mut(trial).iter_mut().enumerate() {
+                let own = if unit % CLASSES == label { 0.5 } else { 0.0 };
+                *value = 10.0 + (1.0 + unit as f64 / 50.0) * (own + stream.normal() + shared[unit % 3]);
+            }
+        }
+        let first = Split::from(&Folds::stratified(&labels, CLASSES, 3, 1));
+        let labellings = (0..4).map(|draw| {
+            let order = if draw == 0 { (0..labels.len()).collect() } else { stream.permutation(labels.len()) };
+            let labels: Vec<usize> = order.into_iter().map(|trial| labels[trial]).collect();
+            let split = if one_split { first.clone() } else { Split::from(&Folds::stratified(&labels, CLASSES, 3, draw)) };
+            Labelling { labels, n_classes: CLASSES, split }
+        });
+        (features, labellings.collect())
+    }
+
+    #[test]
+    fn a_weight_for_each_class_predicts_as_fits_of_each_labelling_by_itself() {
+        for one_split in [true, false] {
+            let (features, labellings) = problem(one_split);
+            for shrinkage in [Estimator::Auto {}, Estimator::Oas {}].map(Either::Left) {
+                assert!(TotalScatter::serves(&features, &shrinkage));
+                let total = TotalScatter::of(&features, &labellings, &shrinkage);
+                for labelling in &labellings {
+                    let Labelling { labels, n_classes, split } = labelling;
+                    let model = Model::Lda { shrinkage: shrinkage.clone() };
+                    let alone = cross_validate(&features, labels, *n_classes, split, &model, &Scale::None {}, &Context::quiet(1)).unwrap();
+                    let mut quick = total.predict(labelling).unwrap().expect("two classes are level");
+                    assert_eq!(quick.predicted, alone.predicted);
+                    quick.scores.chunks_exact_mut(CLASSES).for_each(|scores| {
+                        softmax(scores);
+                    });
+                    let worst = quick.scores.iter().zip(&alone.scores).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+                    assert!(worst < 1e-4, "{shrinkage:?}: {worst}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_part_in_single_precision_is_as_near_as_it_says() {
+        let (features, labellings) = problem(true);
+        let shrinkage = Either::Left(Estimator::Auto {});
+        let total = TotalScatter::of(&features, &labellings, &shrinkage);
+        let Labelling { labels, split, .. } = &labellings[1];
+        let own: Vec<usize> = split.train[0].iter().map(|&trial| labels[trial]).collect();
+        let counts = count(&own, CLASSES);
+        let mut means = Matrix::zeros(CLASSES, features.cols());
+        for (&trial, &label) in split.train[0].iter().zip(&own) {
+            let n = counts[label] as f64;
+            means.row_mut(label).iter_mut().zip(total.centred.row(trial)).for_each(|(mean, value)| *mean += value / n);
+        }
+        let training = Training { trials: &split.train[0], labels: &own, counts: &counts, means: &means };
+        let shares = total.shares(&training).unwrap();
+        let [quick, exact] = [false, true].map(|exact| total.of_shares(&training, &shares, split, 0, exact).unwrap());
+        assert!(quick.single > 0.01 && exact.single == 0.0, "{}", quick.single);
+        // The same as the stage's own fit has.
+        let train = features.take_rows(&split.train[0]);
+        let (_, fitted) = crate::weighted_scatter::covariance(&train, &own, CLASSES, &shrinkage).unwrap();
+        for row in 0..features.cols() {
+            for column in 0..=row {
+                let size = (exact.values[(row, row)] * exact.values[(column, column)]).sqrt();
+                assert!((exact.values[(row, column)] - fitted[(row, column)]).abs() < 1e-10 * size);
+                assert!((quick.values[(row, column)] - exact.values[(row, column)]).abs() < quick.single * SINGLE_ERROR * size);
+            }
+        }
+    }
 }
