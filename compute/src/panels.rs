@@ -143,7 +143,7 @@ impl Packed {
         lines.par_chunks_mut(TOGETHER * depth).enumerate().for_each(|(number, lines)| {
             let first = number * TOGETHER;
             // The last panel may have places without a vector, where another run has left something.
-            if let Some(last) = (of.count % WIDTH > 0).then(|| panels - 1 - first).filter(|last| *last < lines.len() / depth) {
+            if let Some(last) = (!of.count.is_multiple_of(WIDTH)).then(|| panels - 1 - first).filter(|last| *last < lines.len() / depth) {
                 lines[last * depth..].fill(Line([0.0; WIDTH]));
             }
             (of.fill)(values.clone(), first..first + lines.len() / depth, lines);

@@ -162,7 +162,8 @@ fn clear_scores(sums: &[f32], labelling: &Labelling, train: &[usize], apart: &[f
         let first = scores.len();
         scores.extend(offsets.iter().enumerate().map(|(class, offset)| offset + 2.0 * f64::from(sums[class * n_tested + trial])));
         // A NaN is not clear either.
-        if !(lead(&scores[first..]) > *apart + LEVEL) {
+        let is_clear = lead(&scores[first..]) > *apart + LEVEL;
+        if !is_clear {
             return None;
         }
     }
