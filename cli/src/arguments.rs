@@ -262,12 +262,24 @@ pub struct Chat {
     /// How the model is asked for calls: tools, object (held to a schema), words; tried out unless given.
     #[arg(long, value_name = "WAY")]
     pub way: Option<ModelWay>,
+    /// Who speaks: terms are explained to a novice, and not to an expert.
+    #[arg(long = "for", value_name = "WHO")]
+    pub reader: Option<ReaderArgument>,
     /// Say again what was recorded in this folder; no model is asked.
     #[arg(long, value_name = "DIR", conflicts_with = "record")]
     pub replay: Option<PathBuf>,
     /// Record what the model answers, for `--replay`.
     #[arg(long, value_name = "DIR")]
     pub record: Option<PathBuf>,
+}
+
+/// Who a model speaks with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ReaderArgument {
+    /// Somebody who is new to this.
+    Novice,
+    /// Somebody who knows the field.
+    Expert,
 }
 
 /// How a model is asked for calls.

@@ -3,14 +3,14 @@
 use super::Place;
 use super::agent::{Decision, colours, could_not, decide, gate, is_terminal, prompt, run_now};
 use super::data::runtime;
-use crate::arguments::{Chat as Arguments, ModelWay};
+use crate::arguments::{Chat as Arguments, ModelWay, ReaderArgument};
 use crate::exit::{Exit, Failure};
 use neuroflow_agent::budget::{self, Budget, Spent, SpentToday};
 use neuroflow_agent::model::{Endpoint, Limits, Model, OpenAi, Probe, Replay, Store as Recordings, Structured, Trial, Way, probe};
 use neuroflow_agent::secret::{KeySource, Scanner};
 use neuroflow_agent::{
-    Card, Chat, ChatError, Desk, Entry, Event, Gate, Origin, ProposalId, Question, SYSTEM, SYSTEM_NEW, Settings, Shown, State, Turn,
-    escape, escape_line, path_below, terminal,
+    Card, Chat, ChatError, Desk, Entry, Event, Gate, Origin, ProposalId, Question, Reader, SYSTEM, SYSTEM_NEW, Settings, Shown, State,
+    Turn, escape, escape_line, path_below, terminal,
 };
 use rustyline::error::ReadlineError;
 use std::io::Write;
@@ -39,7 +39,12 @@ pub(crate) fn chat(place: &Place, arguments: &Arguments) -> Result<Exit, Failure
     let budget = budget_of(&settings, is_local)?;
     let origin = Origin::Chat { model: model.name() };
     let is_new = arguments.new || !gate.project().root.join(&file).exists();
-    let system = if is_new { format!("{SYSTEM}\n{SYSTEM_NEW}") } else { SYSTEM.to_owned() };
+    let reader = arguments.reader.map(|who| match who {
+        ReaderArgument::Novice => Reader::Novice,
+        ReaderArgument::Expert => Reader::Expert,
+    });
+    let parts = [Some(SYSTEM), is_new.then_some(SYSTEM_NEW), reader.or(settings.reader).map(Reader::told)];
+    let system = parts.into_iter().flatten().collect::<Vec<_>>().join("\n");
     let name = model.name();
     let desk = Desk::new(gate, file.clone(), exposure, origin);
     let mut session = Session { place, chat: Chat::new(model, desk, &system, budget, settings.window), runtime, file };
