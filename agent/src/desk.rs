@@ -3,12 +3,12 @@
 //! Looking is free of questions to the person; what is looked at is counted. A change is built up edit by edit in a draft that nobody else sees, and offered as
 //! one card for one intention. What can't be offered goes back to the model with the reason, a few times and then no more.
 
+use crate::Wrong;
 use crate::gate::Gate;
 use crate::ledger::{Entry, Event};
 use crate::model::{Field, FieldKind, Tool};
 use crate::proposal::{Draft, Exposure, How, Origin, Proposal, ProposalId, Seen};
 use crate::tools::{self, View, described};
-use crate::Wrong;
 use neuroflow_dsl::edit::{EDITS, Edit};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
@@ -135,7 +135,9 @@ impl Desk {
     }
 
     async fn read(&mut self, name: &str, arguments: &Map<String, Value>) -> Handled {
-        let Some(tool) = tools::all().into_iter().find(|tool| tool.name() == name) else { return Handled::refused("there is no such tool") };
+        let Some(tool) = tools::all().into_iter().find(|tool| tool.name() == name) else {
+            return Handled::refused("there is no such tool");
+        };
         let view = View::new(self.gate.project(), &self.pipeline, self.exposure);
         let reply = tool.call(&view, arguments).await;
         if reply.exposure > self.exposure {
@@ -183,7 +185,9 @@ impl Desk {
             return self.failed(format!("{}{help}. This edit is left out; the {count} before it stay in the draft", error.message));
         }
         if arguments.get("more").and_then(Value::as_bool).unwrap_or(false) {
-            return Handled::told(&json!({ "draft": self.draft.len(), "note": "kept; nothing is offered before a call with `more` false" }));
+            return Handled::told(
+                &json!({ "draft": self.draft.len(), "note": "kept; nothing is offered before a call with `more` false" }),
+            );
         }
         let edits = std::mem::take(&mut self.draft);
         let files = vec![(self.pipeline.clone(), How::Edits(edits))];
@@ -197,7 +201,9 @@ impl Desk {
         let (note, text) = (tools::text(arguments, "note"), tools::text(arguments, "text"));
         let name = note.strip_prefix("knowledge/").unwrap_or(note);
         let name = name.strip_suffix(".md").unwrap_or(name);
-        let is_name = !name.is_empty() && name.len() <= 80 && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-' || byte == b'_');
+        let is_name = !name.is_empty()
+            && name.len() <= 80
+            && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-' || byte == b'_');
         if !is_name {
             return self.failed("a note's name is made of small letters, digits, `-` and `_`");
         }
@@ -208,7 +214,12 @@ impl Desk {
         self.offer(vec![(format!("knowledge/{name}.md"), How::Whole(text))], arguments, transcript).await
     }
 
-    async fn offer(&mut self, files: Vec<(String, How)>, arguments: &Map<String, Value>, transcript: &(dyn Fn() -> String + Sync)) -> Handled {
+    async fn offer(
+        &mut self,
+        files: Vec<(String, How)>,
+        arguments: &Map<String, Value>,
+        transcript: &(dyn Fn() -> String + Sync),
+    ) -> Handled {
         let predictions = arguments.get("predict").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
         let draft = Draft {
             pipeline: self.pipeline.clone(),
@@ -316,7 +327,8 @@ fn clarify(arguments: &Map<String, Value>) -> Handled {
     let options = arguments.get("options").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
     let options: Vec<String> = options.iter().filter_map(Value::as_str).take(MOST).map(str::to_owned).collect();
     let short = |text: &str| text.chars().take(LONGEST_QUESTION).collect::<String>();
-    let question = Question { text: short(tools::text(arguments, "question")), options: options.iter().map(|option| short(option)).collect() };
+    let question =
+        Question { text: short(tools::text(arguments, "question")), options: options.iter().map(|option| short(option)).collect() };
     Handled { text: json!({ "status": "the person is asked" }).to_string(), offered: None, question: Some(question) }
 }
 
@@ -343,7 +355,9 @@ fn edits_of(arguments: &Map<String, Value>) -> Result<Vec<Edit>, String> {
         for field in spec.fields {
             match arguments.get(field.name) {
                 Some(Value::Null) | None if !field.optional => return Err(format!("`{op}` needs `{}`: {}", field.name, field.doc)),
-                Some(Value::String(text)) if text.is_empty() && !field.optional => return Err(format!("`{op}` needs `{}`: {}", field.name, field.doc)),
+                Some(Value::String(text)) if text.is_empty() && !field.optional => {
+                    return Err(format!("`{op}` needs `{}`: {}", field.name, field.doc));
+                }
                 Some(Value::Null) | None => {}
                 Some(value) => {
                     one.insert(field.name.into(), value.clone());
@@ -393,7 +407,8 @@ const WRITING: [Writing; 4] = [
 /// The fields of all edits together: one flat object that every grammar engine holds.
 fn edit_fields() -> Vec<Field> {
     let ops = EDITS.iter().map(|spec| spec.op.to_owned()).collect();
-    let uses = EDITS.iter().map(|spec| format!("{}({})", spec.op, spec.fields.iter().map(|field| field.name).collect::<Vec<_>>().join(", ")));
+    let uses =
+        EDITS.iter().map(|spec| format!("{}({})", spec.op, spec.fields.iter().map(|field| field.name).collect::<Vec<_>>().join(", ")));
     let mut fields = vec![
         Field::new("intent", FieldKind::String, "the question that the change answers, in one sentence"),
         Field::new("op", FieldKind::Word(ops), &uses.collect::<Vec<_>>().join("; ")).or_null(),

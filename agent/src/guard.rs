@@ -43,7 +43,12 @@ const OPENING: [&str; 4] = ["network", "reads", "env", "scripts"];
 /// Compares two pipelines. `root` is the project's folder.
 pub(crate) fn compare(before: Option<&Pipeline>, after: &Pipeline, root: &Path, settings: &Settings, tainted: bool) -> Vec<Warning> {
     let mut found = Vec::new();
-    let changed: Vec<&String> = after.params.iter().filter(|(name, value)| before.is_some_and(|before| before.params.get(*name) != Some(value))).map(|(name, _)| name).collect();
+    let changed: Vec<&String> = after
+        .params
+        .iter()
+        .filter(|(name, value)| before.is_some_and(|before| before.params.get(*name) != Some(value)))
+        .map(|(name, _)| name)
+        .collect();
     for step in &after.steps {
         let was = before.and_then(|before| before.step(&step.name.text).map(|at| &before.steps[at]));
         programs(was, step, settings.allow_exec && !tainted, &mut found);

@@ -75,8 +75,13 @@ pub(crate) fn message(repository: &Repository, message: &str) -> Result<String, 
     let changed = changed?;
     // A hook may say more, and may not take away what proves the approval.
     let ours = message.lines().filter(|line| line.starts_with("Neuroflow-"));
-    match ours.into_iter().find(|line| crate::commit::trailer(&changed, line.split(": ").next().unwrap_or(line)) != line.split_once(": ").map(|(_, said)| said.trim())) {
+    match ours.into_iter().find(|line| {
+        crate::commit::trailer(&changed, line.split(": ").next().unwrap_or(line)) != line.split_once(": ").map(|(_, said)| said.trim())
+    }) {
         None => Ok(changed),
-        Some(lost) => Err(CommitError::Hook { name: "commit-msg".into(), said: format!("it takes the line `{lost}` out of the message, or another one stands behind it") }),
+        Some(lost) => Err(CommitError::Hook {
+            name: "commit-msg".into(),
+            said: format!("it takes the line `{lost}` out of the message, or another one stands behind it"),
+        }),
     }
 }

@@ -16,9 +16,26 @@ const LEAST_MEMBERS: usize = 10;
 
 /// Columns that are about a participant; shown only where the project names them.
 const PERSONAL: [&str; 20] = [
-    "patient", "patient_id", "birthday", "birth_date",
-    "participant", "participant_id", "subject", "subject_id", "name", "first_name", "last_name", "age", "sex", "gender", "date_of_birth", "dob",
-    "birth", "handedness", "email", "address",
+    "patient",
+    "patient_id",
+    "birthday",
+    "birth_date",
+    "participant",
+    "participant_id",
+    "subject",
+    "subject_id",
+    "name",
+    "first_name",
+    "last_name",
+    "age",
+    "sex",
+    "gender",
+    "date_of_birth",
+    "dob",
+    "birth",
+    "handedness",
+    "email",
+    "address",
 ];
 
 pub(super) struct DataSchema;
@@ -68,7 +85,9 @@ async fn found(view: &View<'_>, of: &str) -> Result<Found, String> {
     if let Some(at) = planned.prepared.pipeline.input(name) {
         let (record, declared) = (&planned.prepared.inputs[at], &planned.prepared.pipeline.inputs[at]);
         return match record.members.as_slice() {
-            [(label, digest)] if label.is_empty() && declared.kind != Kind::Dir && declared.kind != Kind::File => load(view, declared.kind, digest).map(|artifact| Found::Value(name.to_owned(), artifact)),
+            [(label, digest)] if label.is_empty() && declared.kind != Kind::Dir && declared.kind != Kind::File => {
+                load(view, declared.kind, digest).map(|artifact| Found::Value(name.to_owned(), artifact))
+            }
             members => Ok(Found::Members(members.iter().map(|(label, _)| label.clone()).collect())),
         };
     }
@@ -80,7 +99,8 @@ async fn found(view: &View<'_>, of: &str) -> Result<Found, String> {
     let wanted = of.trim();
     let mut fitting = results.iter().filter(|(label, _)| *label == wanted || label.split('[').next() == Some(wanted));
     let (label, outputs) = fitting.next().ok_or_else(|| format!("`{}` has no result in the latest run", crate::escape_line(of)))?;
-    let (kind, digest) = outputs.values().find(|(kind, _)| *kind != Kind::Scores).or_else(|| outputs.values().next()).ok_or("it gave nothing")?;
+    let (kind, digest) =
+        outputs.values().find(|(kind, _)| *kind != Kind::Scores).or_else(|| outputs.values().next()).ok_or("it gave nothing")?;
     load(view, *kind, digest).map(|artifact| Found::Value(label.clone(), artifact))
 }
 
@@ -115,7 +135,8 @@ fn described(artifact: &Artifact, view: &View<'_>, said: &mut Said) -> Value {
 }
 
 fn is_personal(column: &str, view: &View<'_>) -> bool {
-    let name: String = column.chars().map(|letter| if letter.is_ascii_alphanumeric() { letter.to_ascii_lowercase() } else { '_' }).collect();
+    let name: String =
+        column.chars().map(|letter| if letter.is_ascii_alphanumeric() { letter.to_ascii_lowercase() } else { '_' }).collect();
     PERSONAL.contains(&name.as_str()) && !view.settings().show_columns.iter().any(|shown| shown == column)
 }
 

@@ -64,7 +64,8 @@ impl ToolReply {
             return text;
         }
         let cut = (0..=MOST_BYTES - 200).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
-        serde_json::json!({ "cut": format!("this is the beginning of {} bytes; ask for less", text.len()), "text": &text[..cut] }).to_string()
+        serde_json::json!({ "cut": format!("this is the beginning of {} bytes; ask for less", text.len()), "text": &text[..cut] })
+            .to_string()
     }
 }
 

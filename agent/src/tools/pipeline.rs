@@ -33,7 +33,9 @@ impl ReadTool for ReadPipeline {
                 let content = json!({ "file": view.pipeline(), "text": lines.collect::<Vec<_>>().join("\n") });
                 ToolReply { free_text: said.free_text(), ..ToolReply::plain(content) }
             }
-            Ok(None) => ToolReply::plain(json!({ "file": view.pipeline(), "text": "", "note": "there is no such file yet; begin it with the edit `begin`" })),
+            Ok(None) => ToolReply::plain(
+                json!({ "file": view.pipeline(), "text": "", "note": "there is no such file yet; begin it with the edit `begin`" }),
+            ),
             Err(error) => ToolReply::refusal(error.to_string()),
         }
     }
@@ -115,7 +117,8 @@ impl ReadTool for PlanTool {
             }
         }
         let cost = neuroflow_engine::cost::estimate(view.session(), plan, &running);
-        let steps: Vec<Value> = steps.into_iter().map(|(step, (tasks, runs))| json!({ "step": step, "tasks": tasks, "would_run": runs })).collect();
+        let steps: Vec<Value> =
+            steps.into_iter().map(|(step, (tasks, runs))| json!({ "step": step, "tasks": tasks, "would_run": runs })).collect();
         ToolReply::plain(json!({ "tasks": plan.len(), "would_run": running.len(), "steps": steps, "cost": cost }))
     }
 }

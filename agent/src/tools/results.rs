@@ -27,7 +27,12 @@ impl ReadTool for Results {
     fn fields(&self) -> Vec<Field> {
         vec![
             Field::new("step", FieldKind::String, "the step"),
-            Field::new("prediction", FieldKind::String, "what you expect, as a condition; null when you predicted something about the step before").or_null(),
+            Field::new(
+                "prediction",
+                FieldKind::String,
+                "what you expect, as a condition; null when you predicted something about the step before",
+            )
+            .or_null(),
             Field::new("run", FieldKind::String, "the run; the latest when null").or_null(),
         ]
     }
@@ -41,7 +46,9 @@ impl ReadTool for Results {
             return ToolReply::refusal(format!("the pipeline has no step `{}`", crate::escape_line(&step)));
         }
         if prediction.is_empty() && !view.is_predicted(&step) {
-            return ToolReply::refusal(format!("say first what you expect of `{step}`: `prediction` is a condition, such as `{step}.accuracy > 0.5`"));
+            return ToolReply::refusal(format!(
+                "say first what you expect of `{step}`: `prediction` is a condition, such as `{step}.accuracy > 0.5`"
+            ));
         }
         if !prediction.is_empty() {
             if !prediction.split(|letter: char| !(letter.is_ascii_alphanumeric() || letter == '_')).any(|word| word == step) {
@@ -114,7 +121,10 @@ impl ReadTool for DiffRuns {
     }
 
     fn fields(&self) -> Vec<Field> {
-        vec![Field::new("before", FieldKind::String, "a run"), Field::new("after", FieldKind::String, "a run; the latest when null").or_null()]
+        vec![
+            Field::new("before", FieldKind::String, "a run"),
+            Field::new("after", FieldKind::String, "a run; the latest when null").or_null(),
+        ]
     }
 
     async fn call(&self, view: &View<'_>, arguments: &Map<String, Value>) -> ToolReply {
@@ -124,15 +134,32 @@ impl ReadTool for DiffRuns {
         let steps = |run: &RunRecord| view.results(run);
         let (old, new) = (steps(&before), steps(&after));
         let name = |label: &String| label.split('[').next().unwrap_or(label).to_owned();
-        let mut changed: Vec<String> = new.iter().filter(|(label, outputs)| old.get(*label).is_some_and(|was| was != *outputs)).map(|(label, _)| name(label)).collect();
+        let mut changed: Vec<String> = new
+            .iter()
+            .filter(|(label, outputs)| old.get(*label).is_some_and(|was| was != *outputs))
+            .map(|(label, _)| name(label))
+            .collect();
         let mut came: Vec<String> = new.keys().filter(|label| !old.contains_key(*label)).map(name).collect();
         let mut went: Vec<String> = old.keys().filter(|label| !new.contains_key(*label)).map(name).collect();
         for list in [&mut changed, &mut came, &mut went] {
             list.sort();
             list.dedup();
         }
-        let inputs: Vec<&String> = after.inputs.iter().filter(|input| before.inputs.iter().any(|was| was.name == input.name && was.members != input.members)).map(|input| &input.name).collect();
-        let source = |run: &RunRecord| view.session().cache.get(&run.source).ok().flatten().map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default();
+        let inputs: Vec<&String> = after
+            .inputs
+            .iter()
+            .filter(|input| before.inputs.iter().any(|was| was.name == input.name && was.members != input.members))
+            .map(|input| &input.name)
+            .collect();
+        let source = |run: &RunRecord| {
+            view.session()
+                .cache
+                .get(&run.source)
+                .ok()
+                .flatten()
+                .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+                .unwrap_or_default()
+        };
         let lines = crate::unified(&source(&before), &source(&after), 1);
         let text: Vec<String> = lines
             .iter()
@@ -151,7 +178,12 @@ impl ReadTool for DiffRuns {
         }
         let look = told.first().and_then(|one| one["step"].as_str()).map(|step| Look { step: step.to_owned(), prediction: String::new() });
         content["scores"] = told.into();
-        ToolReply { exposure: if look.is_some() { Exposure::Aggregate } else { Exposure::Schema }, free_text: said.free_text(), look, content }
+        ToolReply {
+            exposure: if look.is_some() { Exposure::Aggregate } else { Exposure::Schema },
+            free_text: said.free_text(),
+            look,
+            content,
+        }
     }
 }
 
@@ -205,7 +237,11 @@ impl ReadTool for Explain {
                 Verdict::Missing | Verdict::Unasked => json!({ "task": name, "not": "asked for" }),
             });
         }
-        let failed = last.iter().flat_map(|run| &run.ran).filter(|ran| ran.state == "failed" && neuroflow_engine::select::is_meant(what, &ran.label)).take(5);
+        let failed = last
+            .iter()
+            .flat_map(|run| &run.ran)
+            .filter(|ran| ran.state == "failed" && neuroflow_engine::select::is_meant(what, &ran.label))
+            .take(5);
         let failed: Vec<Value> = failed.map(|ran| json!({ "task": said.say(MEMBERS, &ran.label), "error": said.say("the message of a failed step", ran.error.as_deref().unwrap_or_default()) })).collect();
         if told.is_empty() && failed.is_empty() {
             return ToolReply::refusal(format!("the pipeline has no step `{}`", crate::escape_line(what)));

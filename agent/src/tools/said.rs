@@ -51,7 +51,9 @@ impl Said {
 
 /// Whether a text can only be read as a name or a number: short, of letters, digits and few signs, and at most two words.
 fn is_name(text: &str) -> bool {
-    let fits = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '_' | '-' | '.' | '/' | '%' | '(' | ')' | '[' | ']' | '+' | ':' | ' ');
+    let fits = |letter: char| {
+        letter.is_ascii_alphanumeric() || matches!(letter, '_' | '-' | '.' | '/' | '%' | '(' | ')' | '[' | ']' | '+' | ':' | ' ')
+    };
     text.chars().count() <= LONGEST_NAME && text.chars().all(fits) && text.split_whitespace().count() <= 2
 }
 

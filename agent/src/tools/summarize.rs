@@ -23,10 +23,7 @@ impl ReadTool for Summarize {
 
     fn fields(&self) -> Vec<Field> {
         let words = ["project", "data", "dag", "results"].map(str::to_owned).to_vec();
-        vec![
-            Field::new("what", FieldKind::Word(words), "what of"),
-            Field::new("depth", FieldKind::Integer, "from 1 to 3").or_null(),
-        ]
+        vec![Field::new("what", FieldKind::Word(words), "what of"), Field::new("depth", FieldKind::Integer, "from 1 to 3").or_null()]
     }
 
     async fn call(&self, view: &View<'_>, arguments: &Map<String, Value>) -> ToolReply {

@@ -117,8 +117,14 @@ impl<'a> View<'a> {
 
     /// Whether something was predicted about a step before: then its scores may be looked at.
     pub fn is_predicted(&self, step: &str) -> bool {
-        let names = |condition: &str| condition.split(|letter: char| !(letter.is_ascii_alphanumeric() || letter == '_')).any(|word| word == step);
-        let in_proposals = self.proposals().iter().filter_map(|(_, proposal)| proposal.as_ref()).flat_map(|proposal| proposal.predictions.clone()).any(|one| names(&one));
+        let names =
+            |condition: &str| condition.split(|letter: char| !(letter.is_ascii_alphanumeric() || letter == '_')).any(|word| word == step);
+        let in_proposals = self
+            .proposals()
+            .iter()
+            .filter_map(|(_, proposal)| proposal.as_ref())
+            .flat_map(|proposal| proposal.predictions.clone())
+            .any(|one| names(&one));
         in_proposals || self.ledger().iter().any(|entry| entry.event == Event::Looked && entry.detail["step"] == step)
     }
 }
