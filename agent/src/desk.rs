@@ -22,6 +22,9 @@ const MOST_EDITS: usize = 100;
 /// The longest note, in bytes.
 const LONGEST_NOTE: usize = 64 << 10;
 
+/// The longest question to the person, and the longest possible answer, in characters.
+const LONGEST_QUESTION: usize = 1000;
+
 /// A question to the person.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Question {
@@ -109,13 +112,26 @@ impl Desk {
             Ok(arguments) => arguments,
             Err(problems) => return Handled::refused(problems.join("; ")),
         };
-        match name {
+        let mut handled = match name {
             "propose_edit" => self.propose_edit(&arguments, transcript).await,
             "propose_knowledge" => self.propose_knowledge(&arguments, transcript).await,
             "clarify" => clarify(&arguments),
             "withdraw" => self.withdraw(&arguments),
             _ => self.read(name, &arguments).await,
-        }
+        };
+        handled.text = self.without_places(handled.text);
+        handled
+    }
+
+    /// A text without the places of this machine, which name its people: messages of the system bring them along.
+    fn without_places(&self, text: String) -> String {
+        let project = self.gate.project();
+        let home = std::env::var_os("HOME").map(std::path::PathBuf::from);
+        let places = [(Some(project.root.as_path()), "."), (Some(project.session.cache.root()), "CACHE"), (home.as_deref(), "~")];
+        places.into_iter().fold(text, |text, (place, word)| match place.and_then(|place| place.to_str()).filter(|place| place.len() > 1) {
+            Some(place) => text.replace(place, word),
+            None => text,
+        })
     }
 
     async fn read(&mut self, name: &str, arguments: &Map<String, Value>) -> Handled {
@@ -132,8 +148,7 @@ impl Desk {
         } else {
             self.seen.level = self.seen.level.max(reply.exposure);
         }
-        let sources: BTreeSet<String> = self.seen.free_text.drain(..).chain(reply.free_text.iter().cloned()).collect();
-        self.seen.free_text = sources.into_iter().collect();
+        self.tainted(reply.free_text.clone());
         if let Some(look) = &reply.look {
             let mut entry = Entry::now(Event::Looked, None, &self.origin.to_string());
             entry.detail = json!({ "step": look.step, "prediction": look.prediction, "pipeline": self.pipeline });
@@ -223,7 +238,10 @@ impl Desk {
         };
         let mut proposal = match self.gate.project().propose(draft).await {
             Ok(proposal) => proposal,
-            Err(wrong) => return self.failed(told(&wrong)),
+            Err(wrong) => {
+                self.tainted(said_in(&wrong));
+                return self.failed(told(&wrong));
+            }
         };
         match self.gate.store().keep_transcript(&transcript()) {
             Ok(digest) => proposal.transcript = Some(digest),
@@ -258,6 +276,11 @@ impl Desk {
         }
     }
 
+    fn tainted(&mut self, sources: Vec<String>) {
+        let all: BTreeSet<String> = self.seen.free_text.drain(..).chain(sources).collect();
+        self.seen.free_text = all.into_iter().collect();
+    }
+
     fn failed(&mut self, reason: impl Into<String>) -> Handled {
         self.failures += 1;
         let left = MOST_REPAIRS.saturating_sub(self.failures);
@@ -271,6 +294,26 @@ impl Desk {
     pub fn proposal(&self, id: &ProposalId) -> Result<Proposal, String> {
         self.gate.store().proposal(id)
     }
+}
+
+/// Free text in what is wrong: lines of the pipeline, and names of the data in messages.
+fn said_in(wrong: &Wrong) -> Vec<String> {
+    let mut said = tools::Said::default();
+    match wrong {
+        Wrong::Mistakes { file, text, found } => {
+            said.pipeline(file, text);
+            // Whatever a message quotes stands between these.
+            let quoted = found.iter().flat_map(|one| one.message.split(['`', '"']).skip(1).step_by(2));
+            quoted.for_each(|piece| {
+                said.say("a message about the plan", piece);
+            });
+        }
+        Wrong::Plan(message) => {
+            said.say("a message about the plan", message);
+        }
+        _ => {}
+    }
+    said.free_text()
 }
 
 /// What is wrong, as a model reads it.
@@ -288,7 +331,9 @@ fn clarify(arguments: &Map<String, Value>) -> Handled {
     const MOST: usize = 4;
     let options = arguments.get("options").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
     let options: Vec<String> = options.iter().filter_map(Value::as_str).take(MOST).map(str::to_owned).collect();
-    let question = Question { text: tools::text(arguments, "question").to_owned(), options };
+    let short = |text: &str| text.chars().take(LONGEST_QUESTION).collect::<String>();
+    let question =
+        Question { text: short(tools::text(arguments, "question")), options: options.iter().map(|option| short(option)).collect() };
     Handled { text: json!({ "status": "the person is asked" }).to_string(), offered: None, question: Some(question) }
 }
 

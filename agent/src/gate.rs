@@ -99,6 +99,18 @@ impl Gate {
         Ok(id)
     }
 
+    /// Puts in order what a killed process left behind: a change that was committed is noted, any other is taken back. Nothing is touched, and nobody is
+    /// waited for, when there is nothing of the kind.
+    ///
+    /// # Errors
+    /// When the ledger can't be read, held or written.
+    pub fn mend(&self) -> Result<(), GateError> {
+        if unfinished(&Ledger::read(&self.store.ledger())?).is_some() {
+            self.held()?;
+        }
+        Ok(())
+    }
+
     /// Where all proposals stand.
     ///
     /// # Errors
@@ -265,12 +277,7 @@ impl Gate {
     /// The ledger, with what a killed process left behind put in order: a change that was committed is noted, any other is taken back.
     fn held(&self) -> Result<Ledger, GateError> {
         let mut ledger = self.store.hold()?;
-        let open: Option<(ProposalId, String)> = ledger.entries().iter().fold(None, |open, entry| match (entry.event, &entry.proposal) {
-            (Event::Approving, Some(id)) => Some((id.clone(), entry.actor.clone())),
-            (Event::Applied | Event::Failed | Event::Stale, _) => None,
-            _ => open,
-        });
-        let Some((id, actor)) = open else { return Ok(ledger) };
+        let Some((id, actor)) = unfinished(ledger.entries()) else { return Ok(ledger) };
         let mut entry = match commit::find(&self.project.root, &id) {
             Some(commit) => Entry { detail: serde_json::json!({ "commit": commit }), ..Entry::now(Event::Applied, Some(&id), &actor) },
             None => {
@@ -313,6 +320,15 @@ impl Gate {
             Err(error) => Err(error.into()),
         }
     }
+}
+
+/// The proposal whose change was begun and not said to have ended, and who approved it.
+fn unfinished(entries: &[Entry]) -> Option<(ProposalId, String)> {
+    entries.iter().fold(None, |open, entry| match (entry.event, &entry.proposal) {
+        (Event::Approving, Some(id)) => Some((id.clone(), entry.actor.clone())),
+        (Event::Applied | Event::Failed | Event::Stale, _) => None,
+        _ => open,
+    })
 }
 
 fn open(entries: &[Entry], id: &ProposalId) -> Result<(), GateError> {

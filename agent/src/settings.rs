@@ -105,6 +105,11 @@ impl Settings {
     /// The stricter of two in everything that is a limit; where a model is found is the first one's word, else the second's.
     #[must_use]
     pub fn and(self, other: Settings) -> Settings {
+        // Another machine is shown what the project says, and never more than the person says.
+        let mut exposure_of = self.exposure_of;
+        for (host, theirs) in &other.exposure_of {
+            exposure_of.entry(host.clone()).and_modify(|mine| *mine = (*mine).min(*theirs));
+        }
         let mut autonomy = self.autonomy;
         for (stage, theirs) in other.autonomy {
             let mine = autonomy.get(&stage).copied().unwrap_or(theirs);
@@ -121,7 +126,7 @@ impl Settings {
                 (Some(a), Some(b)) => Some(a.min(b)),
                 (a, b) => a.or(b),
             },
-            exposure_of: self.exposure_of,
+            exposure_of,
             show_columns: self.show_columns,
             autonomy,
             most_seconds: strictest(self.most_seconds, other.most_seconds),

@@ -15,7 +15,11 @@ const MOST: usize = 200;
 const LEAST_MEMBERS: usize = 10;
 
 /// Columns that are about a participant; shown only where the project names them.
-const PERSONAL: [&str; 16] = [
+const PERSONAL: [&str; 20] = [
+    "patient",
+    "patient_id",
+    "birthday",
+    "birth_date",
     "participant",
     "participant_id",
     "subject",
@@ -108,10 +112,12 @@ pub(super) fn described(artifact: &Artifact, view: &View<'_>, said: &mut Said) -
     let meta = artifact.meta();
     let axes = meta.axes.iter().take(MOST).map(|axis| {
         let properties: Vec<String> = axis.properties.iter().take(MOST).map(|(name, _)| said.say("the name of a property", name)).collect();
-        json!({ "axis": said.say("the name of an axis", &axis.name), "length": axis.len(), "unit": axis.unit, "properties": properties })
+        let unit = axis.unit.as_ref().map(|unit| said.say("the unit of an axis", unit));
+        json!({ "axis": said.say("the name of an axis", &axis.name), "length": axis.len(), "unit": unit, "properties": properties })
     });
     let axes: Vec<Value> = axes.collect();
-    let mut out = json!({ "kind": artifact.kind().to_string(), "axes": axes, "unit": meta.unit });
+    let unit = meta.unit.as_ref().map(|unit| said.say("a unit", unit));
+    let mut out = json!({ "kind": artifact.kind().to_string(), "axes": axes, "unit": unit });
     if let Payload::Batch(batch) = artifact.payload() {
         out["rows"] = batch.num_rows().into();
         let schema = batch.schema();
@@ -119,7 +125,9 @@ pub(super) fn described(artifact: &Artifact, view: &View<'_>, said: &mut Said) -
             if is_personal(field.name(), view) {
                 return json!({ "column": said.say("the name of a column", field.name()), "masked": "about a participant" });
             }
-            json!({ "column": said.say("the name of a column", field.name()), "type": field.data_type().to_string() })
+            // The name of the type alone: names of fields inside, and of time zones, are a file's words.
+            let of_type = field.data_type().to_string();
+            json!({ "column": said.say("the name of a column", field.name()), "type": of_type.split('(').next() })
         });
         out["columns"] = columns.collect();
     }
@@ -127,7 +135,8 @@ pub(super) fn described(artifact: &Artifact, view: &View<'_>, said: &mut Said) -
 }
 
 fn is_personal(column: &str, view: &View<'_>) -> bool {
-    let name = column.to_ascii_lowercase();
+    let name: String =
+        column.chars().map(|letter| if letter.is_ascii_alphanumeric() { letter.to_ascii_lowercase() } else { '_' }).collect();
     PERSONAL.contains(&name.as_str()) && !view.settings().show_columns.iter().any(|shown| shown == column)
 }
 

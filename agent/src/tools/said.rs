@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 /// The longest text that is passed on, in characters.
 const LONGEST: usize = 200;
 
-/// The longest name.
+/// The longest name, in characters.
 const LONGEST_NAME: usize = 48;
 
 /// Collects what was said by whom.
@@ -26,6 +26,21 @@ impl Said {
             shown.push('…');
         }
         escape_line(&shown)
+    }
+
+    /// Counts a whole text of a pipeline: its comments and its quoted texts are somebody's words, which the language gives no meaning.
+    pub fn pipeline(&mut self, path: &str, text: &str) {
+        use neuroflow_dsl::syntax::SyntaxKind::{Comment, Text};
+        let root = neuroflow_dsl::parse(text).root();
+        let mut tokens = root.descendants_with_tokens().filter_map(|element| element.into_token());
+        let says = |kind, said: &str| match kind {
+            Comment => !is_name(said.trim_start_matches(['#', ' '])),
+            Text => !is_name(said.trim_matches('"')),
+            _ => false,
+        };
+        if tokens.any(|token| says(token.kind(), token.text())) {
+            self.free.insert(format!("comments and texts of {}", escape_line(path)));
+        }
     }
 
     /// Where free text came from.

@@ -122,7 +122,9 @@ impl<'a> View<'a> {
         if id.is_empty() || id == "latest" {
             return self.runs(1).into_iter().next();
         }
-        self.session().read(id).ok()
+        // A cache may be shared with other projects; what their pipelines found is not told.
+        let name = self.checked().map(|(_, checked)| checked.pipeline.name).unwrap_or_default();
+        self.session().read(id).ok().filter(|run| run.pipeline == name)
     }
 
     /// The results of a run by step.

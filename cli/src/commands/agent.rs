@@ -29,7 +29,9 @@ pub(crate) fn gate(place: &Place) -> Result<Gate, Failure> {
     let mut session = place.session()?;
     session.sources.offline = true;
     let settings = Settings::read(&root)?.agent.and(place.settings()?.agent);
-    Ok(Gate::of(Project { root, session: Arc::new(session), settings }))
+    let gate = Gate::of(Project { root, session: Arc::new(session), settings });
+    gate.mend().map_err(could_not)?;
+    Ok(gate)
 }
 
 pub(crate) fn could_not(error: GateError) -> Failure {
