@@ -160,7 +160,7 @@ fn a_pipeline_is_drafted_from_a_folder_of_data() {
     place
         .run(&["chat", "--new", "--way", "tools", "--once", "what can I do with this?"])
         .exits(0)
-        .says("begin")
+        .says("pipeline fresh")
         .says("csv(\"data/*.csv\")");
     let given = given(&server);
     assert!(given[0].contains("data/one.csv") && given[1].contains("rate") && given[1].contains("masked"), "{given:?}");

@@ -122,15 +122,15 @@ mod tests {
 
     const LINE: Correction = Correction::Cluster { threshold: 1.645, columns: 20 };
 
-    /// Smooth noise at 20 places: as observed, and in 39 draws; `nulls[place][draw]`.
-    fn smooth(stream: &Stream) -> (Vec<f64>, Vec<Vec<f64>>) {
+    /// Smooth noise at 20 places: as observed, and in some draws; `nulls[place][draw]`.
+    fn smooth(stream: &Stream, draws: usize) -> (Vec<f64>, Vec<Vec<f64>>) {
         let mut stream = stream.clone();
         let mut row = || {
             let white: Vec<f64> = (0..24).map(|_| stream.normal()).collect();
             (0..20).map(|place| white[place..place + 5].iter().sum::<f64>()).collect::<Vec<f64>>()
         };
         let observed = row();
-        let draws: Vec<Vec<f64>> = (0..39).map(|_| row()).collect();
+        let draws: Vec<Vec<f64>> = (0..draws).map(|_| row()).collect();
         (observed, (0..20).map(|place| draws.iter().map(|draw| draw[place]).collect()).collect())
     }
 
@@ -139,18 +139,22 @@ mod tests {
         let n = 1000;
         let (mut max, mut fdr, mut cluster, mut none) = (0, 0, 0, 0);
         for number in 0..n {
-            let (observed, nulls) = smooth(&Stream::new(7).split_index(number));
+            let (observed, nulls) = smooth(&Stream::new(7).split_index(number), 39);
             let any = |p: Vec<f64>| usize::from(p.iter().any(|p| *p <= 0.05 + 1e-12));
             max += any(corrected(Correction::Max, &observed, &nulls));
+            // Of 20 places the smallest p must reach 0.05/20, which takes 399 draws.
+            let (observed, nulls) = smooth(&Stream::new(9).split_index(number), 399);
             fdr += any(corrected(Correction::Fdr, &observed, &nulls));
             cluster += any(corrected(LINE, &observed, &nulls));
+            let (observed, nulls) = smooth(&Stream::new(7).split_index(number), 39);
             none += any(observed.iter().zip(&nulls).map(|(value, null)| ControlResult::new("", *value, null.clone()).p).collect());
         }
         println!("of {n}: max {max}, fdr {fdr}, cluster {cluster}, uncorrected {none}");
         // 50 are right: 39 draws and the data are 40 alike, and two of them have p ≤ 0.05. Bounds that a right test leaves once in ten thousand runs.
         let right = |found: usize| (found as f64 - 50.0).abs() <= 3.9 * (1000.0 * 0.05 * 0.95f64).sqrt();
         assert!(right(max) && right(cluster), "max {max}, cluster {cluster}");
-        assert!(fdr as f64 <= 50.0 + 3.9 * 6.9, "fdr {fdr}");
+        // Neighbouring places are alike, so it finds less than 50 there, but something.
+        assert!((5..=50 + 27).contains(&fdr), "fdr {fdr}");
         // The test could fail: without a correction it does.
         assert!(none > 200, "{none}");
     }
@@ -159,7 +163,7 @@ mod tests {
     fn a_wide_weak_effect_is_a_cluster_before_it_is_a_peak() {
         let (mut cluster, mut max) = (0, 0);
         for number in 0..200 {
-            let (mut observed, nulls) = smooth(&Stream::new(8).split_index(number));
+            let (mut observed, nulls) = smooth(&Stream::new(8).split_index(number), 39);
             observed[5..15].iter_mut().for_each(|value| *value += 4.0);
             let hits = |p: &[f64]| usize::from(p[5..15].iter().any(|p| *p <= 0.05 + 1e-12));
             cluster += hits(&corrected(LINE, &observed, &nulls));
