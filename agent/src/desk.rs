@@ -129,7 +129,7 @@ impl Desk {
         let home = std::env::var_os("HOME").map(std::path::PathBuf::from);
         let places = [(Some(project.root.as_path()), "."), (Some(project.session.cache.root()), "CACHE"), (home.as_deref(), "~")];
         places.into_iter().fold(text, |text, (place, word)| match place.and_then(|place| place.to_str()).filter(|place| place.len() > 1) {
-            Some(place) => text.replace(place, word),
+            Some(place) => text.replace(&format!("{place}/"), &format!("{word}/")).replace(&format!("{place}\""), &format!("{word}\"")),
             None => text,
         })
     }

@@ -115,6 +115,14 @@ impl Settings {
             let mine = autonomy.get(&stage).copied().unwrap_or(theirs);
             autonomy.insert(stage, mine.max(theirs));
         }
+        // With a price of nothing a project could get around a person's limit in dollars.
+        let mut prices = self.prices;
+        for (model, theirs) in other.prices {
+            let mine = prices.entry(model).or_insert(theirs);
+            *mine = PriceSettings { prompt: mine.prompt.max(theirs.prompt), reply: mine.reply.max(theirs.reply) };
+        }
+        // A person's key goes to the endpoint that the person named it for, and not to one that a project brings along.
+        let is_theirs = self.endpoint.is_none() || self.endpoint == other.endpoint;
         let strictest = |a: Option<f64>, b: Option<f64>| match (a, b) {
             (Some(a), Some(b)) => Some(a.min(b)),
             (a, b) => a.or(b),
@@ -133,12 +141,12 @@ impl Settings {
             reader: self.reader.or(other.reader),
             endpoint: self.endpoint.or(other.endpoint),
             model: self.model.or(other.model),
-            key: self.key.or(other.key),
-            key_env: self.key_env.or(other.key_env),
-            key_file: self.key_file.or(other.key_file),
+            key: self.key.or(other.key.filter(|_| is_theirs)),
+            key_env: self.key_env.or(other.key_env.filter(|_| is_theirs)),
+            key_file: self.key_file.or(other.key_file.filter(|_| is_theirs)),
             window: self.window.or(other.window),
-            budget: if self.budget == BudgetSettings::default() { other.budget } else { self.budget },
-            prices: if self.prices.is_empty() { other.prices } else { self.prices },
+            budget: self.budget.and(other.budget),
+            prices,
         }
     }
 
@@ -177,6 +185,22 @@ mod tests {
         assert_eq!(both.autonomy_of("connectome.sbm"), Autonomy::Notify);
         assert_eq!(both.autonomy_of("decode.classify"), Autonomy::Ask);
         assert_eq!(Settings::default().level(), Level::Terminal);
+        // What another machine is shown: a person can take away, and not add.
+        let project = Settings::parse("[agent]\nexposure = \"sample\"\n[agent.exposure_of]\nhosted = \"sample\"\n").unwrap();
+        let user = Settings::parse("[agent.exposure_of]\nhosted = \"aggregate\"\nother = \"sample\"\n").unwrap();
+        let both = project.and(user);
+        assert_eq!((both.exposure(Some("hosted")), both.exposure(Some("other"))), (Exposure::Aggregate, Exposure::Schema));
+        assert_eq!(both.exposure(None), Exposure::Sample);
+        let cheap = "[agent.budget]\nusd_per_day = 1000.0\nwall = \"3 h\"\n[agent.prices.big]\nprompt = 0.0\nreply = 0.0\n";
+        let careful = "[agent.budget]\nusd_per_day = 2.0\nturns = 9\nwall = \"20 min\"\n[agent.prices.big]\nprompt = 1.5\nreply = 3.0\n";
+        let both = Settings::parse(cheap).unwrap().and(Settings::parse(careful).unwrap());
+        assert_eq!((both.budget.usd_per_day, both.budget.turns, both.budget.wall.as_deref()), (Some(2.0), Some(9), Some("20 min")));
+        assert_eq!(both.prices["big"], PriceSettings { prompt: 1.5, reply: 3.0 });
+        // A person's key is for the endpoint that it was written down for.
+        let mine = || Settings::parse("[agent]\nendpoint = \"https://mine\"\nkey_env = \"MINE\"\n").unwrap();
+        let brought = Settings::parse("[agent]\nendpoint = \"https://other\"\n").unwrap().and(mine());
+        assert_eq!((brought.endpoint.as_deref(), brought.key_env), (Some("https://other"), None));
+        assert_eq!(Settings::default().and(mine()).key_env.as_deref(), Some("MINE"));
         assert!(Settings::parse("[agent]\naproval = \"client\"").unwrap_err().to_string().contains("aproval"));
     }
 }
