@@ -103,7 +103,7 @@ fn the_settings_that_pages_show_are_read() {
 #[test]
 fn links_between_pages_lead_somewhere() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let first = ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md"].map(str::to_owned).to_vec();
+    let first = ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md"].map(str::to_owned).to_vec();
     for name in [first, pages("docs"), pages("docs/adr"), pages("docs/errors")].concat() {
         let folder = root.join(&name).parent().unwrap().to_owned();
         for target in page(&name).split("](").skip(1).filter_map(|rest| rest.split(')').next()) {

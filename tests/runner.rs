@@ -5,11 +5,13 @@
 
 mod support;
 
+mod agent;
 mod bad_input;
 mod browser;
 mod cache_and_results;
 mod cache_commands;
 mod cache_remote;
+mod chat;
 mod conformance;
 mod documentation;
 mod downloads;
@@ -31,7 +33,12 @@ mod specs;
 #[test]
 fn no_test_file_is_forgotten() {
     let here = concat!(env!("CARGO_MANIFEST_DIR"), "/tests");
-    for (folder, root) in [(here.to_owned(), "runner.rs"), (format!("{here}/faults"), "mod.rs"), (format!("{here}/mcp"), "mod.rs")] {
+    for (folder, root) in [
+        (here.to_owned(), "runner.rs"),
+        (format!("{here}/faults"), "mod.rs"),
+        (format!("{here}/agent"), "mod.rs"),
+        (format!("{here}/mcp"), "mod.rs"),
+    ] {
         let text = std::fs::read_to_string(format!("{folder}/{root}")).unwrap();
         for entry in std::fs::read_dir(&folder).unwrap() {
             let name = entry.unwrap().file_name().into_string().unwrap();

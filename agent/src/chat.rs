@@ -153,7 +153,8 @@ impl<M: Model> Chat<M> {
     /// Keeps the conversation within the model's window: what tools gave goes first, the oldest first, then the oldest turns. What goes is said to be gone.
     fn fit(&mut self, show: &mut (dyn FnMut(Shown<'_>) + Send)) {
         let limit = self.window.saturating_sub(u64::from(ANSWER)).saturating_mul(9) / 10;
-        let taken = |messages: &[Message]| Request::new(messages.to_vec(), ANSWER).with_tools(Desk::tools(), ToolChoice::Auto).estimated_tokens();
+        let taken =
+            |messages: &[Message]| Request::new(messages.to_vec(), ANSWER).with_tools(Desk::tools(), ToolChoice::Auto).estimated_tokens();
         if taken(&self.messages) <= limit {
             return;
         }
@@ -163,7 +164,8 @@ impl<M: Model> Chat<M> {
             if let Message::Tool { name, content, .. } = &mut self.messages[at]
                 && content.len() > 200
             {
-                *content = json!({ "left_out": format!("what `{name}` gave, {} bytes; ask again if it is needed", content.len()) }).to_string();
+                *content =
+                    json!({ "left_out": format!("what `{name}` gave, {} bytes; ask again if it is needed", content.len()) }).to_string();
                 if taken(&self.messages) <= limit {
                     show(Shown::Notice("older results were left out to stay within the model's window".into()));
                     return;
@@ -172,7 +174,8 @@ impl<M: Model> Chat<M> {
         }
         // Whole turns: a result must not stand without its call.
         while taken(&self.messages) > limit {
-            let next = self.messages.iter().enumerate().skip(2).find(|(_, message)| matches!(message, Message::User { .. })).map(|(at, _)| at);
+            let next =
+                self.messages.iter().enumerate().skip(2).find(|(_, message)| matches!(message, Message::User { .. })).map(|(at, _)| at);
             let Some(next) = next else { break };
             self.messages.drain(1..next);
         }

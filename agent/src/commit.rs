@@ -93,8 +93,8 @@ pub(crate) fn commit(
     let id = proposal.id();
     let files: Vec<(&str, Vec<u8>)> = texts.iter().map(|(path, text)| (path.as_str(), text.as_bytes().to_vec())).collect();
     let message = message(proposal, approval, ledger);
-    let commit = write(&repository, root, &files, &message, approval.level() == Level::Signed)?;
-    // The proposal and its conversation travel with the repository.
+    // The proposal and its conversation travel with the repository. They are there before the commit that names them: a commit without them proves nothing,
+    // and they without a commit claim nothing.
     let mut tree = repository.treebuilder(None)?;
     tree.insert("proposal.json", repository.blob(proposal.encode().as_bytes())?, FileMode::Blob.into())?;
     if let Some(transcript) = transcript {
@@ -102,12 +102,14 @@ pub(crate) fn commit(
     }
     let tree = tree.write()?;
     repository.reference(&format!("{REFS}{id}"), tree, true, "proposal")?;
-    Ok(Some(commit))
+    Ok(Some(write(&repository, root, &files, &message, approval.level() == Level::Signed)?))
 }
 
 fn message(proposal: &Proposal, approval: &Approval, ledger: &Digest) -> String {
     let name = proposal.pipeline.rsplit('/').next().unwrap_or(&proposal.pipeline);
-    let intent: String = proposal.intent.split_whitespace().collect::<Vec<_>>().join(" ");
+    // What begins like a trailer of ours would be read as one.
+    let said = one_line(&proposal.intent);
+    let intent = if said.starts_with("Neuroflow-") { format!("\"{said}\"") } else { said };
     let subject =
         format!("{}: {}", name.strip_suffix(".nf").unwrap_or(name), if intent.is_empty() { "an approved change" } else { &intent });
     let short: String = subject.chars().take(72).collect();
@@ -143,8 +145,6 @@ fn one_line(text: &str) -> String {
 /// A commit on the branch that is checked out, of some files alone. The index of other files stays as it is.
 fn write(repository: &Repository, root: &Path, files: &[(&str, Vec<u8>)], message: &str, signed: bool) -> Result<String, CommitError> {
     let person = repository.signature().map_err(|_| CommitError::Nobody)?;
-    hooks::run(repository, "pre-commit", &[])?;
-    let message = hooks::message(repository, message)?;
     let parent = match repository.head() {
         Ok(head) => Some(head.peel_to_commit()?),
         Err(error) if matches!(error.code(), git2::ErrorCode::UnbornBranch | git2::ErrorCode::NotFound) => None,
@@ -169,17 +169,20 @@ fn write(repository: &Repository, root: &Path, files: &[(&str, Vec<u8>)], messag
         None => repository.find_tree(repository.treebuilder(None)?.write()?)?,
     };
     let tree = repository.find_tree(update.create_updated(repository, &base)?)?;
+    // Another git at work holds the index; then the branch must not move, or the index would seem to take the change back.
+    let mut index = repository.index()?;
+    index.write()?;
+    hooks::before_commit(repository, &tree)?;
+    let message = hooks::message(repository, message)?;
     let parents: Vec<&Commit<'_>> = parent.iter().collect();
     let commit = if signed {
         sign(repository, &person, &message, &tree, &parents)?
     } else {
         repository.commit(Some("HEAD"), &person, &person, &message, &tree, &parents)?
     };
-    let mut index = repository.index()?;
-    for place in &places {
-        index.add_path(place)?;
-    }
-    index.write()?;
+    // The commit stands; what is said of the index afterwards must not make it look undone.
+    let _ = index.read(true);
+    let _ = places.iter().try_for_each(|place| index.add_path(place)).and_then(|()| index.write());
     let _ = hooks::run(repository, "post-commit", &[]);
     Ok(commit.to_string())
 }
@@ -206,16 +209,28 @@ fn sign(
     Ok(commit)
 }
 
+/// What a file was before the commit of a proposal.
+pub(crate) fn before(root: &Path, id: &ProposalId, path: &str) -> Option<String> {
+    let repository = repository(root)?;
+    let commit = repository.find_commit(find(root, id)?.parse().ok()?).ok()?;
+    let entry = commit.parent(0).ok()?.tree().ok()?.get_path(&in_repository(&repository, root, path)?).ok()?;
+    String::from_utf8(repository.find_blob(entry.id()).ok()?.content().to_vec()).ok()
+}
+
+/// The value of a trailer of a commit's message. The last one counts: everything that a proposal brings stands before our own.
+pub(crate) fn trailer<'m>(message: &'m str, key: &str) -> Option<&'m str> {
+    message.lines().rev().find_map(|line| line.strip_prefix(key)?.strip_prefix(": ")).map(str::trim)
+}
+
 /// The commit of a proposal among the latest of the branch that is checked out.
 pub(crate) fn find(root: &Path, id: &ProposalId) -> Option<String> {
     const LOOKED_BACK: usize = 200;
     let repository = repository(root)?;
     let mut walk = repository.revwalk().ok()?;
     walk.push_head().ok()?;
-    let wanted = format!("Neuroflow-Proposal: {id}");
     walk.flatten().take(LOOKED_BACK).find_map(|oid| {
         let commit = repository.find_commit(oid).ok()?;
         let message = commit.message().ok()?;
-        message.lines().any(|line| line == wanted).then(|| oid.to_string())
+        (trailer(message, "Neuroflow-Proposal") == Some(id.as_str())).then(|| oid.to_string())
     })
 }

@@ -3,12 +3,12 @@
 //! Looking is free of questions to the person; what is looked at is counted. A change is built up edit by edit in a draft that nobody else sees, and offered as
 //! one card for one intention. What can't be offered goes back to the model with the reason, a few times and then no more.
 
+use crate::Wrong;
 use crate::gate::Gate;
 use crate::ledger::{Entry, Event};
 use crate::model::{Field, FieldKind, Tool};
 use crate::proposal::{Draft, Exposure, How, Origin, Proposal, ProposalId, Seen};
 use crate::tools::{self, View, described};
-use crate::Wrong;
 use neuroflow_dsl::edit::{EDITS, Edit};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
@@ -21,6 +21,9 @@ const MOST_EDITS: usize = 100;
 
 /// The longest note, in bytes.
 const LONGEST_NOTE: usize = 64 << 10;
+
+/// The longest question to the person, and the longest possible answer, in characters.
+const LONGEST_QUESTION: usize = 1000;
 
 /// A question to the person.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -117,17 +120,32 @@ impl Desk {
             Ok(arguments) => arguments,
             Err(problems) => return Handled::refused(problems.join("; ")),
         };
-        match name {
+        let mut handled = match name {
             "propose_edit" => self.propose_edit(&arguments, transcript).await,
             "propose_knowledge" => self.propose_knowledge(&arguments, transcript).await,
             "clarify" => clarify(&arguments),
             "withdraw" => self.withdraw(&arguments),
             _ => self.read(name, &arguments).await,
-        }
+        };
+        handled.text = self.without_places(handled.text);
+        handled
+    }
+
+    /// A text without the places of this machine, which name its people: messages of the system bring them along.
+    fn without_places(&self, text: String) -> String {
+        let project = self.gate.project();
+        let home = std::env::var_os("HOME").map(std::path::PathBuf::from);
+        let places = [(Some(project.root.as_path()), "."), (Some(project.session.cache.root()), "CACHE"), (home.as_deref(), "~")];
+        places.into_iter().fold(text, |text, (place, word)| match place.and_then(|place| place.to_str()).filter(|place| place.len() > 1) {
+            Some(place) => text.replace(&format!("{place}/"), &format!("{word}/")).replace(&format!("{place}\""), &format!("{word}\"")),
+            None => text,
+        })
     }
 
     async fn read(&mut self, name: &str, arguments: &Map<String, Value>) -> Handled {
-        let Some(tool) = tools::all().into_iter().find(|tool| tool.name() == name) else { return Handled::refused("there is no such tool") };
+        let Some(tool) = tools::all().into_iter().find(|tool| tool.name() == name) else {
+            return Handled::refused("there is no such tool");
+        };
         let view = View::new(self.gate.project(), &self.pipeline, self.exposure);
         let reply = tool.call(&view, arguments).await;
         if reply.exposure > self.exposure {
@@ -138,8 +156,7 @@ impl Desk {
         } else {
             self.seen.level = self.seen.level.max(reply.exposure);
         }
-        let sources: BTreeSet<String> = self.seen.free_text.drain(..).chain(reply.free_text.iter().cloned()).collect();
-        self.seen.free_text = sources.into_iter().collect();
+        self.tainted(reply.free_text.clone());
         if let Some(look) = &reply.look {
             let mut entry = Entry::now(Event::Looked, None, &self.origin.to_string());
             entry.detail = json!({ "step": look.step, "prediction": look.prediction, "pipeline": self.pipeline });
@@ -176,7 +193,9 @@ impl Desk {
             return self.failed(format!("{}{help}. This edit is left out; the {count} before it stay in the draft", error.message));
         }
         if arguments.get("more").and_then(Value::as_bool).unwrap_or(false) {
-            return Handled::told(&json!({ "draft": self.draft.len(), "note": "kept; nothing is offered before a call with `more` false" }));
+            return Handled::told(
+                &json!({ "draft": self.draft.len(), "note": "kept; nothing is offered before a call with `more` false" }),
+            );
         }
         let edits = std::mem::take(&mut self.draft);
         let files = vec![(self.pipeline.clone(), How::Edits(edits))];
@@ -190,18 +209,30 @@ impl Desk {
         let (note, text) = (tools::text(arguments, "note"), tools::text(arguments, "text"));
         let name = note.strip_prefix("knowledge/").unwrap_or(note);
         let name = name.strip_suffix(".md").unwrap_or(name);
-        let is_name = !name.is_empty() && name.len() <= 80 && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-' || byte == b'_');
+        let is_name = !name.is_empty()
+            && name.len() <= 80
+            && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-' || byte == b'_');
         if !is_name {
             return self.failed("a note's name is made of small letters, digits, `-` and `_`");
         }
         if text.trim().is_empty() || text.len() > LONGEST_NOTE {
             return self.failed(format!("a note has some text, at most {LONGEST_NOTE} bytes"));
         }
-        let text = format!("{}\n", crate::escape(text).trim_end());
+        // Who wrote it and what it rests on stands above it, so that a later reader can weigh it.
+        let evidence = tools::text(arguments, "evidence");
+        let head = [("author", self.origin.to_string()), ("level", "model".to_owned()), ("evidence", evidence.to_owned())];
+        let head: String =
+            head.iter().filter(|(_, said)| !said.is_empty()).map(|(key, said)| format!("{key}: {}\n", crate::escape_line(said))).collect();
+        let text = format!("---\n{head}---\n\n{}\n", crate::escape(text).trim());
         self.offer(vec![(format!("knowledge/{name}.md"), How::Whole(text))], arguments, transcript).await
     }
 
-    async fn offer(&mut self, files: Vec<(String, How)>, arguments: &Map<String, Value>, transcript: &(dyn Fn() -> String + Sync)) -> Handled {
+    async fn offer(
+        &mut self,
+        files: Vec<(String, How)>,
+        arguments: &Map<String, Value>,
+        transcript: &(dyn Fn() -> String + Sync),
+    ) -> Handled {
         let predictions = arguments.get("predict").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
         let draft = Draft {
             pipeline: self.pipeline.clone(),
@@ -215,7 +246,10 @@ impl Desk {
         };
         let mut proposal = match self.gate.project().propose(draft).await {
             Ok(proposal) => proposal,
-            Err(wrong) => return self.failed(told(&wrong)),
+            Err(wrong) => {
+                self.tainted(said_in(&wrong));
+                return self.failed(told(&wrong));
+            }
         };
         match self.gate.store().keep_transcript(&transcript()) {
             Ok(digest) => proposal.transcript = Some(digest),
@@ -250,6 +284,11 @@ impl Desk {
         }
     }
 
+    fn tainted(&mut self, sources: Vec<String>) {
+        let all: BTreeSet<String> = self.seen.free_text.drain(..).chain(sources).collect();
+        self.seen.free_text = all.into_iter().collect();
+    }
+
     fn failed(&mut self, reason: impl Into<String>) -> Handled {
         self.failures += 1;
         let left = MOST_REPAIRS.saturating_sub(self.failures);
@@ -263,6 +302,26 @@ impl Desk {
     pub fn proposal(&self, id: &ProposalId) -> Result<Proposal, String> {
         self.gate.store().proposal(id)
     }
+}
+
+/// Free text in what is wrong: lines of the pipeline, and names of the data in messages.
+fn said_in(wrong: &Wrong) -> Vec<String> {
+    let mut said = tools::Said::default();
+    match wrong {
+        Wrong::Mistakes { file, text, found } => {
+            said.pipeline(file, text);
+            // Whatever a message quotes stands between these.
+            let quoted = found.iter().flat_map(|one| one.message.split(['`', '"']).skip(1).step_by(2));
+            quoted.for_each(|piece| {
+                said.say("a message about the plan", piece);
+            });
+        }
+        Wrong::Plan(message) => {
+            said.say("a message about the plan", message);
+        }
+        _ => {}
+    }
+    said.free_text()
 }
 
 /// What is wrong, as a model reads it.
@@ -280,7 +339,9 @@ fn clarify(arguments: &Map<String, Value>) -> Handled {
     const MOST: usize = 4;
     let options = arguments.get("options").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
     let options: Vec<String> = options.iter().filter_map(Value::as_str).take(MOST).map(str::to_owned).collect();
-    let question = Question { text: tools::text(arguments, "question").to_owned(), options };
+    let short = |text: &str| text.chars().take(LONGEST_QUESTION).collect::<String>();
+    let question =
+        Question { text: short(tools::text(arguments, "question")), options: options.iter().map(|option| short(option)).collect() };
     Handled { text: json!({ "status": "the person is asked" }).to_string(), offered: None, question: Some(question) }
 }
 
@@ -307,7 +368,9 @@ fn edits_of(arguments: &Map<String, Value>) -> Result<Vec<Edit>, String> {
         for field in spec.fields {
             match arguments.get(field.name) {
                 Some(Value::Null) | None if !field.optional => return Err(format!("`{op}` needs `{}`: {}", field.name, field.doc)),
-                Some(Value::String(text)) if text.is_empty() && !field.optional => return Err(format!("`{op}` needs `{}`: {}", field.name, field.doc)),
+                Some(Value::String(text)) if text.is_empty() && !field.optional => {
+                    return Err(format!("`{op}` needs `{}`: {}", field.name, field.doc));
+                }
                 Some(Value::Null) | None => {}
                 Some(value) => {
                     one.insert(field.name.into(), value.clone());
@@ -336,7 +399,8 @@ const WRITING: [Writing; 4] = [
         || {
             vec![
                 Field::new("note", FieldKind::String, "the note's name, such as band-of-motor-imagery"),
-                Field::new("text", FieldKind::String, "the note as a whole"),
+                Field::new("text", FieldKind::String, "what it says, in Markdown"),
+                Field::new("evidence", FieldKind::String, "what it rests on: a run, a paper, the person's word").or_null(),
                 Field::new("intent", FieldKind::String, "why, in one sentence"),
             ]
         },
@@ -357,7 +421,8 @@ const WRITING: [Writing; 4] = [
 /// The fields of all edits together: one flat object that every grammar engine holds.
 fn edit_fields() -> Vec<Field> {
     let ops = EDITS.iter().map(|spec| spec.op.to_owned()).collect();
-    let uses = EDITS.iter().map(|spec| format!("{}({})", spec.op, spec.fields.iter().map(|field| field.name).collect::<Vec<_>>().join(", ")));
+    let uses =
+        EDITS.iter().map(|spec| format!("{}({})", spec.op, spec.fields.iter().map(|field| field.name).collect::<Vec<_>>().join(", ")));
     let mut fields = vec![
         Field::new("intent", FieldKind::String, "the question that the change answers, in one sentence"),
         Field::new("op", FieldKind::Word(ops), &uses.collect::<Vec<_>>().join("; ")).or_null(),

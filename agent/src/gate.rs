@@ -99,6 +99,18 @@ impl Gate {
         Ok(id)
     }
 
+    /// Puts in order what a killed process left behind: a change that was committed is noted, any other is taken back. Nothing is touched, and nobody is
+    /// waited for, when there is nothing of the kind.
+    ///
+    /// # Errors
+    /// When the ledger can't be read, held or written.
+    pub fn mend(&self) -> Result<(), GateError> {
+        if unfinished(&Ledger::read(&self.store.ledger())?).is_some() {
+            self.held()?;
+        }
+        Ok(())
+    }
+
     /// Where all proposals stand.
     ///
     /// # Errors
@@ -246,6 +258,12 @@ impl Gate {
         Ok(commit::commit(&self.project.root, proposal, approval, texts, transcript.as_deref(), head)?)
     }
 
+    /// What a file was before an applied proposal: of typed edits and a person's changes the way back is known from the text that they gave, with git else.
+    pub fn before(&self, proposal: &Proposal, file: &crate::FileChange) -> Option<String> {
+        let text = commit::before(&self.project.root, &proposal.id(), &file.path)?;
+        (file.base == Some(Digest::of(text.as_bytes()))).then_some(text)
+    }
+
     fn restore(&self, before: &[(String, Option<String>)]) {
         for (path, text) in before {
             let Ok(place) = self.project.place(path) else { continue };
@@ -259,12 +277,7 @@ impl Gate {
     /// The ledger, with what a killed process left behind put in order: a change that was committed is noted, any other is taken back.
     fn held(&self) -> Result<Ledger, GateError> {
         let mut ledger = self.store.hold()?;
-        let open: Option<(ProposalId, String)> = ledger.entries().iter().fold(None, |open, entry| match (entry.event, &entry.proposal) {
-            (Event::Approving, Some(id)) => Some((id.clone(), entry.actor.clone())),
-            (Event::Applied | Event::Failed | Event::Stale, _) => None,
-            _ => open,
-        });
-        let Some((id, actor)) = open else { return Ok(ledger) };
+        let Some((id, actor)) = unfinished(ledger.entries()) else { return Ok(ledger) };
         let mut entry = match commit::find(&self.project.root, &id) {
             Some(commit) => Entry { detail: serde_json::json!({ "commit": commit }), ..Entry::now(Event::Applied, Some(&id), &actor) },
             None => {
@@ -307,6 +320,15 @@ impl Gate {
             Err(error) => Err(error.into()),
         }
     }
+}
+
+/// The proposal whose change was begun and not said to have ended, and who approved it.
+fn unfinished(entries: &[Entry]) -> Option<(ProposalId, String)> {
+    entries.iter().fold(None, |open, entry| match (entry.event, &entry.proposal) {
+        (Event::Approving, Some(id)) => Some((id.clone(), entry.actor.clone())),
+        (Event::Applied | Event::Failed | Event::Stale, _) => None,
+        _ => open,
+    })
 }
 
 fn open(entries: &[Entry], id: &ProposalId) -> Result<(), GateError> {

@@ -43,12 +43,19 @@ const OPENING: [&str; 4] = ["network", "reads", "env", "scripts"];
 /// Compares two pipelines. `root` is the project's folder.
 pub(crate) fn compare(before: Option<&Pipeline>, after: &Pipeline, root: &Path, settings: &Settings, tainted: bool) -> Vec<Warning> {
     let mut found = Vec::new();
+    let changed: Vec<&String> = after
+        .params
+        .iter()
+        .filter(|(name, value)| before.is_some_and(|before| before.params.get(*name) != Some(value)))
+        .map(|(name, _)| name)
+        .collect();
     for step in &after.steps {
         let was = before.and_then(|before| before.step(&step.name.text).map(|at| &before.steps[at]));
         programs(was, step, settings.allow_exec && !tainted, &mut found);
         policies(was, step, &mut found);
         if let Some(was) = was {
             controls(was, step, &mut found);
+            arguments(was, step, &changed, &mut found);
         }
     }
     inputs(before, after, root, &mut found);
@@ -69,6 +76,19 @@ fn programs(was: Option<&StepDecl>, step: &StepDecl, allowed: bool, found: &mut 
             found.push(Warning::forbidden_unless(allowed, "program", format!("`{name}` runs another program: {}", program.template)));
         }
         Some(_) => {}
+    }
+}
+
+/// The command stays, and is told something else: what a script does may lie in its arguments alone.
+fn arguments(was: &StepDecl, step: &StepDecl, changed: &[&String], found: &mut Vec<Warning>) {
+    let (Some(program), true) = (&step.program, was.program == step.program) else { return };
+    let values = |step: &StepDecl| step.params.iter().map(|(name, value)| (name.text.clone(), value.clone())).collect::<Vec<_>>();
+    let (old, new) = (values(was), values(step));
+    let is_same = old.len() == new.len() && old.iter().zip(&new).all(|(old, new)| old.0 == new.0 && same(&old.1, &new.1));
+    let written = format!("{:?} {}", new.iter().map(|(_, value)| &value.kind).collect::<Vec<_>>(), program.template);
+    let words: BTreeSet<&str> = written.split(|letter: char| !(letter.is_ascii_alphanumeric() || letter == '_')).collect();
+    if !is_same || changed.iter().any(|name| words.contains(name.as_str())) {
+        found.push(Warning::new("program", format!("the program of `{}` is told something else", step.name.text)));
     }
 }
 
@@ -156,8 +176,17 @@ fn leaves(root: &Path, path: &str) -> Option<&'static str> {
     // A link may lead out of the folder. Of a pattern, the part before its first wildcard is looked at.
     let fixed: std::path::PathBuf = parts.iter().take_while(|part| !part.contains(['*', '?', '[', '{'])).collect();
     let place = root.join(fixed);
-    let (Ok(place), Ok(root)) = (place.canonicalize(), root.canonicalize()) else { return None };
-    (!place.starts_with(root)).then_some("is a link that leads out of the project")
+    let Ok(root) = root.canonicalize() else { return None };
+    let leads_out = |place: &Path| place.canonicalize().is_ok_and(|place| !place.starts_with(&root));
+    if leads_out(&place) {
+        return Some("is a link that leads out of the project");
+    }
+    if !path.contains(['*', '?']) {
+        return None;
+    }
+    // What the wildcards stand for may be a link as well.
+    let fitting = neuroflow_engine::folder::search(&root, path, &|_| true).unwrap_or_default();
+    fitting.iter().any(|path| leads_out(&root.join(path))).then_some("fits a link that leads out of the project")
 }
 
 fn written(alternative: &Alternative) -> String {

@@ -1,8 +1,8 @@
 //! The project's own hooks. libgit2 does not run them, and a commit that leaves them out would be one that the project did not agree to.
 
 use crate::commit::CommitError;
-use git2::Repository;
-use std::path::PathBuf;
+use git2::{Index, Repository, Tree};
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 fn hook(repository: &Repository, name: &str) -> Option<PathBuf> {
@@ -25,9 +25,31 @@ fn hook(repository: &Repository, name: &str) -> Option<PathBuf> {
 
 /// Runs a hook, when the project has it.
 pub(crate) fn run(repository: &Repository, name: &str, arguments: &[&std::ffi::OsStr]) -> Result<(), CommitError> {
+    run_with(repository, name, arguments, None)
+}
+
+/// Runs the hook `pre-commit` with an index of exactly what is to be committed, as `git commit -- FILES` does: what else is staged is not looked at.
+/// What the hook changes in that index is not taken over, for a person approved the bytes as they are.
+pub(crate) fn before_commit(repository: &Repository, tree: &Tree<'_>) -> Result<(), CommitError> {
+    if hook(repository, "pre-commit").is_none() {
+        return Ok(());
+    }
+    let path = repository.path().join(format!("neuroflow-index-{}", std::process::id()));
+    let mut index = Index::open(&path)?;
+    let done = index.read_tree(tree).and_then(|()| index.write()).map_err(CommitError::from);
+    let done = done.and_then(|()| run_with(repository, "pre-commit", &[], Some(&path)));
+    let _ = std::fs::remove_file(&path);
+    done
+}
+
+fn run_with(repository: &Repository, name: &str, arguments: &[&std::ffi::OsStr], index: Option<&Path>) -> Result<(), CommitError> {
     let (Some(path), Some(workdir)) = (hook(repository, name), repository.workdir()) else { return Ok(()) };
-    let output = Command::new(path).args(arguments).current_dir(workdir).env("GIT_DIR", repository.path()).output();
-    match output {
+    let mut command = Command::new(path);
+    command.args(arguments).current_dir(workdir).env("GIT_DIR", repository.path());
+    if let Some(index) = index {
+        command.env("GIT_INDEX_FILE", index);
+    }
+    match command.output() {
         Ok(output) if output.status.success() => Ok(()),
         Ok(output) => {
             let said = [output.stdout, output.stderr].concat();
@@ -50,5 +72,16 @@ pub(crate) fn message(repository: &Repository, message: &str) -> Result<String, 
     let changed = std::fs::read_to_string(&path).map_err(told);
     let _ = std::fs::remove_file(&path);
     done?;
-    changed
+    let changed = changed?;
+    // A hook may say more, and may not take away what proves the approval.
+    let ours = message.lines().filter(|line| line.starts_with("Neuroflow-"));
+    match ours.into_iter().find(|line| {
+        crate::commit::trailer(&changed, line.split(": ").next().unwrap_or(line)) != line.split_once(": ").map(|(_, said)| said.trim())
+    }) {
+        None => Ok(changed),
+        Some(lost) => Err(CommitError::Hook {
+            name: "commit-msg".into(),
+            said: format!("it takes the line `{lost}` out of the message, or another one stands behind it"),
+        }),
+    }
 }

@@ -41,14 +41,16 @@ pub use outcome::{Calibration, Judged, calibration, compare, waiting};
 pub use project::{Planned, Project, Wrong, path_below};
 pub use proposal::{Draft, Exposure, FileChange, How, Origin, Proposal, ProposalId, Seen};
 pub use review::{Approval, Level, Person, ask, needed};
-pub use settings::{Autonomy, Settings, SettingsError};
+pub use settings::{Autonomy, Reader, Settings, SettingsError};
 pub use store::{State, Status, Store};
 pub use unified::{PatchError, drafts};
 pub use verify::{Finding, verify};
 
 /// The person who works here, as version control or the system calls them.
 pub fn person_name() -> String {
-    let from_git = git2::Config::open_default().and_then(|config| config.get_string("user.name")).ok();
+    // The repository's own settings go before the person's, as they do for the commit.
+    let config = git2::Repository::discover(".").and_then(|found| found.config()).or_else(|_| git2::Config::open_default());
+    let from_git = config.and_then(|config| config.get_string("user.name")).ok();
     let from_system = || std::env::var("USER").or_else(|_| std::env::var("USERNAME")).ok();
     from_git.filter(|name| !name.is_empty()).or_else(from_system).unwrap_or_else(|| "somebody".into())
 }

@@ -18,6 +18,9 @@ use std::sync::Arc;
 /// The most predictions of a proposal.
 const MOST_PREDICTIONS: usize = 20;
 
+/// The longest intent or prediction, in bytes: a sentence that a person reads.
+const LONGEST_SENTENCE: usize = 2000;
+
 /// The longest note or pipeline, in bytes.
 const LONGEST: u64 = 4 << 20;
 
@@ -194,6 +197,10 @@ impl Project {
     pub async fn propose(&self, draft: Draft) -> Result<Proposal, Wrong> {
         if draft.predictions.len() > MOST_PREDICTIONS {
             return Err(Wrong::File(format!("{} predictions are too many; {MOST_PREDICTIONS} are allowed", draft.predictions.len())));
+        }
+        let long = [("the intent", &draft.intent)].into_iter().chain(draft.predictions.iter().map(|one| ("a prediction", one)));
+        if let Some((what, text)) = long.into_iter().find(|(_, text)| text.len() > LONGEST_SENTENCE) {
+            return Err(Wrong::File(format!("{what} of {} bytes is too long to be read; {LONGEST_SENTENCE} are allowed", text.len())));
         }
         let (mut files, mut changed, mut befores) = (Vec::new(), BTreeMap::new(), BTreeMap::new());
         for (path, how) in &draft.files {

@@ -19,6 +19,32 @@ pub enum Autonomy {
     Ask,
 }
 
+/// Who the agent speaks with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reader {
+    /// Somebody to whom terms are explained, and who is asked more often.
+    Novice,
+    /// Somebody who knows the field.
+    Expert,
+}
+
+impl Reader {
+    /// What a model is told about the person.
+    pub fn told(self) -> &'static str {
+        match self {
+            Reader::Novice => {
+                "The person is new to this. Explain each term in a sentence when you first use it, propose small steps, and ask rather than assume; \
+                 what they say about data or methods may be mistaken, so check it with the tools."
+            }
+            Reader::Expert => {
+                "The person knows the field well. Be brief, use its terms, and do not explain what they know; what they say about their data and methods \
+                 counts for more than your own knowledge."
+            }
+        }
+    }
+}
+
 /// What is set for the agent.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -37,6 +63,8 @@ pub struct Settings {
     pub autonomy: BTreeMap<String, Autonomy>,
     /// Seconds of computing above which a client can't approve.
     pub most_seconds: Option<f64>,
+    /// Who it speaks with.
+    pub reader: Option<Reader>,
     /// The address of an OpenAI-compatible server, such as `http://127.0.0.1:8080/v1`.
     pub endpoint: Option<String>,
     /// The model's name.
@@ -77,11 +105,24 @@ impl Settings {
     /// The stricter of two in everything that is a limit; where a model is found is the first one's word, else the second's.
     #[must_use]
     pub fn and(self, other: Settings) -> Settings {
+        // Another machine is shown what the project says, and never more than the person says.
+        let mut exposure_of = self.exposure_of;
+        for (host, theirs) in &other.exposure_of {
+            exposure_of.entry(host.clone()).and_modify(|mine| *mine = (*mine).min(*theirs));
+        }
         let mut autonomy = self.autonomy;
         for (stage, theirs) in other.autonomy {
             let mine = autonomy.get(&stage).copied().unwrap_or(theirs);
             autonomy.insert(stage, mine.max(theirs));
         }
+        // With a price of nothing a project could get around a person's limit in dollars.
+        let mut prices = self.prices;
+        for (model, theirs) in other.prices {
+            let mine = prices.entry(model).or_insert(theirs);
+            *mine = PriceSettings { prompt: mine.prompt.max(theirs.prompt), reply: mine.reply.max(theirs.reply) };
+        }
+        // A person's key goes to the endpoint that the person named it for, and not to one that a project brings along.
+        let is_theirs = self.endpoint.is_none() || self.endpoint == other.endpoint;
         let strictest = |a: Option<f64>, b: Option<f64>| match (a, b) {
             (Some(a), Some(b)) => Some(a.min(b)),
             (a, b) => a.or(b),
@@ -93,18 +134,19 @@ impl Settings {
                 (Some(a), Some(b)) => Some(a.min(b)),
                 (a, b) => a.or(b),
             },
-            exposure_of: self.exposure_of,
+            exposure_of,
             show_columns: self.show_columns,
             autonomy,
             most_seconds: strictest(self.most_seconds, other.most_seconds),
+            reader: self.reader.or(other.reader),
             endpoint: self.endpoint.or(other.endpoint),
             model: self.model.or(other.model),
-            key: self.key.or(other.key),
-            key_env: self.key_env.or(other.key_env),
-            key_file: self.key_file.or(other.key_file),
+            key: self.key.or(other.key.filter(|_| is_theirs)),
+            key_env: self.key_env.or(other.key_env.filter(|_| is_theirs)),
+            key_file: self.key_file.or(other.key_file.filter(|_| is_theirs)),
             window: self.window.or(other.window),
-            budget: if self.budget == BudgetSettings::default() { other.budget } else { self.budget },
-            prices: if self.prices.is_empty() { other.prices } else { self.prices },
+            budget: self.budget.and(other.budget),
+            prices,
         }
     }
 
@@ -143,6 +185,22 @@ mod tests {
         assert_eq!(both.autonomy_of("connectome.sbm"), Autonomy::Notify);
         assert_eq!(both.autonomy_of("decode.classify"), Autonomy::Ask);
         assert_eq!(Settings::default().level(), Level::Terminal);
+        // What another machine is shown: a person can take away, and not add.
+        let project = Settings::parse("[agent]\nexposure = \"sample\"\n[agent.exposure_of]\nhosted = \"sample\"\n").unwrap();
+        let user = Settings::parse("[agent.exposure_of]\nhosted = \"aggregate\"\nother = \"sample\"\n").unwrap();
+        let both = project.and(user);
+        assert_eq!((both.exposure(Some("hosted")), both.exposure(Some("other"))), (Exposure::Aggregate, Exposure::Schema));
+        assert_eq!(both.exposure(None), Exposure::Sample);
+        let cheap = "[agent.budget]\nusd_per_day = 1000.0\nwall = \"3 h\"\n[agent.prices.big]\nprompt = 0.0\nreply = 0.0\n";
+        let careful = "[agent.budget]\nusd_per_day = 2.0\nturns = 9\nwall = \"20 min\"\n[agent.prices.big]\nprompt = 1.5\nreply = 3.0\n";
+        let both = Settings::parse(cheap).unwrap().and(Settings::parse(careful).unwrap());
+        assert_eq!((both.budget.usd_per_day, both.budget.turns, both.budget.wall.as_deref()), (Some(2.0), Some(9), Some("20 min")));
+        assert_eq!(both.prices["big"], PriceSettings { prompt: 1.5, reply: 3.0 });
+        // A person's key is for the endpoint that it was written down for.
+        let mine = || Settings::parse("[agent]\nendpoint = \"https://mine\"\nkey_env = \"MINE\"\n").unwrap();
+        let brought = Settings::parse("[agent]\nendpoint = \"https://other\"\n").unwrap().and(mine());
+        assert_eq!((brought.endpoint.as_deref(), brought.key_env), (Some("https://other"), None));
+        assert_eq!(Settings::default().and(mine()).key_env.as_deref(), Some("MINE"));
         assert!(Settings::parse("[agent]\naproval = \"client\"").unwrap_err().to_string().contains("aproval"));
     }
 }

@@ -1,6 +1,6 @@
 //! Proof, a year later: each commit of a proposal is made again from its parent, and must give the same bytes.
 
-use crate::commit::REFS;
+use crate::commit::{REFS, trailer};
 use crate::ledger::{Event, Ledger, heads};
 use crate::proposal::{Proposal, ProposalId};
 use crate::review::{self, Level};
@@ -82,10 +82,6 @@ impl Known {
     }
 }
 
-fn trailer<'m>(message: &'m str, key: &str) -> Option<&'m str> {
-    message.lines().rev().find_map(|line| line.strip_prefix(key)?.strip_prefix(": ")).map(str::trim)
-}
-
 fn check(
     repository: &Repository,
     root: &Path,
@@ -112,9 +108,15 @@ fn check(
     match level {
         None => wrong.push("it names no approval".into()),
         Some(level) => {
-            let needed = review::needed(&proposal, &settings_of(repository, root, commit));
-            if level < needed {
-                wrong.push(format!("it was approved by {}, and {} was needed", level.word(), needed.word()));
+            match settings_of(repository, root, commit) {
+                Ok(settings) => {
+                    let needed = review::needed(&proposal, &settings);
+                    if level < needed {
+                        wrong.push(format!("it was approved by {}, and {} was needed", level.word(), needed.word()));
+                    }
+                }
+                // What was asked for can't be told, so nobody can say that it was kept.
+                Err(reason) => wrong.push(reason),
             }
             if level == Level::Signed
                 && let Err(reason) = signature(repository, commit)
@@ -190,11 +192,12 @@ fn below(repository: &Repository, root: &Path) -> std::path::PathBuf {
 }
 
 /// What was set for the agent before the commit.
-fn settings_of(repository: &Repository, root: &Path, commit: &Commit<'_>) -> Settings {
+fn settings_of(repository: &Repository, root: &Path, commit: &Commit<'_>) -> Result<Settings, String> {
     let parent = commit.parent(0).ok().and_then(|parent| parent.tree().ok());
     let entry = parent.and_then(|tree| tree.get_path(&below(repository, root).join("neuroflow.toml")).ok());
-    let blob = entry.and_then(|entry| repository.find_blob(entry.id()).ok());
-    blob.and_then(|blob| Settings::parse(std::str::from_utf8(blob.content()).ok()?).ok()).unwrap_or_default()
+    let Some(blob) = entry.and_then(|entry| repository.find_blob(entry.id()).ok()) else { return Ok(Settings::default()) };
+    let text = std::str::from_utf8(blob.content()).map_err(|_| "neuroflow.toml before the commit is no text".to_owned())?;
+    Settings::parse(text).map_err(|error| format!("neuroflow.toml before the commit can't be read: {error}"))
 }
 
 fn signature(repository: &Repository, commit: &Commit<'_>) -> Result<(), String> {

@@ -49,6 +49,33 @@ pub enum SettingError {
 }
 
 impl BudgetSettings {
+    /// The smaller of two in everything.
+    #[must_use]
+    pub fn and(self, other: BudgetSettings) -> BudgetSettings {
+        fn least<T: PartialOrd>(a: Option<T>, b: Option<T>) -> Option<T> {
+            match (a, b) {
+                (Some(a), Some(b)) => Some(if b < a { b } else { a }),
+                (a, b) => a.or(b),
+            }
+        }
+        // A time that can't be read stays, so that it is refused and not passed over.
+        let wall = match (self.wall, other.wall) {
+            (Some(a), Some(b)) => Some(match (duration(&a), duration(&b)) {
+                (Ok(_), Err(_)) => b,
+                (Ok(first), Ok(second)) if second < first => b,
+                _ => a,
+            }),
+            (a, b) => a.or(b),
+        };
+        BudgetSettings {
+            tokens_per_session: least(self.tokens_per_session, other.tokens_per_session),
+            usd_per_session: least(self.usd_per_session, other.usd_per_session),
+            usd_per_day: least(self.usd_per_day, other.usd_per_day),
+            turns: least(self.turns, other.turns),
+            wall,
+        }
+    }
+
     /// The limits.
     ///
     /// # Errors

@@ -62,6 +62,44 @@ pub fn terminal(card: &Card, colour: bool) -> String {
             paint(YELLOW, format!("{:<9} {} has changes of your own that are not committed", "look", escape_line(path)))
         );
     }
+    wrapped(&out)
+}
+
+/// How wide a card is.
+const WIDTH: usize = 80;
+
+/// Where a line goes on that was too long: further in than any label, so that nothing in a text can look like a line of the card.
+const GOES_ON: &str = "               ↳ ";
+
+/// Long lines in pieces. A terminal would break them itself, at its own width, and begin each piece at the left edge, where labels stand.
+fn wrapped(card: &str) -> String {
+    let mut out = String::with_capacity(card.len());
+    for line in card.split_inclusive('\n') {
+        let (mut column, mut rest) = (0, line.trim_end_matches('\n').chars().peekable());
+        while let Some(letter) = rest.next() {
+            if letter == '\u{1b}' {
+                // A colour of ours, since no other is left; it takes no room.
+                out.push(letter);
+                for letter in rest.by_ref() {
+                    out.push(letter);
+                    if letter == 'm' {
+                        break;
+                    }
+                }
+                continue;
+            }
+            // Letters of two columns can't be told from others without a table; so each that may be one counts as two.
+            let width = if (letter as u32) < 0x1100 { 1 } else { 2 };
+            if column + width > WIDTH {
+                out.push('\n');
+                out.push_str(GOES_ON);
+                column = GOES_ON.chars().count() + 1;
+            }
+            out.push(letter);
+            column += width;
+        }
+        out.push('\n');
+    }
     out
 }
 

@@ -15,9 +15,27 @@ const MOST: usize = 200;
 const LEAST_MEMBERS: usize = 10;
 
 /// Columns that are about a participant; shown only where the project names them.
-const PERSONAL: [&str; 16] = [
-    "participant", "participant_id", "subject", "subject_id", "name", "first_name", "last_name", "age", "sex", "gender", "date_of_birth", "dob",
-    "birth", "handedness", "email", "address",
+const PERSONAL: [&str; 20] = [
+    "patient",
+    "patient_id",
+    "birthday",
+    "birth_date",
+    "participant",
+    "participant_id",
+    "subject",
+    "subject_id",
+    "name",
+    "first_name",
+    "last_name",
+    "age",
+    "sex",
+    "gender",
+    "date_of_birth",
+    "dob",
+    "birth",
+    "handedness",
+    "email",
+    "address",
 ];
 
 pub(super) struct DataSchema;
@@ -67,7 +85,9 @@ async fn found(view: &View<'_>, of: &str) -> Result<Found, String> {
     if let Some(at) = planned.prepared.pipeline.input(name) {
         let (record, declared) = (&planned.prepared.inputs[at], &planned.prepared.pipeline.inputs[at]);
         return match record.members.as_slice() {
-            [(label, digest)] if label.is_empty() && declared.kind != Kind::Dir && declared.kind != Kind::File => load(view, declared.kind, digest).map(|artifact| Found::Value(name.to_owned(), artifact)),
+            [(label, digest)] if label.is_empty() && declared.kind != Kind::Dir && declared.kind != Kind::File => {
+                load(view, declared.kind, digest).map(|artifact| Found::Value(name.to_owned(), artifact))
+            }
             members => Ok(Found::Members(members.iter().map(|(label, _)| label.clone()).collect())),
         };
     }
@@ -79,7 +99,8 @@ async fn found(view: &View<'_>, of: &str) -> Result<Found, String> {
     let wanted = of.trim();
     let mut fitting = results.iter().filter(|(label, _)| *label == wanted || label.split('[').next() == Some(wanted));
     let (label, outputs) = fitting.next().ok_or_else(|| format!("`{}` has no result in the latest run", crate::escape_line(of)))?;
-    let (kind, digest) = outputs.values().find(|(kind, _)| *kind != Kind::Scores).or_else(|| outputs.values().next()).ok_or("it gave nothing")?;
+    let (kind, digest) =
+        outputs.values().find(|(kind, _)| *kind != Kind::Scores).or_else(|| outputs.values().next()).ok_or("it gave nothing")?;
     load(view, *kind, digest).map(|artifact| Found::Value(label.clone(), artifact))
 }
 
@@ -87,14 +108,16 @@ fn load(view: &View<'_>, kind: Kind, digest: &Digest) -> Result<Artifact, String
     view.session().artifact(kind, digest)
 }
 
-fn described(artifact: &Artifact, view: &View<'_>, said: &mut Said) -> Value {
+pub(super) fn described(artifact: &Artifact, view: &View<'_>, said: &mut Said) -> Value {
     let meta = artifact.meta();
     let axes = meta.axes.iter().take(MOST).map(|axis| {
         let properties: Vec<String> = axis.properties.iter().take(MOST).map(|(name, _)| said.say("the name of a property", name)).collect();
-        json!({ "axis": said.say("the name of an axis", &axis.name), "length": axis.len(), "unit": axis.unit, "properties": properties })
+        let unit = axis.unit.as_ref().map(|unit| said.say("the unit of an axis", unit));
+        json!({ "axis": said.say("the name of an axis", &axis.name), "length": axis.len(), "unit": unit, "properties": properties })
     });
     let axes: Vec<Value> = axes.collect();
-    let mut out = json!({ "kind": artifact.kind().to_string(), "axes": axes, "unit": meta.unit });
+    let unit = meta.unit.as_ref().map(|unit| said.say("a unit", unit));
+    let mut out = json!({ "kind": artifact.kind().to_string(), "axes": axes, "unit": unit });
     if let Payload::Batch(batch) = artifact.payload() {
         out["rows"] = batch.num_rows().into();
         let schema = batch.schema();
@@ -102,7 +125,9 @@ fn described(artifact: &Artifact, view: &View<'_>, said: &mut Said) -> Value {
             if is_personal(field.name(), view) {
                 return json!({ "column": said.say("the name of a column", field.name()), "masked": "about a participant" });
             }
-            json!({ "column": said.say("the name of a column", field.name()), "type": field.data_type().to_string() })
+            // The name of the type alone: names of fields inside, and of time zones, are a file's words.
+            let of_type = field.data_type().to_string();
+            json!({ "column": said.say("the name of a column", field.name()), "type": of_type.split('(').next() })
         });
         out["columns"] = columns.collect();
     }
@@ -110,7 +135,8 @@ fn described(artifact: &Artifact, view: &View<'_>, said: &mut Said) -> Value {
 }
 
 fn is_personal(column: &str, view: &View<'_>) -> bool {
-    let name = column.to_ascii_lowercase();
+    let name: String =
+        column.chars().map(|letter| if letter.is_ascii_alphanumeric() { letter.to_ascii_lowercase() } else { '_' }).collect();
     PERSONAL.contains(&name.as_str()) && !view.settings().show_columns.iter().any(|shown| shown == column)
 }
 

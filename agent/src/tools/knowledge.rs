@@ -1,6 +1,6 @@
 //! `read_knowledge`: the notes of the project, which people and the agent's approved proposals wrote.
 
-use super::{ReadTool, ToolReply, View, text};
+use super::{ReadTool, Said, ToolReply, View, text};
 use crate::model::{Field, FieldKind};
 use async_trait::async_trait;
 use serde_json::{Map, Value, json};
@@ -29,8 +29,9 @@ impl ReadTool for ReadKnowledge {
         let note = text(arguments, "note");
         let notes = view.notes();
         if note.is_empty() {
-            let names: Vec<String> = notes.iter().take(MOST).map(|path| crate::escape_line(path)).collect();
-            return ToolReply::plain(json!({ "notes": names }));
+            let mut said = Said::default();
+            let names: Vec<String> = notes.iter().take(MOST).map(|path| said.say("the name of a note", path)).collect();
+            return ToolReply { free_text: said.free_text(), ..ToolReply::plain(json!({ "notes": names })) };
         }
         // Only what the list names: a path is not looked up.
         let Some(path) = notes.iter().find(|path| *path == note || path.strip_prefix("knowledge/") == Some(note)) else {

@@ -4,6 +4,7 @@
 //! everything invisible spelt out; when one is more than a name, the reply says where it came from, and the conversation is tainted.
 
 mod data;
+mod files;
 mod knowledge;
 mod pipeline;
 mod results;
@@ -64,7 +65,8 @@ impl ToolReply {
             return text;
         }
         let cut = (0..=MOST_BYTES - 200).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
-        serde_json::json!({ "cut": format!("this is the beginning of {} bytes; ask for less", text.len()), "text": &text[..cut] }).to_string()
+        serde_json::json!({ "cut": format!("this is the beginning of {} bytes; ask for less", text.len()), "text": &text[..cut] })
+            .to_string()
     }
 }
 
@@ -90,6 +92,7 @@ pub fn all() -> Vec<&'static dyn ReadTool> {
         &pipeline::PlanTool,
         &stages::ListStages,
         &stages::StageDoc,
+        &files::DescribeData,
         &data::DataSchema,
         &data::DataStats,
         &results::Results,

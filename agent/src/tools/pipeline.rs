@@ -1,6 +1,6 @@
 //! `read_pipeline`, `check` and `plan`.
 
-use super::{ReadTool, ToolReply, View};
+use super::{ReadTool, Said, ToolReply, View};
 use crate::model::Field;
 use async_trait::async_trait;
 use neuroflow_dsl::diagnostics::line_and_column;
@@ -27,10 +27,15 @@ impl ReadTool for ReadPipeline {
     async fn call(&self, view: &View<'_>, _arguments: &Map<String, Value>) -> ToolReply {
         match view.read(view.pipeline()) {
             Ok(Some(text)) => {
+                let mut said = Said::default();
+                said.pipeline(view.pipeline(), &text);
                 let lines = text.lines().enumerate().map(|(number, line)| format!("{:>4}  {}", number + 1, crate::escape_line(line)));
-                ToolReply::plain(json!({ "file": view.pipeline(), "text": lines.collect::<Vec<_>>().join("\n") }))
+                let content = json!({ "file": view.pipeline(), "text": lines.collect::<Vec<_>>().join("\n") });
+                ToolReply { free_text: said.free_text(), ..ToolReply::plain(content) }
             }
-            Ok(None) => ToolReply::plain(json!({ "file": view.pipeline(), "text": "", "note": "there is no such file yet; begin it with the edit `begin`" })),
+            Ok(None) => ToolReply::plain(
+                json!({ "file": view.pipeline(), "text": "", "note": "there is no such file yet; begin it with the edit `begin`" }),
+            ),
             Err(error) => ToolReply::refusal(error.to_string()),
         }
     }
@@ -54,7 +59,13 @@ impl ReadTool for Check {
 
     async fn call(&self, view: &View<'_>, _arguments: &Map<String, Value>) -> ToolReply {
         let Some((text, checked)) = view.checked() else { return ToolReply::refusal("there is no such pipeline yet") };
-        ToolReply::plain(json!({ "steps": checked.pipeline.steps.len(), "mistakes": mistakes(&text, &checked.diagnostics) }))
+        let mut said = Said::default();
+        if !checked.diagnostics.is_empty() {
+            // A mistake is told with its line.
+            said.pipeline(view.pipeline(), &text);
+        }
+        let content = json!({ "steps": checked.pipeline.steps.len(), "mistakes": mistakes(&text, &checked.diagnostics) });
+        ToolReply { free_text: said.free_text(), ..ToolReply::plain(content) }
     }
 }
 
@@ -106,7 +117,8 @@ impl ReadTool for PlanTool {
             }
         }
         let cost = neuroflow_engine::cost::estimate(view.session(), plan, &running);
-        let steps: Vec<Value> = steps.into_iter().map(|(step, (tasks, runs))| json!({ "step": step, "tasks": tasks, "would_run": runs })).collect();
+        let steps: Vec<Value> =
+            steps.into_iter().map(|(step, (tasks, runs))| json!({ "step": step, "tasks": tasks, "would_run": runs })).collect();
         ToolReply::plain(json!({ "tasks": plan.len(), "would_run": running.len(), "steps": steps, "cost": cost }))
     }
 }

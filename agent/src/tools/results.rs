@@ -27,7 +27,12 @@ impl ReadTool for Results {
     fn fields(&self) -> Vec<Field> {
         vec![
             Field::new("step", FieldKind::String, "the step"),
-            Field::new("prediction", FieldKind::String, "what you expect, as a condition; null when you predicted something about the step before").or_null(),
+            Field::new(
+                "prediction",
+                FieldKind::String,
+                "what you expect, as a condition; null when you predicted something about the step before",
+            )
+            .or_null(),
             Field::new("run", FieldKind::String, "the run; the latest when null").or_null(),
         ]
     }
@@ -41,7 +46,9 @@ impl ReadTool for Results {
             return ToolReply::refusal(format!("the pipeline has no step `{}`", crate::escape_line(&step)));
         }
         if prediction.is_empty() && !view.is_predicted(&step) {
-            return ToolReply::refusal(format!("say first what you expect of `{step}`: `prediction` is a condition, such as `{step}.accuracy > 0.5`"));
+            return ToolReply::refusal(format!(
+                "say first what you expect of `{step}`: `prediction` is a condition, such as `{step}.accuracy > 0.5`"
+            ));
         }
         if !prediction.is_empty() {
             if !prediction.split(|letter: char| !(letter.is_ascii_alphanumeric() || letter == '_')).any(|word| word == step) {
@@ -51,20 +58,24 @@ impl ReadTool for Results {
                 return ToolReply::refusal(error.to_string());
             }
         }
-        let rows = scores(&run, &step);
+        let mut said = Said::default();
+        let rows = scores(&run, &step, &mut said);
         if rows.is_empty() {
             return ToolReply::refusal(format!("`{step}` has no scores in run {}", run.id));
         }
         let content = json!({ "run": run.id, "scores": rows, "note": "intervals and controls belong to the score; say them with it" });
-        ToolReply { exposure: Exposure::Aggregate, free_text: Vec::new(), look: Some(Look { step, prediction }), content }
+        ToolReply { exposure: Exposure::Aggregate, free_text: said.free_text(), look: Some(Look { step, prediction }), content }
     }
 }
 
-fn scores(run: &RunRecord, step: &str) -> Vec<Value> {
+/// The source that is named for labels of members, which come from the data.
+const MEMBERS: &str = "the name of a member";
+
+fn scores(run: &RunRecord, step: &str, said: &mut Said) -> Vec<Value> {
     let of_step = run.scores.iter().filter(|(label, _)| label.split('[').next() == Some(step));
     let told = of_step.take(MOST).map(|(label, scores)| {
         let lines: Vec<String> = scores.iter().map(|score| crate::escape_line(&score.to_string())).collect();
-        json!({ "step": crate::escape_line(label), "scores": lines, "controlled": scores.iter().all(|score| !score.controls.is_empty()) })
+        json!({ "step": said.say(MEMBERS, label), "scores": lines, "controlled": scores.iter().all(|score| !score.controls.is_empty()) })
     });
     told.collect()
 }
@@ -110,7 +121,10 @@ impl ReadTool for DiffRuns {
     }
 
     fn fields(&self) -> Vec<Field> {
-        vec![Field::new("before", FieldKind::String, "a run"), Field::new("after", FieldKind::String, "a run; the latest when null").or_null()]
+        vec![
+            Field::new("before", FieldKind::String, "a run"),
+            Field::new("after", FieldKind::String, "a run; the latest when null").or_null(),
+        ]
     }
 
     async fn call(&self, view: &View<'_>, arguments: &Map<String, Value>) -> ToolReply {
@@ -120,15 +134,32 @@ impl ReadTool for DiffRuns {
         let steps = |run: &RunRecord| view.results(run);
         let (old, new) = (steps(&before), steps(&after));
         let name = |label: &String| label.split('[').next().unwrap_or(label).to_owned();
-        let mut changed: Vec<String> = new.iter().filter(|(label, outputs)| old.get(*label).is_some_and(|was| was != *outputs)).map(|(label, _)| name(label)).collect();
+        let mut changed: Vec<String> = new
+            .iter()
+            .filter(|(label, outputs)| old.get(*label).is_some_and(|was| was != *outputs))
+            .map(|(label, _)| name(label))
+            .collect();
         let mut came: Vec<String> = new.keys().filter(|label| !old.contains_key(*label)).map(name).collect();
         let mut went: Vec<String> = old.keys().filter(|label| !new.contains_key(*label)).map(name).collect();
         for list in [&mut changed, &mut came, &mut went] {
             list.sort();
             list.dedup();
         }
-        let inputs: Vec<&String> = after.inputs.iter().filter(|input| before.inputs.iter().any(|was| was.name == input.name && was.members != input.members)).map(|input| &input.name).collect();
-        let source = |run: &RunRecord| view.session().cache.get(&run.source).ok().flatten().map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default();
+        let inputs: Vec<&String> = after
+            .inputs
+            .iter()
+            .filter(|input| before.inputs.iter().any(|was| was.name == input.name && was.members != input.members))
+            .map(|input| &input.name)
+            .collect();
+        let source = |run: &RunRecord| {
+            view.session()
+                .cache
+                .get(&run.source)
+                .ok()
+                .flatten()
+                .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+                .unwrap_or_default()
+        };
         let lines = crate::unified(&source(&before), &source(&after), 1);
         let text: Vec<String> = lines
             .iter()
@@ -138,10 +169,21 @@ impl ReadTool for DiffRuns {
             .collect();
         let mut content = json!({ "before": before.id, "after": after.id, "pipeline": text, "set": [before.set, after.set], "version": [before.neuroflow, after.neuroflow],
                                   "inputs_with_other_content": inputs, "results_that_differ": changed, "steps_that_came": came, "steps_that_went": went });
-        let told: Vec<Value> = changed.iter().filter(|step| view.is_predicted(step)).take(20).map(|step| json!({ "step": step, "before": scores(&before, step), "after": scores(&after, step) })).collect();
+        let mut said = Said::default();
+        said.pipeline("the pipeline in an earlier run", &source(&before));
+        said.pipeline("the pipeline in an earlier run", &source(&after));
+        let mut told: Vec<Value> = Vec::new();
+        for step in changed.iter().filter(|step| view.is_predicted(step)).take(20) {
+            told.push(json!({ "step": step, "before": scores(&before, step, &mut said), "after": scores(&after, step, &mut said) }));
+        }
         let look = told.first().and_then(|one| one["step"].as_str()).map(|step| Look { step: step.to_owned(), prediction: String::new() });
         content["scores"] = told.into();
-        ToolReply { exposure: if look.is_some() { Exposure::Aggregate } else { Exposure::Schema }, free_text: Vec::new(), look, content }
+        ToolReply {
+            exposure: if look.is_some() { Exposure::Aggregate } else { Exposure::Schema },
+            free_text: said.free_text(),
+            look,
+            content,
+        }
     }
 }
 
@@ -181,15 +223,26 @@ impl ReadTool for Explain {
             if !neuroflow_engine::select::is_meant(what, &label) || told.len() >= MOST {
                 continue;
             }
+            let name = said.say(MEMBERS, &label);
             told.push(match verdict {
-                Verdict::Cached { run } => json!({ "task": label, "cached": run.to_string() }),
-                Verdict::WouldRun { because } => json!({ "task": label, "would_run": because }),
-                Verdict::Depends { on } => json!({ "task": label, "depends_on": on.iter().take(5).map(|on| plan.label(*on)).collect::<Vec<_>>() }),
-                Verdict::Missing | Verdict::Unasked => json!({ "task": label, "not": "asked for" }),
+                Verdict::Cached { run } => json!({ "task": name, "cached": run.to_string() }),
+                Verdict::WouldRun { because } => {
+                    // Why is told in our words, with values of the pipeline in between.
+                    json!({ "task": name, "would_run": because.iter().map(|one| crate::escape_line(one)).collect::<Vec<_>>() })
+                }
+                Verdict::Depends { on } => {
+                    let on: Vec<String> = on.iter().take(5).map(|on| said.say(MEMBERS, &plan.label(*on))).collect();
+                    json!({ "task": name, "depends_on": on })
+                }
+                Verdict::Missing | Verdict::Unasked => json!({ "task": name, "not": "asked for" }),
             });
         }
-        let failed = last.iter().flat_map(|run| &run.ran).filter(|ran| ran.state == "failed" && neuroflow_engine::select::is_meant(what, &ran.label)).take(5);
-        let failed: Vec<Value> = failed.map(|ran| json!({ "task": ran.label, "error": said.say("the message of a failed step", ran.error.as_deref().unwrap_or_default()) })).collect();
+        let failed = last
+            .iter()
+            .flat_map(|run| &run.ran)
+            .filter(|ran| ran.state == "failed" && neuroflow_engine::select::is_meant(what, &ran.label))
+            .take(5);
+        let failed: Vec<Value> = failed.map(|ran| json!({ "task": said.say(MEMBERS, &ran.label), "error": said.say("the message of a failed step", ran.error.as_deref().unwrap_or_default()) })).collect();
         if told.is_empty() && failed.is_empty() {
             return ToolReply::refusal(format!("the pipeline has no step `{}`", crate::escape_line(what)));
         }

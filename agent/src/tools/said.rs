@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 /// The longest text that is passed on, in characters.
 const LONGEST: usize = 200;
 
-/// The longest name.
+/// The longest name, in characters.
 const LONGEST_NAME: usize = 48;
 
 /// Collects what was said by whom.
@@ -28,6 +28,21 @@ impl Said {
         escape_line(&shown)
     }
 
+    /// Counts a whole text of a pipeline: its comments and its quoted texts are somebody's words, which the language gives no meaning.
+    pub fn pipeline(&mut self, path: &str, text: &str) {
+        use neuroflow_dsl::syntax::SyntaxKind::{Comment, Text};
+        let root = neuroflow_dsl::parse(text).root();
+        let mut tokens = root.descendants_with_tokens().filter_map(|element| element.into_token());
+        let says = |kind, said: &str| match kind {
+            Comment => !is_name(said.trim_start_matches(['#', ' '])),
+            Text => !is_name(said.trim_matches('"')),
+            _ => false,
+        };
+        if tokens.any(|token| says(token.kind(), token.text())) {
+            self.free.insert(format!("comments and texts of {}", escape_line(path)));
+        }
+    }
+
     /// Where free text came from.
     pub fn free_text(self) -> Vec<String> {
         self.free.into_iter().collect()
@@ -36,7 +51,9 @@ impl Said {
 
 /// Whether a text can only be read as a name or a number: short, of letters, digits and few signs, and at most two words.
 fn is_name(text: &str) -> bool {
-    let fits = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '_' | '-' | '.' | '/' | '%' | '(' | ')' | '[' | ']' | '+' | ':' | ' ');
+    let fits = |letter: char| {
+        letter.is_ascii_alphanumeric() || matches!(letter, '_' | '-' | '.' | '/' | '%' | '(' | ')' | '[' | ']' | '+' | ':' | ' ')
+    };
     text.chars().count() <= LONGEST_NAME && text.chars().all(fits) && text.split_whitespace().count() <= 2
 }
 

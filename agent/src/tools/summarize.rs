@@ -23,10 +23,7 @@ impl ReadTool for Summarize {
 
     fn fields(&self) -> Vec<Field> {
         let words = ["project", "data", "dag", "results"].map(str::to_owned).to_vec();
-        vec![
-            Field::new("what", FieldKind::Word(words), "what of"),
-            Field::new("depth", FieldKind::Integer, "from 1 to 3").or_null(),
-        ]
+        vec![Field::new("what", FieldKind::Word(words), "what of"), Field::new("depth", FieldKind::Integer, "from 1 to 3").or_null()]
     }
 
     async fn call(&self, view: &View<'_>, arguments: &Map<String, Value>) -> ToolReply {
@@ -35,8 +32,8 @@ impl ReadTool for Summarize {
         let content = match text(arguments, "what") {
             "project" => project(view, depth, &mut said),
             "data" => data(view, depth, &mut said).await,
-            "dag" => dag(view, depth),
-            _ => results(view, depth),
+            "dag" => dag(view, depth, &mut said),
+            _ => results(view, depth, &mut said),
         };
         ToolReply { free_text: said.free_text(), ..ToolReply::plain(content) }
     }
@@ -44,21 +41,24 @@ impl ReadTool for Summarize {
 
 fn project(view: &View<'_>, depth: u64, said: &mut Said) -> Value {
     let notes: Vec<String> = view.notes().iter().take(MOST).map(|path| said.say("the name of a note", path)).collect();
-    let mut out = json!({ "pipeline": view.pipeline(), "pipelines": view.pipelines(), "notes": notes });
+    let pipelines: Vec<String> = view.pipelines().iter().take(MOST).map(|path| said.say("the name of a pipeline", path)).collect();
+    let mut out = json!({ "pipeline": view.pipeline(), "pipelines": pipelines, "notes": notes });
     let proposals = view.proposals();
     let count = |word: &str| proposals.iter().filter(|(status, _)| status.state.word() == word).count();
     out["proposals"] = json!({ "waiting": count("waiting"), "applied": count("applied"), "rejected": count("rejected") });
     if depth >= 2 {
         // What was rejected, and why, is the most useful thing to know before the next proposal.
-        let last = proposals.iter().rev().take(10).map(|(status, proposal)| {
-            json!({
-                "id": status.id.short(),
-                "state": status.state.word(),
-                "intent": proposal.as_ref().map(|proposal| crate::escape_line(&proposal.intent)),
-                "reason": crate::escape_line(&status.reason),
-            })
-        });
-        out["latest"] = last.collect();
+        let mut last = Vec::new();
+        for (status, proposal) in proposals.iter().rev().take(10) {
+            // What a model wrote after it had read free text may be that text again.
+            let intent = proposal.as_ref().map(|proposal| match proposal.origin.is_human() {
+                true => crate::escape_line(&proposal.intent),
+                false => said.say("what an earlier proposal was for", &proposal.intent),
+            });
+            let reason = crate::escape_line(&status.reason);
+            last.push(json!({ "id": status.id.short(), "state": status.state.word(), "intent": intent, "reason": reason }));
+        }
+        out["latest"] = last.into();
     }
     out
 }
@@ -82,9 +82,12 @@ async fn data(view: &View<'_>, depth: u64, said: &mut Said) -> Value {
     json!({ "inputs": inputs, "more": "`data_schema` says what is in an input or in a step's result" })
 }
 
-fn dag(view: &View<'_>, depth: u64) -> Value {
+fn dag(view: &View<'_>, depth: u64, said: &mut Said) -> Value {
     let Some((text, checked)) = view.checked() else { return json!({ "error": "there is no such pipeline yet" }) };
     let pipeline = &checked.pipeline;
+    if depth >= 3 {
+        said.pipeline(view.pipeline(), &text);
+    }
     let steps = pipeline.steps.iter().enumerate().take(MOST).map(|(at, step)| {
         let mut out = json!({ "step": step.name.text, "stage": step.stage });
         if depth >= 2 {
@@ -101,10 +104,10 @@ fn dag(view: &View<'_>, depth: u64) -> Value {
     json!({ "pipeline": pipeline.name, "steps": steps, "mistakes": checked.diagnostics.len() })
 }
 
-fn results(view: &View<'_>, depth: u64) -> Value {
+fn results(view: &View<'_>, depth: u64, said: &mut Said) -> Value {
     let runs = view.runs(if depth >= 3 { 10 } else { 1 });
     let shown = runs.iter().map(|run| {
-        let scored: Vec<&String> = run.scores.keys().take(MOST).collect();
+        let scored: Vec<String> = run.scores.keys().take(MOST).map(|label| said.say("the name of a member", label)).collect();
         json!({ "run": run.id, "status": run.status, "started": run.started, "with_scores": scored, "ran": run.counts.ran, "cached": run.counts.cached })
     });
     let shown: Vec<Value> = shown.collect();

@@ -8,6 +8,9 @@ use crate::syntax::SyntaxNode;
 /// The longest piece that an edit may bring, in bytes.
 const LONGEST: usize = 20_000;
 
+/// The longest title, message or comment, in bytes.
+const LONGEST_WORDS: usize = 4000;
+
 /// The longest name, in characters.
 const LONGEST_NAME: usize = 64;
 
@@ -51,6 +54,14 @@ pub(super) fn name(text: &str) -> Result<&str, Refused> {
         return Err(refused.help("a name is made of letters, digits and `_`, begins with no digit, and is no word of the language"));
     }
     Ok(text)
+}
+
+/// Words for people, such as a title: short enough to be read.
+pub(super) fn words(text: &str) -> Result<&str, Refused> {
+    match text.len() {
+        length if length > LONGEST_WORDS => Err(Refused::new(format!("{length} bytes of words are too many; {LONGEST_WORDS} are allowed"))),
+        _ => Ok(text),
+    }
 }
 
 /// A text of a person's words in quotes.

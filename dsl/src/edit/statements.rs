@@ -14,7 +14,7 @@ pub(super) fn begin(view: &View<'_>, name: &str, title: &str) -> Result<Vec<Spli
     }
     let mut line = format!("pipeline {name}");
     if !title.is_empty() {
-        line += &format!(" {}", quoted(title));
+        line += &format!(" {}", quoted(fragment::words(title)?));
     }
     Ok(vec![at_end(view, &line)])
 }
@@ -112,7 +112,7 @@ pub(super) fn add_expect(view: &View<'_>, condition: &str, message: &str) -> Res
     }
     let mut line = format!("expect {}", condition.trim());
     if !message.is_empty() {
-        line += &format!(" {}", quoted(message));
+        line += &format!(" {}", quoted(fragment::words(message)?));
     }
     if let Some(last) = view.last_outer(ExpectItem).filter(|last| view.ends_line(span(last).end)) {
         return Ok(vec![Splice::insert(view.line_end(span(&last).end), format!("\n{line}"))]);
@@ -140,7 +140,7 @@ pub(super) fn add_report(view: &View<'_>, name: &str, title: &str, items: &str) 
     fragment::rest("report x ", &format!("{{ {} }}", items.join(", ")), ReportItem)?;
     let known = view.all(ReportItem).find(|report| name_of(report).as_deref() == Some(name));
     let Some(report) = known else {
-        let title = if title.is_empty() { String::new() } else { format!(" {}", quoted(title)) };
+        let title = if title.is_empty() { String::new() } else { format!(" {}", quoted(fragment::words(title)?)) };
         return Ok(vec![at_end(view, &format!("\nreport {name}{title} {{ {} }}", items.join(", ")))]);
     };
     let list = report.children().find(|child| child.kind() == NameList);
@@ -164,7 +164,7 @@ pub(super) fn comment(view: &View<'_>, step: &str, text: &str) -> Result<Vec<Spl
     }
     let indentation = view.indentation(start);
     let clean = |line: &str| line.chars().filter(|letter| !letter.is_control()).collect::<String>();
-    let lines: Vec<String> = text.lines().map(clean).filter(|line| !line.trim().is_empty()).collect();
+    let lines: Vec<String> = fragment::words(text)?.lines().map(clean).filter(|line| !line.trim().is_empty()).collect();
     if lines.is_empty() {
         return Err(Refused::new("the comment says nothing"));
     }
