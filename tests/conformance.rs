@@ -207,6 +207,23 @@ fn cases() -> Vec<Case> {
         ),
     ];
     cases.extend(representations);
+    let mut group = Case::new("decode.group", &[], &[("bootstrap", Value::Int(50))]);
+    for member in ["a, 1", "a, 2", "b, 1"] {
+        group.inputs.push(("scores", member.to_owned(), scores.clone()));
+    }
+    cases.extend([
+        group,
+        Case::new(
+            "ingest.wavelet",
+            &[("responses", &responses)],
+            &[
+                ("frequencies", Value::List(vec![hertz(4.0), hertz(6.0)])),
+                ("cycles", Value::Number(2.0)),
+                ("baseline", Value::word("decibel")),
+            ],
+        ),
+        Case::new("ingest.sample_entropy", &[("responses", &responses)], &[("length", Value::Int(1)), ("tolerance", Value::Number(0.5))]),
+    ]);
     cases
 }
 

@@ -11,6 +11,7 @@ mod browser;
 mod cache_and_results;
 mod cache_commands;
 mod cache_remote;
+mod chat;
 mod conformance;
 mod documentation;
 mod downloads;

@@ -210,7 +210,12 @@ impl Desk {
         if text.trim().is_empty() || text.len() > LONGEST_NOTE {
             return self.failed(format!("a note has some text, at most {LONGEST_NOTE} bytes"));
         }
-        let text = format!("{}\n", crate::escape(text).trim_end());
+        // Who wrote it and what it rests on stands above it, so that a later reader can weigh it.
+        let evidence = tools::text(arguments, "evidence");
+        let head = [("author", self.origin.to_string()), ("level", "model".to_owned()), ("evidence", evidence.to_owned())];
+        let head: String =
+            head.iter().filter(|(_, said)| !said.is_empty()).map(|(key, said)| format!("{key}: {}\n", crate::escape_line(said))).collect();
+        let text = format!("---\n{head}---\n\n{}\n", crate::escape(text).trim());
         self.offer(vec![(format!("knowledge/{name}.md"), How::Whole(text))], arguments, transcript).await
     }
 
@@ -386,7 +391,8 @@ const WRITING: [Writing; 4] = [
         || {
             vec![
                 Field::new("note", FieldKind::String, "the note's name, such as band-of-motor-imagery"),
-                Field::new("text", FieldKind::String, "the note as a whole"),
+                Field::new("text", FieldKind::String, "what it says, in Markdown"),
+                Field::new("evidence", FieldKind::String, "what it rests on: a run, a paper, the person's word").or_null(),
                 Field::new("intent", FieldKind::String, "why, in one sentence"),
             ]
         },

@@ -41,7 +41,7 @@ pub use outcome::{Calibration, Judged, calibration, compare, waiting};
 pub use project::{Planned, Project, Wrong, path_below};
 pub use proposal::{Draft, Exposure, FileChange, How, Origin, Proposal, ProposalId, Seen};
 pub use review::{Approval, Level, Person, ask, needed};
-pub use settings::{Autonomy, Settings, SettingsError};
+pub use settings::{Autonomy, Reader, Settings, SettingsError};
 pub use store::{State, Status, Store};
 pub use unified::{PatchError, drafts};
 pub use verify::{Finding, verify};

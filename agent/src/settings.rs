@@ -19,6 +19,32 @@ pub enum Autonomy {
     Ask,
 }
 
+/// Who the agent speaks with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reader {
+    /// Somebody to whom terms are explained, and who is asked more often.
+    Novice,
+    /// Somebody who knows the field.
+    Expert,
+}
+
+impl Reader {
+    /// What a model is told about the person.
+    pub fn told(self) -> &'static str {
+        match self {
+            Reader::Novice => {
+                "The person is new to this. Explain each term in a sentence when you first use it, propose small steps, and ask rather than assume; \
+                 what they say about data or methods may be mistaken, so check it with the tools."
+            }
+            Reader::Expert => {
+                "The person knows the field well. Be brief, use its terms, and do not explain what they know; what they say about their data and methods \
+                 counts for more than your own knowledge."
+            }
+        }
+    }
+}
+
 /// What is set for the agent.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -37,6 +63,8 @@ pub struct Settings {
     pub autonomy: BTreeMap<String, Autonomy>,
     /// Seconds of computing above which a client can't approve.
     pub most_seconds: Option<f64>,
+    /// Who it speaks with.
+    pub reader: Option<Reader>,
     /// The address of an OpenAI-compatible server, such as `http://127.0.0.1:8080/v1`.
     pub endpoint: Option<String>,
     /// The model's name.
@@ -110,6 +138,7 @@ impl Settings {
             show_columns: self.show_columns,
             autonomy,
             most_seconds: strictest(self.most_seconds, other.most_seconds),
+            reader: self.reader.or(other.reader),
             endpoint: self.endpoint.or(other.endpoint),
             model: self.model.or(other.model),
             key: self.key.or(other.key.filter(|_| is_theirs)),

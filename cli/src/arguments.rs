@@ -98,6 +98,8 @@ pub enum Command {
     },
     /// Offer a change of a pipeline for approval: with what it changes, what would run, and what that costs. Nothing is changed.
     Propose(Propose),
+    /// Talk about a pipeline with a language model, which can look, and propose changes that you decide on.
+    Chat(Chat),
     /// Proposals: what waits for an answer, what was answered, and the proof of it.
     Agent {
         /// What to do.
@@ -246,6 +248,51 @@ pub struct Propose {
     pub format: MessageFormat,
 }
 
+/// `neuroflow chat`.
+#[derive(Debug, Args)]
+pub struct Chat {
+    /// The pipeline file; the only one of the project unless given.
+    pub file: Option<PathBuf>,
+    /// Draft a pipeline from nothing but the data in this folder.
+    #[arg(long)]
+    pub new: bool,
+    /// Ask once, print the answer, and end; what is proposed waits for `neuroflow agent review`.
+    #[arg(long, value_name = "TEXT")]
+    pub once: Option<String>,
+    /// How the model is asked for calls: tools, object (held to a schema), words; tried out unless given.
+    #[arg(long, value_name = "WAY")]
+    pub way: Option<ModelWay>,
+    /// Who speaks: terms are explained to a novice, and not to an expert.
+    #[arg(long = "for", value_name = "WHO")]
+    pub reader: Option<ReaderArgument>,
+    /// Say again what was recorded in this folder; no model is asked.
+    #[arg(long, value_name = "DIR", conflicts_with = "record")]
+    pub replay: Option<PathBuf>,
+    /// Record what the model answers, for `--replay`.
+    #[arg(long, value_name = "DIR")]
+    pub record: Option<PathBuf>,
+}
+
+/// Who a model speaks with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ReaderArgument {
+    /// Somebody who is new to this.
+    Novice,
+    /// Somebody who knows the field.
+    Expert,
+}
+
+/// How a model is asked for calls.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ModelWay {
+    /// By its endpoint's own tools.
+    Tools,
+    /// By an object that is held to a schema.
+    Object,
+    /// In words.
+    Words,
+}
+
 /// `neuroflow agent …`.
 #[derive(Debug, Subcommand)]
 pub enum AgentCommand {
@@ -270,6 +317,8 @@ pub enum AgentCommand {
     },
     /// How good predictions and estimates were.
     History,
+    /// Whether the model's endpoint answers, and how it can be asked.
+    Doctor,
 }
 
 /// The form of a card.

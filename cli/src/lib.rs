@@ -66,6 +66,7 @@ fn run(arguments: Arguments) -> Result<Exit, Failure> {
         Command::Cache { command } => commands::cache::cache(&place, &command),
         Command::Data { command } => commands::data::data(&place, &command),
         Command::Propose(propose) => commands::propose::propose(&place, &propose),
+        Command::Chat(chat) => commands::chat::chat(&place, &chat),
         Command::Agent { command } => commands::agent::agent(&place, &command),
         Command::Doctor => commands::doctor::doctor(&place),
         Command::Top { once, json } => commands::top::top(&place, once, json),

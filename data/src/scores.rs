@@ -37,6 +37,30 @@ pub struct ControlResult {
     pub n_tests: u64,
 }
 
+/// How the p values of one question that is asked at many places (scores named alike up to an `@`) are corrected for their number.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Correction {
+    /// By the largest score over all places in each null draw: holds the chance of any false discovery.
+    #[default]
+    Max,
+    /// Benjamini and Hochberg: holds the rate of false discoveries.
+    Fdr,
+    /// By the largest cluster of places next to each other in each null draw: holds the chance of any false cluster.
+    Cluster {
+        /// What a score must exceed to be in a cluster, in standard deviations of the null.
+        threshold: f64,
+        /// The places are a grid of so many columns, row by row; as many as there are places for a line.
+        columns: usize,
+    },
+}
+
+impl Correction {
+    fn is_max(&self) -> bool {
+        matches!(self, Correction::Max)
+    }
+}
+
 /// One score.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Score {
@@ -70,6 +94,9 @@ pub struct Score {
     /// What the controls gave, those of the pipeline before a stage's own permutations; empty means uncontrolled.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub controls: Vec<ControlResult>,
+    /// How p is corrected over the scores that are named alike up to an `@`, when a control is joined.
+    #[serde(default, skip_serializing_if = "Correction::is_max")]
+    pub correction: Correction,
 }
 
 impl Score {
@@ -87,6 +114,7 @@ impl Score {
             folds: Vec::new(),
             notes: Vec::new(),
             controls: Vec::new(),
+            correction: Correction::Max,
         }
     }
 }

@@ -4,13 +4,14 @@
 //! or a parameter that it replaces, of the scoring step itself or of the nearest step above it that declares the site; every step between is run
 //! again in each draw, so that everything tuned on the data is tuned again inside the null.
 
+use crate::correction::corrected;
 use crate::error::StageError;
 use crate::params::{ParamSpec, Parameter, Seconds, Share};
 use crate::signature::SiteAt;
 use crate::value::Value;
 use crate::words;
 use neuroflow_data::random::Stream;
-use neuroflow_data::{Artifact, ControlResult, Features, Kind, Responses, Scores, Table, Tensor, Typed};
+use neuroflow_data::{Artifact, ControlResult, Features, Kind, Responses, Score, Scores, Table, Tensor, Typed};
 use std::collections::BTreeMap;
 
 words! {
@@ -133,44 +134,49 @@ pub fn draw_seed(step_seed: u64, control: &Control, draw: u64) -> u64 {
 
 /// Scores with a control's null values joined: p for every score, and p corrected for the number of scores.
 ///
-/// Scores whose names differ only after an `@`, such as `accuracy@0.25s`, are one question asked at many places. They are corrected together by the largest of
-/// them in each draw (Westfall & Young 1993; Nichols & Holmes 2002), which holds the chance of any false discovery and costs little where
-/// neighbours are alike. The other scores of a step are few and are corrected by their number (Bonferroni).
+/// Scores whose names differ only after an `@`, such as `accuracy@0.25s`, are one question asked at many places. They are corrected together as their
+/// [`Correction`](neuroflow_data::Correction) says: unless told otherwise by the largest of them in each draw (Westfall & Young 1993; Nichols & Holmes
+/// 2002), which holds the chance of any false discovery and costs little where neighbours are alike. The other scores of a step are few and are
+/// corrected by their number (Bonferroni).
 ///
 /// `nulls` has, for each draw, the scores of that draw. A metric that a draw lacks has no number there.
 pub fn join(mut scores: Scores, control: &Control, nulls: &[Scores]) -> Scores {
     let label = control.identity().to_string();
-    let metrics: Vec<String> = scores.scores.iter().map(|score| score.metric.clone()).collect();
-    let alone = metrics.iter().filter(|metric| family(metric).is_none()).count() as u64;
-    let of_draws = |metric: &str| nulls.iter().map(|draw| draw.get(metric).map_or(f64::NAN, |score| score.value)).collect::<Vec<_>>();
-    let mut largest: BTreeMap<&str, (u64, Vec<f64>)> = BTreeMap::new();
-    for metric in &metrics {
-        let Some(family) = family(metric) else { continue };
-        let null = of_draws(metric);
-        let (members, most) = largest.entry(family).or_insert_with(|| (0, vec![f64::NEG_INFINITY; null.len()]));
-        *members += 1;
-        // A draw without a number stays without one: it counts against the score.
-        most.iter_mut()
-            .zip(null)
-            .for_each(|(most, value)| *most = if most.is_nan() || value.is_nan() { f64::NAN } else { most.max(value) });
+    // Families can have thousands of members: each draw is looked into by name.
+    let draws: Vec<BTreeMap<&str, f64>> =
+        nulls.iter().map(|draw| draw.scores.iter().rev().map(|score| (score.metric.as_str(), score.value)).collect()).collect();
+    let of_draws = |metric: &str| draws.iter().map(|draw| draw.get(metric).copied().unwrap_or(f64::NAN)).collect::<Vec<_>>();
+    let mut families: BTreeMap<String, Vec<usize>> = BTreeMap::new();
+    let mut alone = 0u64;
+    for (place, score) in scores.scores.iter_mut().enumerate() {
+        let sign = if is_better_when_small(&score.metric) { -1.0 } else { 1.0 };
+        let null = of_draws(&score.metric);
+        let p = ControlResult::new("", sign * score.value, null.iter().map(|value| sign * value).collect()).p;
+        score.controls.push(ControlResult { p, ..ControlResult::new(label.clone(), score.value, null) });
+        match family(&score.metric) {
+            Some(family) => families.entry(family.to_owned()).or_default().push(place),
+            None => alone += 1,
+        }
     }
-    for score in &mut scores.scores {
-        let mut result = ControlResult::new(label.clone(), score.value, of_draws(&score.metric));
-        if is_better_when_small(&score.metric) {
-            result.p = ControlResult::new("", -score.value, result.null.iter().map(|value| -value).collect()).p;
-        }
-        match family(&score.metric).and_then(|family| largest.get(family)) {
-            Some((members, most)) => {
-                result.n_tests = *members;
-                result.p_corrected = ControlResult::new("", score.value, most.clone()).p;
-            }
-            None => {
-                result.n_tests = alone;
-                // The metrics of one step are few and strongly dependent, so this is safe and needs no more draws.
-                result.p_corrected = (result.p * alone as f64).min(1.0);
+    for (family, places) in families {
+        let sign = if is_better_when_small(&family) { -1.0 } else { 1.0 };
+        let members: Vec<&Score> = places.iter().map(|&place| &scores.scores[place]).collect();
+        let observed: Vec<f64> = members.iter().map(|score| sign * score.value).collect();
+        let null =
+            |score: &&Score| score.controls.last().map_or_else(Vec::new, |control| control.null.iter().map(|value| sign * value).collect());
+        let correction = members.first().map(|score| score.correction).unwrap_or_default();
+        let p = corrected(correction, &observed, &members.iter().map(null).collect::<Vec<Vec<f64>>>());
+        for (&place, p) in places.iter().zip(p) {
+            if let Some(control) = scores.scores[place].controls.last_mut() {
+                (control.n_tests, control.p_corrected) = (places.len() as u64, p);
             }
         }
-        score.controls.push(result);
+    }
+    for score in scores.scores.iter_mut().filter(|score| family(&score.metric).is_none()) {
+        if let Some(control) = score.controls.last_mut() {
+            // The metrics of one step are few and strongly dependent, so this is safe and needs no more draws.
+            (control.n_tests, control.p_corrected) = (alone, (control.p * alone as f64).min(1.0));
+        }
     }
     scores
 }
@@ -207,9 +213,10 @@ pub fn require_effect(scores: &Scores, control: &Control, nulls: &[Scores]) -> R
     ))
 }
 
-/// Whether less of a metric is more of what was looked for.
-fn is_better_when_small(metric: &str) -> bool {
-    matches!(metric, "mean_rank" | "held_out_error" | "distance" | "angle")
+/// Whether less of a metric is more of what was looked for, such as the `mean_rank` of a retrieval or the `distance` of two geometries.
+#[must_use]
+pub fn is_better_when_small(metric: &str) -> bool {
+    matches!(family(metric).unwrap_or(metric), "mean_rank" | "held_out_error" | "distance" | "angle")
 }
 
 /// What the scores of one family have in common: the part of the name before the `@`.
@@ -315,8 +322,7 @@ mod tests {
     #[test]
     fn p_is_small_for_small_values_where_less_is_better() {
         let control = Control::parse(&Value::call("shuffle", vec![("column", "direction".into())])).unwrap();
-        let scores =
-            |value: f64| Scores::new(["mean_rank", "accuracy"].map(|metric| neuroflow_data::Score::new(metric, value, 8)).to_vec());
+        let scores = |value: f64| Scores::new(["mean_rank", "accuracy"].map(|metric| Score::new(metric, value, 8)).to_vec());
         let nulls: Vec<Scores> = (0..19).map(|draw| scores(4.0 + f64::from(draw))).collect();
         let p = |value: f64| join(scores(value), &control, &nulls).scores.iter().map(|score| score.controls[0].p).collect::<Vec<_>>();
         assert_eq!(p(3.0), [0.05, 1.0]);
@@ -327,10 +333,7 @@ mod tests {
     fn draws_that_are_the_scores_of_the_data_are_refused() {
         let control = Control::parse(&Value::call("shuffle", vec![("column", "block".into())])).unwrap();
         let scores = |accuracy: f64, kappa: f64| {
-            let score = |metric: &str, value: f64, chance: f64| neuroflow_data::Score {
-                chance: Some(chance),
-                ..neuroflow_data::Score::new(metric, value, 8)
-            };
+            let score = |metric: &str, value: f64, chance: f64| Score { chance: Some(chance), ..Score::new(metric, value, 8) };
             Scores::new(vec![score("accuracy", accuracy, 0.25), score("kappa", kappa, 0.0)])
         };
         let found = scores(0.8, 0.7);
@@ -392,7 +395,7 @@ mod tests {
         let control = Control::parse(&Value::call("shuffle", vec![("column", "x".into())])).unwrap();
         let scores = |values: [f64; 3]| {
             let names = ["accuracy", "accuracy@0s", "accuracy@1s"];
-            Scores::new(names.iter().zip(values).map(|(name, value)| neuroflow_data::Score::new(*name, value, 1)).collect())
+            Scores::new(names.iter().zip(values).map(|(name, value)| Score::new(*name, value, 1)).collect())
         };
         // Of three draws the larger of both places is 5, 2 and 4.
         let nulls = [scores([0.0, 1.0, 5.0]), scores([9.0, 2.0, 1.0]), scores([1.0, 4.0, 0.0])];

@@ -8,6 +8,7 @@
 pub mod call;
 pub mod context;
 pub mod control;
+mod correction;
 pub mod error;
 pub mod manual;
 pub mod params;

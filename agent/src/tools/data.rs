@@ -108,7 +108,7 @@ fn load(view: &View<'_>, kind: Kind, digest: &Digest) -> Result<Artifact, String
     view.session().artifact(kind, digest)
 }
 
-fn described(artifact: &Artifact, view: &View<'_>, said: &mut Said) -> Value {
+pub(super) fn described(artifact: &Artifact, view: &View<'_>, said: &mut Said) -> Value {
     let meta = artifact.meta();
     let axes = meta.axes.iter().take(MOST).map(|axis| {
         let properties: Vec<String> = axis.properties.iter().take(MOST).map(|(name, _)| said.say("the name of a property", name)).collect();

@@ -4,6 +4,7 @@
 //! everything invisible spelt out; when one is more than a name, the reply says where it came from, and the conversation is tainted.
 
 mod data;
+mod files;
 mod knowledge;
 mod pipeline;
 mod results;
@@ -91,6 +92,7 @@ pub fn all() -> Vec<&'static dyn ReadTool> {
         &pipeline::PlanTool,
         &stages::ListStages,
         &stages::StageDoc,
+        &files::DescribeData,
         &data::DataSchema,
         &data::DataStats,
         &results::Results,

@@ -55,6 +55,34 @@ impl<'a> View<'a> {
         self.project.read(path)
     }
 
+    /// Files of the project's folder that are wanted, with their sizes; nothing hidden, and nothing behind links.
+    pub fn files(&self, wanted: &dyn Fn(&str) -> bool) -> Vec<(String, u64)> {
+        let is_own = |path: &str| wanted(path) && !path.starts_with("target/") && self.is_own(path);
+        let found = neuroflow_engine::folder::search(&self.project.root, "**/*", &is_own).unwrap_or_default();
+        found
+            .into_iter()
+            .filter_map(|path| std::fs::metadata(self.project.root.join(&path)).ok().map(|found| (path, found.len())))
+            .collect()
+    }
+
+    /// Whether a file lies in the project's folder itself, hidden in no folder, and behind no link that leads out.
+    fn is_own(&self, path: &str) -> bool {
+        let is_plain = path.split('/').all(|part| !part.starts_with('.'));
+        let real = self.project.root.join(path).canonicalize().ok().zip(self.project.root.canonicalize().ok());
+        is_plain && real.is_some_and(|(real, root)| real.starts_with(root))
+    }
+
+    /// The bytes of a file that [`View::files`] named.
+    ///
+    /// # Errors
+    /// When it can't be read, in words without the place of the project.
+    pub(crate) fn bytes(&self, path: &str) -> Result<arrow::buffer::Buffer, String> {
+        if !self.is_own(path) {
+            return Err("it lies outside of the project".into());
+        }
+        std::fs::read(self.project.root.join(path)).map(arrow::buffer::Buffer::from_vec).map_err(|error| error.to_string())
+    }
+
     /// The notes of the project, by path.
     pub fn notes(&self) -> Vec<String> {
         neuroflow_engine::folder::search(&self.project.root, "knowledge/**/*.md", &|_| true).unwrap_or_default()

@@ -1,10 +1,11 @@
 //! `cargo run --release -p bench-gpu`: for each adapter its limits as measured, then each kernel and each whole algorithm with its time on the device, the arithmetic and
-//! the memory traffic that it needs at least, and the share of the limits that this is.
+//! the memory traffic that it needs at least, and the share of the limits that this is; at the end whether data is sent while kernels run.
 //!
 //! Arguments: `--large` for the sizes of a graphics card (chosen by itself unless the adapter is a program on the CPU), `--json` for one JSON object a line.
 
 mod cases;
 mod limits;
+mod overlap;
 mod table;
 
 use neuroflow_compute::gpu::{Gpu, GpuError, Options, Which, adapters};
@@ -39,5 +40,6 @@ fn measure(number: usize, large: bool, json: bool) -> Result<(), GpuError> {
             Err(error) => println!("{}: {error}", case.name),
         }
     }
+    table::overlap(&gpu, &overlap::measure(&gpu, large)?, json);
     Ok(())
 }

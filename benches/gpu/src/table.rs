@@ -4,6 +4,7 @@ use neuroflow_compute::gpu::Gpu;
 
 use crate::cases::{Case, Measured};
 use crate::limits::Limits;
+use crate::overlap::Overlap;
 
 pub(crate) fn head(gpu: &Gpu, limits: &Limits, json: bool) {
     let abilities = gpu.abilities();
@@ -58,5 +59,25 @@ pub(crate) fn line(gpu: &Gpu, limits: &Limits, case: &Case, measured: &Measured,
         100.0 * operations / limits.operations,
         100.0 * bytes / limits.bytes,
         if measured.by_device { "" } else { "  (by the host)" }
+    );
+}
+
+pub(crate) fn overlap(gpu: &Gpu, found: &Overlap, json: bool) {
+    let Overlap { bytes, products, upload, kernels, both } = found;
+    if json {
+        println!(
+            "{{\"adapter\": {:?}, \"case\": \"overlap\", \"bytes\": {bytes}, \"products\": {products}, \"upload\": {upload:.9}, \"kernels\": {kernels:.9}, \"both\": {both:.9}, \"hidden\": {:.3}}}",
+            gpu.adapter().name,
+            found.hidden()
+        );
+        return;
+    }
+    println!(
+        "sending {:.0} MB {:.3} ms, {products} products {:.3} ms, both at once {:.3} ms: {:.0} % of the shorter one beside the longer one  (by the host)",
+        *bytes as f64 / 1e6,
+        upload * 1e3,
+        kernels * 1e3,
+        both * 1e3,
+        100.0 * found.hidden()
     );
 }

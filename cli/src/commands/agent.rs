@@ -19,6 +19,7 @@ pub(crate) fn agent(place: &Place, command: &AgentCommand) -> Result<Exit, Failu
         AgentCommand::Log { n } => log(place, *n),
         AgentCommand::History => history(place),
         AgentCommand::Verify { range } => verify(range.as_deref()),
+        AgentCommand::Doctor => super::chat::doctor(place),
     }
 }
 
@@ -33,7 +34,7 @@ pub(crate) fn gate(place: &Place) -> Result<Gate, Failure> {
     Ok(gate)
 }
 
-fn could_not(error: GateError) -> Failure {
+pub(crate) fn could_not(error: GateError) -> Failure {
     let help = match &error {
         GateError::Stale { .. } => Some("`neuroflow agent review ID` still shows it"),
         GateError::Uncommitted(_) => Some("commit or undo them first"),
@@ -92,7 +93,7 @@ pub(crate) fn prompt(question: &str) -> Option<String> {
     }
 }
 
-fn colours() -> bool {
+pub(crate) fn colours() -> bool {
     std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none()
 }
 
@@ -148,11 +149,7 @@ fn review(place: &Place, id: Option<&str>, form: CardFormat) -> Result<Exit, Fai
 /// What a person decided at a card.
 pub(crate) enum Decision {
     /// The change is made; whether the pipeline is to be run.
-    Apply {
-        run: bool,
-        #[expect(dead_code, reason = "the conversation tells the model of it")]
-        applied: Applied,
-    },
+    Apply { run: bool, applied: Applied },
     /// No, and why.
     Rejected(String),
     /// Not now.
@@ -281,7 +278,42 @@ fn edit(gate: &Gate, proposal: &Proposal) -> Result<Option<Proposal>, Failure> {
     }
 }
 
-fn run_now(place: &Place, pipeline: &str) -> Result<Exit, Failure> {
+/// Offers to take the latest applied proposal back: a change like any other, with its card and its own decision.
+pub(crate) fn undo(gate: &Gate, runtime: &tokio::runtime::Runtime) -> Result<(), Failure> {
+    let statuses = gate.statuses().map_err(could_not)?;
+    let Some(last) = statuses.iter().rev().find(|status| status.state == State::Applied) else {
+        println!("no proposal was applied here");
+        return Ok(());
+    };
+    let proposal = gate.store().proposal(&last.id).map_err(Failure::could_not_start)?;
+    let mut files = Vec::new();
+    for file in &proposal.files {
+        let now = gate.project().read(&file.path).map_err(|error| print_wrong(&error))?.unwrap_or_default();
+        let back = gate.before(&proposal, file).filter(|_| neuroflow_engine::Digest::of(now.as_bytes()) == file.after);
+        let Some(back) = back else {
+            let failure = Failure::could_not_start(format!("{} was changed since proposal {}", file.path, last.id.short()));
+            return Err(failure.with_help("take it back by hand, or with git"));
+        };
+        files.push((file.path.clone(), How::Changes(vec![neuroflow_dsl::edit::Change { at: 0, old: now, new: back }])));
+    }
+    let draft = Draft {
+        pipeline: proposal.pipeline.clone(),
+        files,
+        intent: format!("take proposal {} back", last.id.short()),
+        predictions: Vec::new(),
+        seen: neuroflow_agent::Seen::default(),
+        origin: neuroflow_agent::Origin::Human,
+        transcript: None,
+        parent: None,
+    };
+    let back = runtime.block_on(gate.project().propose(draft)).map_err(|error| print_wrong(&error))?;
+    gate.offer(&back, &neuroflow_agent::person_name()).map_err(could_not)?;
+    let card = Card::of(gate.project(), &back, State::Offered, None, gate.uncommitted(&back));
+    print!("{}", terminal(&card, colours()));
+    decide(gate, &back, &card).map(|_| ())
+}
+
+pub(crate) fn run_now(place: &Place, pipeline: &str) -> Result<Exit, Failure> {
     super::run::run(place, &crate::arguments::Run::of(Path::new(pipeline)))
 }
 

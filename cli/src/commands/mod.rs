@@ -2,6 +2,7 @@
 
 pub(crate) mod agent;
 pub(crate) mod cache;
+pub(crate) mod chat;
 pub(crate) mod check;
 pub(crate) mod data;
 pub(crate) mod doc;

@@ -46,6 +46,11 @@ impl Cholesky {
         Matrix::from_fn(self.size, self.size, |row, col| if col <= row { self.lower[col * self.size + row] } else { 0.0 })
     }
 
+    /// The diagonal of the factor `L`, all above zero.
+    pub fn pivots(&self) -> Vec<f64> {
+        (0..self.size).map(|place| self.lower[place * (self.size + 1)]).collect()
+    }
+
     /// `A⁻¹ B`. Refuses a `B` with another number of rows.
     pub fn solve(&self, b: &Matrix) -> Result<Matrix, ComputeError> {
         self.solve_lower_transposed(&self.solve_lower(b)?)
@@ -73,7 +78,7 @@ impl Cholesky {
 
     /// `ln det A`.
     pub fn log_determinant(&self) -> f64 {
-        let logs: Vec<f64> = (0..self.size).map(|place| self.lower[place * (self.size + 1)].ln()).collect();
+        let logs: Vec<f64> = self.pivots().into_iter().map(f64::ln).collect();
         2.0 * sum(&logs)
     }
 

@@ -6,7 +6,7 @@ use rayon::prelude::*;
 
 use super::strips::Rows;
 use crate::error::finite;
-use crate::panels::Panels;
+use crate::panels::Vectors;
 use crate::real::Real;
 use crate::{ComputeError, Matrix};
 
@@ -76,9 +76,9 @@ impl<'a> Centred<'a> {
         Rows::of_columns(&self.matrix, &self.means, self.scale)
     }
 
-    /// The columns, packed in single precision.
-    pub(crate) fn packed_columns(&self) -> Panels {
-        Panels::of_columns(&self.matrix, &self.means, self.scale)
+    /// The columns, to be packed in single precision.
+    pub(crate) fn column_vectors(&self) -> Vectors<'_> {
+        Vectors::of_columns(&self.matrix, &self.means, self.scale)
     }
 
     /// The rows, contiguous.

@@ -8,7 +8,7 @@ use super::centred::Centred;
 use super::same_samples;
 use super::strips::{Rows, full_strips, lower_strips};
 use crate::error::finite;
-use crate::panels::{Panels, all, lower};
+use crate::panels::{Block, products};
 use crate::real::Real;
 use crate::statistics::sum;
 use crate::{ComputeError, Matrix};
@@ -223,14 +223,17 @@ fn by_features(x: &Centred<'_>, y: &Centred<'_>) -> bool {
 
 /// In the space of features, in single precision.
 fn packed_products(x: &Centred<'_>, y: &Centred<'_>) -> Alignment {
-    let (x, y) = (x.packed_columns(), y.packed_columns());
-    let own = |of: &Panels| {
-        sum(&lower(of, |block| {
-            block.tiles().map(|(row, column, tile)| if column < row { 2.0 * squares(tile) } else { squares(tile) }).sum::<f64>()
-        }))
+    let (x, y) = (x.column_vectors(), y.column_vectors());
+    // For a product of two sides, and for one of a side with itself, of which only one half is made.
+    let both = |block: &Block| {
+        block.tiles().fold((0.0, 0.0), |(whole, half), (row, column, tile)| {
+            let own = squares(tile);
+            (whole + own, half + if column < row { 2.0 * own } else { own })
+        })
     };
-    let cross = all(&x, &y, |block| block.tiles().map(|(_, _, tile)| squares(tile)).sum::<f64>());
-    Alignment { cross: sum(&cross), left: own(&x), right: own(&y) }
+    let found = products(&[&x, &y], &[(0, 1), (0, 0), (1, 1)], both);
+    let total = |pair: usize| sum(&found[pair].iter().map(|(whole, half)| if pair == 0 { *whole } else { *half }).collect::<Vec<f64>>());
+    Alignment { cross: total(0), left: total(1), right: total(2) }
 }
 
 fn linear_products<T: Real>(x: &Centred<'_>, y: &Centred<'_>) -> Alignment {

@@ -1,6 +1,7 @@
-//! One-way analyses of variance under permuted labels: all permutations and features on the device, one read-back.
+//! Permuted labels on the device: sums of each class under each row of labels, and one-way analyses of variance from them.
 //!
-//! The sums of each class under each permutation are one product, of a matrix of zeros and ones that is made from the labels while it is read, and the data. From them follows
+//! The sums of each class under each permutation are one product, of a matrix of zeros and ones that is made from the labels while it is read, and the data
+//! ([`permuted_sums`]). From them follows, without leaving the device ([`permuted_shares`]),
 //! the share of a feature's sum of squares that lies between the classes (η²; F grows with it, so both order permutations alike), from these the number of
 //! permutations that reach the observed share, and for each permutation the largest share of all features, whose distribution corrects for
 //! the number of features (Nichols & Holmes 2002).
@@ -8,7 +9,8 @@
 use super::kernels::fold::Fold;
 use super::kernels::product::{Plan, Shape, View, check, scheme};
 use super::kernels::tile::{Operand, Pairing};
-use super::{Buffer, Gpu, GpuError};
+use super::record::Pending;
+use super::{Buffer, Gpu, GpuError, Recording};
 
 /// Relative difference below which two shares count as equal: what rounding in single precision may make of a tie.
 const SLACK: f32 = 1e-5;
@@ -72,11 +74,7 @@ pub fn permuted_shares(gpu: &Gpu, x: &[f32], features: usize, labels: &[u32], n_
         let rows = labels.len() / observations;
         let labels = gpu.upload(labels)?;
         let mut recording = gpu.record();
-        let plan = Plan::new(1, rows * n_classes, observations, features, false);
-        let right = View::new(&x, observations, features);
-        let kernel = scheme(&plan, Operand::OneHot, right.operand(false), Pairing::Product, false);
-        let shape = Shape { b_inner: features as u32, b_column: 1, period: n_classes as u32, ..plan.shape() };
-        let sums = recording.tiled(&plan, &kernel, shape, &[&labels, &x])?;
+        let sums = class_sums(&mut recording, &labels, &x, [rows, n_classes, observations, features])?;
         let shares = gpu.empty(rows * features)?;
         let sizes = [rows as u32, n_classes as u32, features as u32, 0];
         recording.call_each(&between, &sizes, &[&sums, &inverse_sizes, &inverse_totals, &shares], rows * features)?;
@@ -99,6 +97,67 @@ pub fn permuted_shares(gpu: &Gpu, x: &[f32], features: usize, labels: &[u32], n_
     let [observed, counts, largest @ ..] = read.as_slice() else { return Err(GpuError::Failed("nothing was read back".into())) };
     let counts = counts.iter().map(|count| *count as u32).collect();
     Ok(Permuted { observed: observed.clone(), counts, largest: largest.concat() })
+}
+
+/// The sum of the observations of each class under each row of labels: `take(first, sums)` gets `sums [row × class × feature]` of some rows at a time, the first of them being row
+/// `first`, in order. One part is added up on the device while the part before is taken.
+///
+/// `x [observation × feature]` row-major; `labels [row × observation]`, classes `0 .. n_classes`; a class may be empty, its sums are zero then. Single precision: the error of a sum is
+/// about `1e-7 · √observations` of the sum of the sizes of what is added.
+///
+/// # Errors
+/// When lengths don't fit, a label is no class, or the device fails.
+pub fn permuted_sums(
+    gpu: &Gpu,
+    x: &[f32],
+    features: usize,
+    labels: &[u32],
+    n_classes: usize,
+    mut take: impl FnMut(usize, &[f32]),
+) -> Result<(), GpuError> {
+    const NAME: &str = "sums of permuted classes";
+    let observations = x.len().checked_div(features).unwrap_or(0);
+    let all = labels.len().checked_div(observations).unwrap_or(0);
+    check(NAME, x.len(), &[observations, features])?;
+    check(NAME, labels.len(), &[all, observations])?;
+    if let Some(label) = labels.iter().find(|label| **label as usize >= n_classes) {
+        return Err(GpuError::shape(NAME, format!("there is no class {label}, there are {n_classes}")));
+    }
+    if all == 0 {
+        return Ok(());
+    }
+    let x = gpu.upload(x)?;
+    let at_a_time = (MOST_SUMS / (n_classes * features)).clamp(1, all);
+    let mut before: Option<(usize, Pending<'_>)> = None;
+    let mut receive = |before: Option<(usize, Pending<'_>)>| -> Result<(), GpuError> {
+        if let Some((first, pending)) = before {
+            pending.wait()?.iter().for_each(|sums| take(first, sums));
+        }
+        Ok(())
+    };
+    for (number, labels) in labels.chunks(at_a_time * observations).enumerate() {
+        let rows = labels.len() / observations;
+        let labels = gpu.upload(labels)?;
+        let mut recording = gpu.record();
+        let sums = class_sums(&mut recording, &labels, &x, [rows, n_classes, observations, features])?;
+        let pending = recording.read_later(&[&sums])?;
+        receive(before.replace((number * at_a_time, pending)))?;
+    }
+    receive(before)
+}
+
+/// Records the sums of each class under each of `rows` rows of labels, `[row × class × feature]`.
+fn class_sums(
+    recording: &mut Recording<'_>,
+    labels: &Buffer,
+    x: &Buffer,
+    [rows, n_classes, observations, features]: [usize; 4],
+) -> Result<Buffer, GpuError> {
+    let plan = Plan::new(1, rows * n_classes, observations, features, false);
+    let right = View::new(x, observations, features);
+    let kernel = scheme(&plan, Operand::OneHot, right.operand(false), Pairing::Product, false);
+    let shape = Shape { b_inner: features as u32, b_column: 1, period: n_classes as u32, ..plan.shape() };
+    recording.tiled(&plan, &kernel, shape, &[labels, x])
 }
 
 /// Observations of each class, the same in every row of labels.
@@ -198,6 +257,37 @@ mod tests {
                 }
                 assert!(found.corrected().iter().zip(found.p_values()).all(|(corrected, p)| *corrected >= p && p > 0.0));
             }
+        }
+    }
+
+    #[test]
+    fn sums_of_classes_equal_those_in_double_precision_part_by_part() {
+        for gpu in testing_all() {
+            for (observations, features, classes, rows) in [(30, 5, 3, 40), (300, 2, 2, 7), (8, 70, 4, 3), (9, 1100, 4, 4000)] {
+                let (x, labels) = problem(observations, features, classes, rows);
+                let mut next = 0;
+                permuted_sums(&gpu, &x, features, &labels, classes, |first, sums| {
+                    assert_eq!(first, next);
+                    next += sums.len() / (classes * features);
+                    // All of the small ones, the ends of the large one.
+                    let some = if rows > 100 { vec![0, sums.len() / (classes * features) - 1] } else { (0..next - first).collect() };
+                    for row in some {
+                        let labels = &labels[(first + row) * observations..][..observations];
+                        let mut expected = vec![0.0; classes * features];
+                        for (values, label) in x.chunks(features).zip(labels) {
+                            let own = &mut expected[*label as usize * features..][..features];
+                            own.iter_mut().zip(values).for_each(|(sum, value)| *sum += f64::from(*value));
+                        }
+                        let found = &sums[row * classes * features..][..classes * features];
+                        assert!(crate::gpu::kernels::tests::worst(found, &expected) < 1e-4);
+                    }
+                })
+                .unwrap();
+                assert_eq!(next, rows);
+            }
+            let refused = permuted_sums(&gpu, &[1.0, 2.0], 1, &[0, 2], 2, |_, _| ()).unwrap_err().to_string();
+            assert!(refused.contains("no class 2, there are 2"), "{refused}");
+            permuted_sums(&gpu, &[], 0, &[], 2, |_, _| panic!("there is nothing to take")).unwrap();
         }
     }
 

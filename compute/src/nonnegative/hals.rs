@@ -331,10 +331,11 @@ mod tests {
             for rank in ranks {
                 let Some(expected) = case.nested("relative_error", rank) else { continue };
                 let number: usize = rank.parse().unwrap();
-                // Far above the planted rank the remaining error is noise, and random starts differ in the third digit.
-                let (slack, restarts) = if number > planted_rank + 2 { (1.015, 16) } else { (1.005, 8) };
+                // Far above the planted rank what is left is noise with many minima: of TensorLy's own 12 starts the best is 0.00264 and the
+                // worst 0.00280, and it takes as many starts to meet its best.
+                let restarts = if number > planted_rank + 2 { 32 } else { 8 };
                 let found = best(Entries::Dense(tensor), number, Hals::default(), restarts);
-                assert!(found.relative_error <= expected * slack, "{name} rank {rank}: {} {expected}", found.relative_error);
+                assert!(found.relative_error <= expected * 1.005, "{name} rank {rank}: {} {expected}", found.relative_error);
                 if number == planted_rank {
                     let truth: Vec<Matrix> = (0..3).map(|mode| case.matrix(&format!("planted_{mode}"))).collect();
                     let score = factor_match(&found.factors, &truth).unwrap();

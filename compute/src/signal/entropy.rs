@@ -31,7 +31,7 @@ pub fn sample_entropy(signal: &[f64], length: usize, tolerance: f64) -> Result<O
             alike += u64::from(run >= length && at + distance + 1 < signal.len());
         }
     }
-    Ok(if stay == 0 { None } else { Some(-(stay as f64 / alike as f64).ln()) })
+    Ok(if stay == 0 { None } else { Some((alike as f64 / stay as f64).ln()) })
 }
 
 #[cfg(test)]

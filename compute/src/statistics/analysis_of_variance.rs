@@ -3,6 +3,8 @@
 //! F is the ratio of mean squares between and within groups (Fisher 1925). Its tail is a regularised incomplete beta function, by the continued
 //! fraction of Didonato & Morris 1992 (ACM TOMS 18:360, eq. for `I_x(a, b)`), evaluated with Lentz's method; relative error below 1e-12.
 
+use super::log_gamma;
+
 /// Outcome of a one-way analysis of variance.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Anova {
@@ -55,7 +57,7 @@ fn incomplete_beta(x: f64, y: f64, a: usize, b: usize) -> f64 {
         return 1.0;
     }
     let (p, q) = (a as f64 / 2.0, b as f64 / 2.0);
-    let front = (p * x.ln() + q * y.ln() + log_gamma_half(a + b) - log_gamma_half(a) - log_gamma_half(b)).exp();
+    let front = (p * x.ln() + q * y.ln() + log_gamma(p + q) - log_gamma(p) - log_gamma(q)).exp();
     // The fraction converges fast on one side of the mean; the symmetry I_x(p, q) = 1 − I_y(q, p) serves the other.
     if x < (p + 1.0) / (p + q + 2.0) {
         (front * fraction(x, p, q) / p).clamp(0.0, 1.0)
@@ -86,16 +88,6 @@ fn fraction(x: f64, p: f64, q: f64) -> f64 {
         }
     }
     result
-}
-
-/// `ln Γ(n / 2)` for `n ≥ 1`, by `Γ(z + 1) = z Γ(z)` from `Γ(1/2) = √π` and `Γ(1) = 1`.
-fn log_gamma_half(n: usize) -> f64 {
-    let (mut at, mut sum) = if n % 2 == 1 { (1, 0.5 * std::f64::consts::PI.ln()) } else { (2, 0.0) };
-    while at < n {
-        sum += (at as f64 / 2.0).ln();
-        at += 2;
-    }
-    sum
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! Who works with whom: affinities between units, motifs of activity, and communities.
 
+#[cfg(test)]
+mod activity_properties;
 pub mod affinity;
 mod blocks;
 pub mod compare;

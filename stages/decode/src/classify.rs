@@ -133,8 +133,13 @@ impl Stage for Classify {
         let responses: Responses = inputs.one("responses")?;
         require_usable(&responses)?;
         let features = of_units(&responses, &params.window, &params.features)?;
-        let predictions = cross_validate_all(&features, &labellings, &params.model, &params.scale, context)?;
-        Ok(Some(predictions.iter().map(Predictions::scores).collect()))
+        let (predictions, note) = cross_validate_all(&features, &labellings, &params.model, &params.scale, context)?;
+        let scores = predictions.iter().map(|predictions| {
+            let mut scores = predictions.scores();
+            scores.scores.iter_mut().take(1).for_each(|score| score.notes.extend(note.clone()));
+            scores
+        });
+        Ok(Some(scores.collect()))
     }
 }
 
@@ -342,6 +347,43 @@ mod tests {
                         let alone = neuroflow_stage::AnyStage::run(&Classify, &inputs, &params, &context).unwrap();
                         assert_eq!(together, alone.one::<Scores>("scores").unwrap(), "{model} {scale} {with_split} {seed}");
                     }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn draws_on_the_gpu_score_as_on_the_cpu_and_where_there_is_none_that_is_said() {
+        let responses = Planted { signal: 0.4, trials_per_class: 20, ..Planted::default() }.responses();
+        let by = Value::call("kfold", vec![("folds", 6.into())]);
+        let split = run(&crate::SplitTrials, std::slice::from_ref(&responses), &[("by", by)], &Context::quiet(6)).unwrap();
+        let mut inputs = Inputs::new();
+        inputs.push("responses", "", responses.into_artifact().unwrap());
+        inputs.push("split", "", split.get("split").unwrap().clone());
+        let control = Control::parse(&Value::call("shuffle", vec![("column", "direction".into())])).unwrap();
+        let seeds: Vec<u64> = (0..40).collect();
+        for (model, scale) in [(Value::word("ridge"), "zscore"), (Value::call("ridge", vec![("penalty", 3.0.into())]), "none")] {
+            let params = [direction(), ("model", model), ("scale", Value::word(scale))];
+            let params = params.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+            let scores = |gpu| {
+                let draws = Draws { control: &control, slot: "responses", seeds: &seeds };
+                neuroflow_stage::AnyStage::run_draws(&Classify, &inputs, &params, &draws, &Context { gpu, threads: 2, ..Context::quiet(6) })
+            };
+            let cpu = scores(GpuPolicy::Never).unwrap().unwrap();
+            assert!(cpu.iter().all(|draw| !draw.scores[0].notes.iter().any(|note| note.contains("done on"))));
+            let same = |found: Vec<Scores>, said: &str| {
+                for (mut found, cpu) in found.into_iter().zip(&cpu) {
+                    let note = found.scores[0].notes.pop().unwrap();
+                    assert!(note.contains(said), "{note}");
+                    assert_eq!(&found, cpu);
+                }
+            };
+            same(scores(GpuPolicy::Prefer).unwrap().unwrap(), "done on the");
+            match scores(GpuPolicy::Require) {
+                Ok(required) => same(required.unwrap(), "done on the GPU"),
+                Err(error) => {
+                    assert!(std::env::var_os("NEUROFLOW_TEST_GPU").is_none(), "{error}");
+                    assert!(error.help().is_some_and(|help| help.contains("gpu = prefer")));
                 }
             }
         }

@@ -8,6 +8,7 @@
 //! * [`audit`]: the same target decoded from where it should not be: before the stimulus, from time alone, from behaviour alone.
 //! * [`eeg`]: each trial's condition predicted from the power and coupling of its channels.
 //! * [`transfer`]: each animal's conditions predicted by a classifier that learned from the other animals.
+//! * [`group`]: one score over sessions and animals, with an interval for new ones.
 //!
 //! Everything that is learned is learned on the training side; every score has its chance level; the same seed gives the same bytes on any number of
 //! threads.
@@ -21,7 +22,9 @@ mod confusion;
 mod cross_validate;
 pub mod eeg;
 mod folds;
+pub mod group;
 mod kalman;
+mod kernel_regression;
 pub mod lda;
 mod linear;
 mod linear_fit;
@@ -34,6 +37,7 @@ mod place;
 mod poisson_glm;
 pub mod regress;
 mod ridge;
+mod ridge_draws;
 pub mod scaling;
 mod shared_space;
 mod spectral;
@@ -46,6 +50,7 @@ mod target;
 mod testing;
 mod time_neighbours;
 pub mod time_resolved;
+mod total_scatter;
 pub mod trajectory;
 pub mod transfer;
 pub mod trial_features;
@@ -54,6 +59,7 @@ mod weighted_scatter;
 pub use audit::Audit;
 pub use classify::Classify;
 pub use eeg::Eeg;
+pub use group::Group;
 pub use regress::Regress;
 pub use split_trials::SplitTrials;
 pub use time_resolved::TimeResolved;
@@ -62,4 +68,4 @@ pub use transfer::Transfer;
 
 /// The stages of this topic, in reading order.
 pub const STAGES: &[&dyn neuroflow_stage::AnyStage] =
-    &[&SplitTrials, &Classify, &TimeResolved, &Regress, &Trajectory, &Eeg, &Audit, &Transfer];
+    &[&SplitTrials, &Classify, &TimeResolved, &Regress, &Trajectory, &Eeg, &Audit, &Transfer, &Group];

@@ -10,7 +10,7 @@ use crate::ridge;
 use crate::scaling::{Scale, Scaling};
 use crate::svm;
 use neuroflow_compute::Matrix;
-use neuroflow_compute::gpu::{Policy, by_policy};
+use neuroflow_compute::gpu::{GpuError, Policy, by_policy};
 use neuroflow_compute::mlp::{Mlp, MlpConfig};
 use neuroflow_data::random::Stream;
 use neuroflow_stage::{Auto, Context, GpuPolicy, StageError, Value, words};
@@ -49,6 +49,7 @@ words! {
             steps: usize = 5000, in 1.0..=1e6;
         },
         /// Ridge regression on the classes, 1 for a class and −1 for the rest (scikit-learn's `RidgeClassifier`). It gives scores, no probabilities.
+        /// Shuffles of the labels that share a given split run with `gpu = prefer` or `require` through the GPU, and predict the same classes.
         Ridge = "ridge" {
             /// The penalty λ of ‖Y − XW‖² + λ‖W‖²; `auto` takes the one with the least error when each training trial is left out, of half decades
             /// 10⁻⁴ … 10⁴ times the summed variance of a feature.
@@ -149,18 +150,12 @@ impl Model {
                     weight_decay: *weight_decay as f32,
                     dropout: *dropout as f32,
                 };
-                let policy = match context.gpu {
-                    GpuPolicy::Never => Policy::Never,
-                    GpuPolicy::Prefer => Policy::Prefer,
-                    GpuPolicy::Require => Policy::Require,
-                };
                 let values: Vec<f32> = features.values().iter().map(|value| *value as f32).collect();
                 let go_on = || !context.cancel.is_cancelled();
-                let trained = by_policy(policy, |gpu| Mlp::train(&values, labels, n_classes, &config, &stream.split("mlp"), gpu, go_on));
+                let trained =
+                    by_policy(policy(context), |gpu| Mlp::train(&values, labels, n_classes, &config, &stream.split("mlp"), gpu, go_on));
                 context.cancel.check()?;
-                let (network, _) = trained.map_err(|error| {
-                    StageError::refused_with_help(error.to_string(), "write `gpu = prefer`, or look at `neuroflow doctor`")
-                })?;
+                let (network, _) = trained.map_err(device_failed)?;
                 Rule::Network(network)
             }
         };
@@ -209,6 +204,20 @@ impl Fitted {
         });
         scores
     }
+}
+
+/// Whether the graphics card is asked for.
+pub(crate) fn policy(context: &Context) -> Policy {
+    match context.gpu {
+        GpuPolicy::Never => Policy::Never,
+        GpuPolicy::Prefer => Policy::Prefer,
+        GpuPolicy::Require => Policy::Require,
+    }
+}
+
+/// A failure of the graphics card that was required.
+pub(crate) fn device_failed(error: GpuError) -> StageError {
+    StageError::refused_with_help(error.to_string(), "write `gpu = prefer`, or look at `neuroflow doctor`")
 }
 
 /// The class with the largest score of each trial; the first among equals.

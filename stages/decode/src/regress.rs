@@ -3,11 +3,12 @@
 //! For what: how much a population tells about a continuous quantity: contrast, position, reaction time, an angle, a count.
 //! Promises: scaling, penalty and weights are learned on the training side of each fold; a decoder that knows nothing scores 0; the same seed gives the
 //! same bytes on any number of threads. Refuses: gaps, columns that are not numbers, a constant target, fewer trials than folds.
-//! Method: ridge regression with scikit-learn's numbers and the left-out error in closed form (Allen 1974), or penalised Poisson regression with
-//! the numbers of `PoissonRegressor`. An angle is predicted as a point on the circle (Fisher 1993).
+//! Method: ridge regression with scikit-learn's numbers and the left-out error in closed form (Allen 1974), kernel ridge regression with its numbers
+//! for a given width and penalty, or penalised Poisson regression with the numbers of `PoissonRegressor`. An angle is predicted as a point on the circle (Fisher 1993).
 
 use crate::agreement::{Agreement, over_folds};
 use crate::cross_validate::in_order;
+use crate::kernel_regression;
 use crate::place::{Place, require_usable};
 use crate::poisson_glm::{self, PoissonGlm};
 use crate::ridge::RidgePath;
@@ -48,6 +49,13 @@ words! {
         Ridge = "ridge" {
             /// The penalty λ of ‖y − Xw‖² + λ‖w‖²; `auto` takes the one with the least error when each training trial is left out, of half decades
             /// 10⁻⁴ … 10⁴ times the summed variance of a feature.
+            penalty: Auto<f64> = Value::word("auto"), in 0.0..=1e300;
+        },
+        /// Kernel ridge regression: the target is a smooth function of the activity, with a Gaussian kernel. For what no weighted sum of units tells.
+        Kernel = "kernel" {
+            /// The kernel's standard deviation, in median distances of the training trials; `auto` chooses among ½, 1, 2 and 4.
+            width: Auto<f64> = Value::word("auto"), in 1e-6..=1e6;
+            /// The penalty λ; `auto` chooses among whole decades 10⁻⁴ … 10², with the width, on five folds inside the training trials.
             penalty: Auto<f64> = Value::word("auto"), in 0.0..=1e300;
         },
         /// Poisson regression, for targets that are counts: the logarithm of the mean is linear in the features.
@@ -279,6 +287,10 @@ fn predict(
                 let penalties = path.penalties(&projected, penalty)?;
                 path.fit(&projected, &penalties)?.predict(&test)?
             }
+            Regression::Kernel { width, penalty } => {
+                let options = kernel_regression::Options { width, penalty };
+                kernel_regression::predict(&train, &own, &test, &options, &stream.split_index(fold as u64))?
+            }
             Regression::Poisson { penalty, inner, tolerance, steps } => {
                 let options = poisson_glm::Options { inner: *inner, tolerance: *tolerance, steps: *steps };
                 let fitted = PoissonGlm::fit(&train, own.values(), penalty, &options, &stream.split_index(fold as u64), context)?;
@@ -289,7 +301,7 @@ fn predict(
         Ok(OfFold { predicted, baseline })
     };
     let (n_trials, n_features) = features.shape();
-    let heavy = matches!(params.model, Regression::Poisson { .. }) || n_trials * n_features * n_trials.min(n_features) > 1 << 22;
+    let heavy = !matches!(params.model, Regression::Ridge { .. }) || n_trials * n_features * n_trials.min(n_features) > 1 << 22;
     in_order(split.n_folds(), heavy.then_some(context.threads), context, one)
 }
 
@@ -406,6 +418,18 @@ mod tests {
         let message = refusal(&Regress, std::slice::from_ref(&responses), &params(1e-9));
         assert!(message.contains("`direction` reaches 135, more than 1e6 turns of `circle(period = 0.000000001)`"), "{message}");
         assert!(run(&Regress, &[responses], &params(360.0), &Context::quiet(1)).is_ok());
+    }
+
+    #[test]
+    fn a_kernel_finds_what_is_no_weighted_sum() {
+        let responses = planted(0.5);
+        let (field, column) = columns::from_numbers("square", responses.trials().numbers("x").unwrap().iter().map(|x| x * x).collect());
+        let responses = responses.with_trials(responses.trials().with_column(field, column).unwrap()).unwrap();
+        let r2 = |model: &str, target: &str| {
+            scores(&responses, &[("target", target.into()), ("model", Value::word(model))]).get("r2").unwrap().value
+        };
+        assert!(r2("kernel", "square") > r2("ridge", "square") + 0.2, "{} {}", r2("kernel", "square"), r2("ridge", "square"));
+        assert!(r2("kernel", "x") > 0.6, "{}", r2("kernel", "x"));
     }
 
     #[test]

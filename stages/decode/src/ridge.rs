@@ -11,7 +11,7 @@ use crate::linear::LinearClassifier;
 use crate::shared_space::centre_rows;
 use crate::spectral::{Axes, numerical};
 use neuroflow_compute::Matrix;
-use neuroflow_compute::product::{gemm, gemm_tn};
+use neuroflow_compute::product::{gemm, gemm_nt, gemm_tn};
 use neuroflow_stage::{Auto, StageError};
 
 /// Training trials in the axes in which ridge regression is a division.
@@ -82,6 +82,20 @@ impl RidgePath {
             intercept.iter_mut().zip(row).for_each(|(value, weight)| *value -= centre * weight);
         }
         Ok(Ridge { weights, intercept })
+    }
+
+    /// What a penalty makes of targets minus their means, for the trials of `features`: predictions minus the means of the targets are this `[trial × training trial]` times those.
+    ///
+    /// # Errors
+    /// As [`RidgePath::project`].
+    pub(crate) fn hat(&self, features: &Matrix, penalty: f64) -> Result<Matrix, StageError> {
+        let centred = Matrix::from_fn(features.rows(), features.cols(), |trial, feature| features[(trial, feature)] - self.centre[feature]);
+        let mut on_axes = gemm(&centred, &self.right).map_err(numerical)?;
+        let kept: Vec<f64> = self.singular.iter().map(|length| length / (length * length + penalty)).collect();
+        for trial in 0..on_axes.rows() {
+            on_axes.row_mut(trial).iter_mut().zip(&kept).for_each(|(value, kept)| *value *= kept);
+        }
+        gemm_nt(&on_axes, &self.left).map_err(numerical)
     }
 
     /// For each target, the squared error of each training trial when it is left out, averaged.

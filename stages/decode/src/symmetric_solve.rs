@@ -5,12 +5,13 @@ use neuroflow_compute::Matrix;
 use neuroflow_compute::factor::{Cholesky, least_squares};
 use neuroflow_stage::StageError;
 
-/// The factor of a covariance that is far from singular: none where a pivot is below 10⁻⁸ of its variance.
-pub(crate) fn well_conditioned(covariance: &Matrix) -> Option<Cholesky> {
+/// The factor of a covariance that is far from singular, and its smallest pivot as a share of that feature's variance: none where it is below 10⁻⁸.
+pub(crate) fn well_conditioned(covariance: &Matrix) -> Option<(Cholesky, f64)> {
     const FLOOR: f64 = 1e-8;
     let factor = Cholesky::new(covariance).ok()?;
-    let pivots = factor.lower().diagonal();
-    pivots.iter().zip(covariance.diagonal()).all(|(pivot, variance)| pivot * pivot > FLOOR * variance).then_some(factor)
+    let shares = factor.pivots().into_iter().zip(covariance.diagonal()).map(|(pivot, variance)| pivot * pivot / variance);
+    let least = shares.fold(f64::INFINITY, f64::min);
+    (least > FLOOR).then_some((factor, least))
 }
 
 /// `covariance⁻¹ · right`, by Cholesky; where the covariance is singular up to rounding, the least-squares solution of least norm.

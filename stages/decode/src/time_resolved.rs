@@ -4,7 +4,8 @@
 //! stays the same generalises to all times; one that moves from units to units is decoded near the diagonal only.
 //! Promises: the same folds at all times, so that a tested trial trained no decoder at any time; with a control, p values corrected over all
 //! windows. Refuses: what `decode.classify` refuses, windows without bins. Method: King & Dehaene 2014 (Trends Cogn Sci 18:203); correction by the
-//! largest statistic of each null draw, Nichols & Holmes 2002 (Hum Brain Mapp 15:1).
+//! largest statistic of each null draw, Nichols & Holmes 2002 (Hum Brain Mapp 15:1), by the rate of false discoveries, Benjamini & Hochberg 1995 (J R
+//! Stat Soc B 57:289), or by clusters, Maris & Oostenveld 2007 (J Neurosci Methods 164:177).
 
 use crate::classify::split_of;
 use crate::confusion::{around, wilson};
@@ -22,11 +23,28 @@ use neuroflow_data::random::Stream;
 use neuroflow_data::{Axis, Kind, Responses, Score, Scores, Table, Tensor, columns};
 use neuroflow_stage::{
     Context, ControlSite, Exactness, InputSpec, Inputs, OutputSpec, Outputs, Seconds, Signature, SiteAt, Stage, StageError, TimeWindow,
-    Value, params,
+    Value, params, words,
 };
 
 /// The stage `decode.time_resolved`.
 pub struct TimeResolved;
+
+words! {
+    /// How p values under a control are corrected over windows, and over pairs of windows.
+    pub enum Correction {
+        /// By the largest accuracy of each null draw: the chance of any false window. Finds peaks.
+        Max = "max" {},
+        /// By the rate of false windows among those found (Benjamini & Hochberg). Needs more draws than windows: p of one window can't be below 1 / (1 + draws).
+        Fdr = "fdr" {},
+        /// By the largest cluster of each null draw: windows next to each other that exceed the threshold, weighed by the sum of their z. Finds wide
+        /// effects; its p says that there is a cluster, not where it begins and ends. Windows in no cluster have 1.
+        Cluster = "cluster" {
+            /// What a window's accuracy must exceed, in standard deviations of the null from its mean; 1.645 is 5 % of one side of a normal
+            /// distribution. It shapes the clusters (low: wide and weak, high: small and strong) and does not change the chance of a false one: choose it beforehand.
+            threshold: f64 = 1.645, in 0.1..=10.0;
+        },
+    }
+}
 
 params! {
     /// Parameters of `decode.time_resolved`.
@@ -45,9 +63,15 @@ params! {
         scale: Scale = Value::word("none");
         /// The classifier.
         model: Model = Value::word("lda");
+        /// How p under a control is corrected over windows.
+        correction: Correction = Value::word("max");
+        /// Score every pair of windows too, so that a control gives generalisation its p. The number of scores is the square of that of windows.
+        score_pairs: bool = false;
     }
 }
 
+/// The most windows whose pairs are scored: each is a score with all its null draws.
+const MOST_PAIRED: usize = 64;
 /// The most windows: their square is the size of the generalisation matrix.
 const MOST_WINDOWS: usize = 2000;
 
@@ -55,8 +79,10 @@ const DOC: &str = r#"A window of `width` slides over the trial in steps of `step
 about the tested trials in every window.
 
 Scores: `accuracy` is the mean over all windows (chance: the share of the largest class), `peak_accuracy` the largest. `accuracy@0.125s` and so on are the windows,
-named by their centre. Under a control their p is corrected over windows by the largest accuracy of each null draw. `table` has a row for each window;
+named by their centre. Under a control their p is corrected over windows by `correction`. `table` has a row for each window;
 `generalisation` is the accuracy [train × test] of a decoder that learned at one time and is asked at another; its diagonal is the accuracy of the windows.
+With `score_pairs` each of its places is a score as well, such as `generalisation@0.125s,0.375s` for a decoder that learned at the first time and is asked at the
+second, and p is corrected over all pairs; clusters are then of pairs that are next to each other in either time.
 
 Not for: comparing latencies between sessions of different accuracy, where the first significant window follows the number of trials.
 
@@ -106,12 +132,22 @@ impl Stage for TimeResolved {
         let target = Target::of(&responses, &params.target)?;
         require_usable(&responses)?;
         let windows = windows(&responses, params)?;
+        if params.score_pairs && windows.len() > MOST_PAIRED {
+            return Err(StageError::refused_with_help(
+                format!(
+                    "{} windows have {} pairs; those of at most {MOST_PAIRED} windows can be scored",
+                    windows.len(),
+                    windows.len().pow(2)
+                ),
+                "choose a longer `step` or a shorter `window`, or leave `score_pairs` out",
+            ));
+        }
         let split = split_of(inputs, &responses, &target, params.folds, context.seed)?;
         let features: Vec<Matrix> = windows.iter().map(|window| features(&responses, &window.bins)).collect::<Result<_, _>>()?;
         let course = Course { features: &features, target: &target, split: &split, params };
         let heavy = params.model.is_heavy(responses.n_trials() * windows.len(), responses.n_units());
         let right = in_order(windows.len(), heavy.then_some(context.threads), context, |window| course.right(window, context))?;
-        outputs(&windows, &right, &split, &target)
+        outputs(&windows, &right, &split, &target, params)
     }
 }
 
@@ -215,7 +251,18 @@ impl Course<'_> {
     }
 }
 
-fn outputs(windows: &[Window], right: &[Vec<Vec<usize>>], split: &Split, target: &Target) -> Result<Outputs, StageError> {
+fn outputs(
+    windows: &[Window],
+    right: &[Vec<Vec<usize>>],
+    split: &Split,
+    target: &Target,
+    params: &TimeResolvedParams,
+) -> Result<Outputs, StageError> {
+    let correction = match params.correction {
+        Correction::Max {} => neuroflow_data::Correction::Max,
+        Correction::Fdr {} => neuroflow_data::Correction::Fdr,
+        Correction::Cluster { threshold } => neuroflow_data::Correction::Cluster { threshold, columns: windows.len() },
+    };
     let n_classes = target.n_classes();
     let tested: Vec<usize> = split.tested().into_iter().map(|(trial, _)| target.labels[trial]).collect();
     let n = tested.len();
@@ -233,6 +280,7 @@ fn outputs(windows: &[Window], right: &[Vec<Vec<usize>>], split: &Split, target:
             interval: Some(wilson(correct as f64 / n.max(1) as f64, trials)),
             n_classes: Some(n_classes as u64),
             folds: (0..split.n_folds()).map(|fold| in_fold(place, fold)).collect(),
+            correction,
             ..Score::new(format!("accuracy@{}s", window.centre), correct as f64 / n.max(1) as f64, trials)
         });
     }
@@ -270,9 +318,17 @@ fn outputs(windows: &[Window], right: &[Vec<Vec<usize>>], split: &Split, target:
         .flat_map(|train| (0..windows.len()).map(move |test| (train, test)))
         .map(|(train, test)| total(train, test) as f64 / n.max(1) as f64)
         .collect::<Vec<_>>();
-    let axes = vec![Axis::numbers("train", Some("s"), times.clone()), Axis::numbers("test", Some("s"), times)];
     let mut scores = vec![accuracy, peak];
     scores.extend(courses);
+    if params.score_pairs {
+        scores.extend(across.iter().enumerate().map(|(place, &value)| Score {
+            chance: Some(chance),
+            n_classes: Some(n_classes as u64),
+            correction,
+            ..Score::new(format!("generalisation@{}s,{}s", times[place / times.len()], times[place % times.len()]), value, trials)
+        }));
+    }
+    let axes = vec![Axis::numbers("train", Some("s"), times.clone()), Axis::numbers("test", Some("s"), times)];
     Outputs::new()
         .with("scores", Scores::new(scores))?
         .with("table", table)?
@@ -357,6 +413,80 @@ mod tests {
         }
         let mean = nulls.iter().map(|draw| draw.scores[0].value).sum::<f64>() / 39.0;
         assert!((mean - 0.25).abs() < 0.03, "{mean}");
+    }
+
+    /// The scores of a session with the null of a shuffle joined.
+    fn under_a_shuffle(responses: &Responses, params: &[(&str, Value)], draws: u64) -> Scores {
+        let artifact = responses.clone().into_artifact().unwrap();
+        let control = Control::parse(&Value::call("shuffle", vec![("column", "direction".into())])).unwrap();
+        let scores = |responses: &Responses| run_on(responses, params, 2).one::<Scores>("scores").unwrap();
+        let nulls: Vec<Scores> =
+            (0..draws).map(|draw| scores(&Responses::from_artifact(&control.change(&artifact, draw).unwrap()).unwrap())).collect();
+        join(scores(responses), &control, &nulls)
+    }
+
+    /// Time and corrected p of each window.
+    fn course(joined: &Scores) -> Vec<(f64, f64)> {
+        let one = |score: &Score| {
+            let time = score.metric.strip_prefix("accuracy@")?.trim_end_matches('s').parse().unwrap();
+            Some((time, score.controls[0].p_corrected))
+        };
+        joined.scores.iter().filter_map(one).collect()
+    }
+
+    #[test]
+    fn clusters_and_rates_find_what_is_planted_and_nothing_before_it() {
+        let responses = Planted { trials_per_class: 8, ..Planted::default() }.responses();
+        for correction in ["fdr", "cluster"] {
+            let joined = under_a_shuffle(&responses, &[direction(), ("correction", Value::word(correction))], 59);
+            let course = course(&joined);
+            assert_eq!(course.len(), 12);
+            for (time, p) in course {
+                assert!(if time > 0.0 { p < 0.05 } else { p > 0.1 }, "{correction}: {time} {p}");
+            }
+        }
+    }
+
+    #[test]
+    fn pairs_of_windows_are_scored_with_clusters_in_both_times() {
+        let responses = Planted { trials_per_class: 8, ..Planted::default() }.responses();
+        let params = [
+            direction(),
+            ("correction", Value::word("cluster")),
+            ("score_pairs", true.into()),
+            ("step", Value::seconds(0.5)),
+            ("width", Value::seconds(0.5)),
+        ];
+        let joined = under_a_shuffle(&responses, &params, 39);
+        let pairs: Vec<&Score> = joined.scores.iter().filter(|score| score.metric.starts_with("generalisation@")).collect();
+        assert_eq!(pairs.len(), 36);
+        assert_eq!(pairs[1].metric, "generalisation@-0.75s,-0.25s");
+        for (place, score) in pairs.iter().enumerate() {
+            // The planted code begins at 0 s, with the third window, and does not change.
+            let planted = place / 6 >= 2 && place % 6 >= 2;
+            let control = &score.controls[0];
+            assert_eq!(control.n_tests, 36);
+            assert!(if planted { control.p_corrected == 1.0 / 40.0 } else { control.p_corrected > 0.05 }, "{} {control:?}", score.metric);
+        }
+        let many = [direction(), ("score_pairs", true.into()), ("step", Value::seconds(0.01))];
+        assert!(refusal(&TimeResolved, std::slice::from_ref(&responses), &many).contains("those of at most 64 windows can be scored"));
+    }
+
+    #[test]
+    fn where_labels_say_nothing_no_correction_finds_more_than_its_rate() {
+        let (mut any, mut uncorrected) = ([0; 3], 0);
+        for seed in 0..40 {
+            let responses = Planted { classes: 2, trials_per_class: 8, units: 4, signal: 0.0, seed }.responses();
+            for (place, correction) in ["max", "fdr", "cluster"].into_iter().enumerate() {
+                let params = [direction(), ("correction", Value::word(correction)), ("folds", Value::Int(2))];
+                let joined = under_a_shuffle(&responses, &params, 19);
+                any[place] += usize::from(course(&joined).iter().any(|(_, p)| *p <= 0.05 + 1e-12));
+                uncorrected += usize::from(place == 0 && joined.scores[2..].iter().any(|score| score.controls[0].p <= 0.05 + 1e-12));
+            }
+        }
+        // Two of 40 are right; a right test gives more than 8 once in ten thousand.
+        assert!(any.iter().all(|found| *found <= 8), "{any:?}");
+        assert!(uncorrected > 8, "{uncorrected}");
     }
 
     #[test]

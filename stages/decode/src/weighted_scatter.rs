@@ -134,9 +134,7 @@ pub(crate) fn standardised_length(residual: &[f64], inverse: &[f64]) -> f64 {
 }
 
 fn part(features: &Matrix, members: &[usize], shrinkage: &Shrinkage) -> ClassPart {
-    let (n, p) = (members.len() as f64, features.cols() as f64);
-    let n_trials = features.rows() as f64;
-    let prior = n / n_trials;
+    let n = members.len() as f64;
     let mut rows = features.take_rows(members);
     let mut mean = vec![0.0; rows.cols()];
     rows.row_iter().for_each(|row| mean.iter_mut().zip(row).for_each(|(sum, value)| *sum += value));
@@ -149,8 +147,21 @@ fn part(features: &Matrix, members: &[usize], shrinkage: &Shrinkage) -> ClassPar
         }
     }
     variance.iter_mut().for_each(|sum| *sum /= n);
+    let (weight, diagonal) = weigh(&rows, &variance, &mean, features.rows(), shrinkage);
+    let root = weight.max(0.0).sqrt();
+    rows.values_mut().iter_mut().for_each(|value| *value *= root);
+    ClassPart { mean, rows, diagonal }
+}
+
+/// Of one class: what its scatter counts in the covariance, and what it adds to the diagonal.
+///
+/// `rows` are its trials minus their `mean`, `variance` is that of each feature, `n_trials` how many trials all classes have.
+pub(crate) fn weigh(rows: &Matrix, variance: &[f64], mean: &[f64], n_trials: usize, shrinkage: &Shrinkage) -> (f64, Vec<f64>) {
+    let (n, p) = (rows.rows() as f64, rows.cols() as f64);
+    let n_trials = n_trials as f64;
+    let prior = n / n_trials;
     let trace = |inverse: &[f64]| variance.iter().zip(inverse).map(|(variance, inverse)| variance * inverse).sum::<f64>();
-    let (weight, diagonal) = match shrinkage {
+    match shrinkage {
         // Pooled: what is shrunk is known when all classes are.
         Either::Left(Estimator::Pooled {}) => (1.0, vec![0.0; rows.cols()]),
         Either::Right(shrinkage) => {
@@ -159,7 +170,7 @@ fn part(features: &Matrix, members: &[usize], shrinkage: &Shrinkage) -> ClassPar
         }
         Either::Left(Estimator::Auto {}) => {
             let square_scale: Vec<f64> =
-                variance.iter().zip(&mean).map(|(&variance, &mean)| if is_constant(n, variance, mean) { 1.0 } else { variance }).collect();
+                variance.iter().zip(mean).map(|(&variance, &mean)| if is_constant(n, variance, mean) { 1.0 } else { variance }).collect();
             let inverse: Vec<f64> = square_scale.iter().map(|square| 1.0 / square).collect();
             let roots: Vec<f64> = inverse.iter().map(|inverse| inverse.sqrt()).collect();
             let mut standard = rows.clone();
@@ -170,14 +181,11 @@ fn part(features: &Matrix, members: &[usize], shrinkage: &Shrinkage) -> ClassPar
             ((1.0 - shrinkage) / n_trials, diagonal)
         }
         Either::Left(Estimator::Oas {}) => {
-            let spread = spread(&rows, trace(&vec![1.0; rows.cols()]));
+            let spread = spread(rows, trace(&vec![1.0; rows.cols()]));
             let shrinkage = spread.oracle_approximating();
             ((1.0 - shrinkage) / n_trials, vec![prior * shrinkage * (spread.trace / p); rows.cols()])
         }
-    };
-    let root = weight.max(0.0).sqrt();
-    rows.values_mut().iter_mut().for_each(|value| *value *= root);
-    ClassPart { mean, rows, diagonal }
+    }
 }
 
 /// The spread of centred trials.

@@ -11,6 +11,8 @@
 //! | [`ingest.reference`](mod@reference) | responses | channels against their average or one of them |
 //! | [`ingest.envelope`](envelope) | responses | the amplitude of a rhythm over time |
 //! | [`ingest.psd`](psd) | responses | power by frequency and in bands |
+//! | [`ingest.wavelet`](wavelet) | responses | power or phase over time and frequency |
+//! | [`ingest.sample_entropy`](sample_entropy) | responses | how unpredictable each trace is |
 //! | [`ingest.simulate`](simulate) | nothing | three simulated session files with known truth |
 //!
 //! All of them refuse what they can't read or compute with the place and a remedy; none fills a gap or repairs a file silently.
@@ -23,6 +25,7 @@ mod population;
 pub mod psd;
 pub mod reference;
 pub mod resample;
+pub mod sample_entropy;
 mod selectivity;
 mod session_columns;
 pub mod simulate;
@@ -33,6 +36,7 @@ mod testing;
 mod traces;
 pub mod trials;
 pub mod tuning;
+pub mod wavelet;
 pub mod window;
 pub mod zscore;
 
@@ -47,5 +51,7 @@ pub const STAGES: &[&dyn neuroflow_stage::AnyStage] = &[
     &reference::Reference,
     &envelope::Envelope,
     &psd::Psd,
+    &wavelet::Wavelet,
+    &sample_entropy::SampleEntropy,
     &simulate::Simulate,
 ];

@@ -27,6 +27,9 @@ words! {
         Multitaper = "multitaper" {
             /// The full width in hertz over which power is smoothed.
             bandwidth: Hertz = Quantity { value: 4.0, dimension: Dimension::Frequency }, in 1e-6..=1e6;
+            /// Weigh tapers at each frequency by how little leaks into them from elsewhere (Thomson 1982): for spectra that fall over orders of
+            /// magnitude. Needs three tapers, a bandwidth of two or more cycles over the trial.
+            adaptive: bool = false;
         },
     }
 }
@@ -96,7 +99,10 @@ impl Stage for Psd {
         }
         let estimator = match &params.method {
             Method::Welch { segment } => Welch::new((segment.0 * rate).round() as usize, rate).map(Estimator::Welch),
-            Method::Multitaper { bandwidth } => Multitaper::new(responses.n_bins(), rate, bandwidth.0).map(Estimator::Multitaper),
+            Method::Multitaper { bandwidth, adaptive } => {
+                let plain = Multitaper::new(responses.n_bins(), rate, bandwidth.0);
+                if *adaptive { plain.and_then(Multitaper::adaptive) } else { plain }.map(Estimator::Multitaper)
+            }
         }
         .map_err(|error| refused(session, error))?;
         let frequencies = estimator.frequencies();
@@ -194,6 +200,7 @@ mod tests {
         for method in [
             Value::call("welch", vec![("segment", Value::seconds(10.0))]),
             Value::call("multitaper", vec![("bandwidth", default_hertz(0.2))]),
+            Value::call("multitaper", vec![("bandwidth", default_hertz(0.2)), ("adaptive", true.into())]),
         ] {
             let params = [("method", method.clone()), bands(&[(0.2, 0.8), (1.2, 1.8)])];
             let outputs = run(&Psd, &responses, &params, 0).unwrap();

@@ -4,7 +4,7 @@
 
 use super::description_length::{Degrees, Model, Pair, Weights};
 use super::network::Network;
-use super::search::{Effort, Found, STIRRED, description_length, refine, search, settle, single, start};
+use super::search::{Effort, Found, LARGE, STIRRED, description_length, refine, search, settle, single, start};
 use neuroflow_data::random::Stream;
 use neuroflow_stage::{CancelToken, StageError};
 use rayon::prelude::*;
@@ -97,7 +97,8 @@ impl Chosen {
 }
 
 /// The best variant, and its best partition of several starts. With one variant, all starts are searches of their own. With several, a few of them are searched roughly, what was
-/// found is measured under all, the shortest are searched closely, and the other starts are of the shortest alone.
+/// found is measured under all, the shortest are searched closely (in large graphs by moves of single nodes, and only the shortest of them by merges and splits), and the other
+/// starts are of the shortest alone.
 pub(crate) fn choose(
     network: &Network,
     variants: &[Variant],
@@ -145,16 +146,22 @@ pub(crate) fn choose(
     let mut seen = vec![false; variants.len()];
     measured.retain(|(_, place, _)| !std::mem::replace(&mut seen[*place], true));
     measured.truncate(CLOSELY);
+    // In large graphs merges and splits are dear and change little; moves tell the variants apart.
+    let large = network.halves() > LARGE && measured.len() > 1;
+    let roughly_enough = if large { Effort { rounds: 0, ..effort } } else { effort };
     let closely = measured
         .into_par_iter()
         .map(|(_, place, start)| {
             let variant = &variants[place];
             let settled = settle(network, variant.model, effort, &roughly[start], &stream_of(place));
-            Ok((*variant, whole(variant, refine(network, variant.model, effort, &settled.of, &stream_of(place), cancel)?)))
+            Ok((*variant, whole(variant, refine(network, variant.model, roughly_enough, &settled.of, &stream_of(place), cancel)?)))
         })
         .collect::<Result<Vec<_>, StageError>>()?;
     let best = closely.into_iter().min_by(|x, y| x.1.length.total_cmp(&y.1.length));
-    let Some((variant, found)) = best else { return Ok(None) };
+    let Some((variant, mut found)) = best else { return Ok(None) };
+    if large {
+        found = whole(&variant, refine(network, variant.model, effort, &found.of, &stream.split("chosen"), cancel)?);
+    }
     again(variant, vec![found])
 }
 

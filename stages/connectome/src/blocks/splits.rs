@@ -5,7 +5,7 @@ use super::description_length::Model;
 use super::level::Level;
 use super::network::Network;
 use super::partition::{Around, LEAST, Partition, compact};
-use super::search::{STIRRED, Search, sides};
+use super::search::{LARGE, STIRRED, Search, sides};
 use neuroflow_data::random::Stream;
 use neuroflow_stage::StageError;
 
@@ -14,6 +14,9 @@ const TRIED: usize = 512;
 
 /// Rounds of moves between the two halves of a split.
 const SETTLING: usize = 12;
+
+/// Blocks or pairs in a row that bring nothing before a round on a large graph gives up: the likeliest come first.
+const IDLE: usize = 32;
 
 /// One round: every block is split, and parted anew from the block that it would best merge with; then merges while one gains. With a fixed number of blocks a split is kept only
 /// together with a merge.
@@ -33,8 +36,14 @@ pub(super) fn merges_and_splits<'a>(
     let mut tools = Tools::default();
     let mut alive = partition.alive();
     stream.shuffle(&mut alive);
+    let large = search.network.halves() > LARGE;
+    if large {
+        // What holds several groups is larger than what holds one.
+        alive.sort_by_key(|&block| std::cmp::Reverse(partition.sizes[block as usize]));
+    }
     // Of very many blocks only some are tried in a round.
     alive.truncate(TRIED);
+    let mut idle = 0;
     let weighed = partition.count() <= TRIED;
     let mut merge = None;
     let mut members = partition.members();
@@ -45,6 +54,10 @@ pub(super) fn merges_and_splits<'a>(
             continue;
         }
         let Some(spare) = partition.spare() else { break };
+        if large && idle == IDLE {
+            break;
+        }
+        idle += 1;
         if merge.is_none() && weighed {
             let (names, level) = level_of(search.network, model, partition);
             merge = Some(level.best_merge_any(cost).map(|(gain, a, b)| (gain, names[a as usize], names[b as usize])));
@@ -71,6 +84,7 @@ pub(super) fn merges_and_splits<'a>(
                 moved.into_iter().for_each(|node| partition.shift(node as usize, block, &mut tools.around));
                 continue;
             }
+            idle = 0;
             (members[spare as usize], members[block as usize]) =
                 std::mem::take(&mut members[block as usize]).into_iter().partition(|&node| partition.of[node as usize] == spare);
             break;
@@ -102,18 +116,29 @@ fn part_anew(search: &Search<'_>, partition: &mut Partition<'_>, stream: &mut St
         return Ok(());
     }
     let (names, level) = level_of(search.network, search.model, partition);
-    let mut pairs: Vec<(u32, u32)> = (0..level.count() as u32)
+    let mut pairs: Vec<(f64, u32, u32)> = (0..level.count() as u32)
         .filter_map(|block| {
             let others = (0..level.count() as u32).filter(|&other| other != block && level.same_side(block, other));
             let gains = others.map(|other| (level.gain(block.min(other), block.max(other)), other));
-            gains.min_by(|x, y| x.0.total_cmp(&y.0).then(x.1.cmp(&y.1))).map(|(_, other)| (block.min(other), block.max(other)))
+            let best = gains.min_by(|x, y| x.0.total_cmp(&y.0).then(x.1.cmp(&y.1)));
+            best.map(|(gain, other)| (gain, block.min(other), block.max(other)))
         })
         .collect();
-    pairs.sort_unstable();
-    pairs.dedup();
+    pairs.sort_unstable_by_key(|&(_, a, b)| (a, b));
+    pairs.dedup_by_key(|&mut (_, a, b)| (a, b));
     stream.shuffle(&mut pairs);
-    for (a, b) in pairs {
+    let large = search.network.halves() > LARGE;
+    if large {
+        // Blocks that are told apart by little are the likeliest to be mixed up.
+        pairs.sort_by(|x, y| x.0.total_cmp(&y.0));
+    }
+    let mut idle = 0;
+    for (_, a, b) in pairs {
         search.cancel.check()?;
+        if large && idle == IDLE {
+            break;
+        }
+        idle += 1;
         let (a, b) = (names[a as usize], names[b as usize]);
         let nodes: Vec<u32> = (0..partition.of.len() as u32).filter(|&node| [a, b].contains(&partition.of[node as usize])).collect();
         let before: Vec<u32> = nodes.iter().map(|&node| partition.of[node as usize]).collect();
@@ -132,6 +157,8 @@ fn part_anew(search: &Search<'_>, partition: &mut Partition<'_>, stream: &mut St
         total += split(partition, &nodes, [a, b], begin, stream, tools).0;
         if total > -LEAST {
             nodes.iter().zip(before).for_each(|(&node, block)| partition.shift(node as usize, block, &mut tools.around));
+        } else {
+            idle = 0;
         }
     }
     Ok(())

@@ -1,0 +1,233 @@
+//! `neuroflow chat` with a model that says what the test wants, over a real connection: looking, proposing, asking back, and what must not leave.
+
+use crate::support::Place;
+use neuroflow_model_server::{Answer, Call, Received, Server};
+use serde_json::{Value, json};
+
+const PIPELINE: &str = r#"pipeline sim "A simulated recording"
+
+input sessions = ingest.simulate()
+
+for mouse in sessions {
+  responses = ingest.trials(sessions[mouse])
+  direction = decode.classify(responses, target = "direction", window = 0 s .. 2 s, model = lda(shrinkage = auto), folds = 4)
+    with control = shuffle("direction", n = 20), seed = 7
+}
+
+report sim { direction }
+"#;
+
+/// A project whose model is the server.
+fn project(server: &Server, more: &str) -> Place {
+    let place = Place::new();
+    place.write("sim.nf", PIPELINE);
+    place.write("neuroflow.toml", format!("[agent]\nendpoint = \"{}\"\nmodel = \"scripted\"\n{more}", server.endpoint()));
+    place
+}
+
+/// A call of one tool.
+fn call(name: &str, arguments: &Value) -> Answer {
+    Answer::calls(vec![Call::new("call_1", name, arguments)])
+}
+
+/// All arguments of `propose_edit`, those that are not given left open.
+fn edit(given: &Value) -> Value {
+    let fields = [
+        "op",
+        "name",
+        "title",
+        "value",
+        "call",
+        "after",
+        "outside",
+        "step",
+        "key",
+        "from",
+        "to",
+        "condition",
+        "message",
+        "items",
+        "text",
+        "edits",
+        "predict",
+        "more",
+    ];
+    let mut all: serde_json::Map<String, Value> = fields.into_iter().map(|field| (field.to_owned(), Value::Null)).collect();
+    all.insert("intent".into(), "Is it the trials?".into());
+    all.extend(given.as_object().unwrap().clone());
+    all.into()
+}
+
+/// What the tools gave, in the latest question.
+fn given(server: &Server) -> Vec<String> {
+    let received: Vec<Received> = server.received();
+    let body: Value = serde_json::from_slice(&received.last().unwrap().body).unwrap();
+    let messages = body["messages"].as_array().unwrap().clone();
+    messages.iter().filter(|message| message["role"] == "tool").map(|message| message["content"].as_str().unwrap().to_owned()).collect()
+}
+
+fn once(place: &Place, said: &str) -> crate::support::Said {
+    place.run(&["chat", "--way", "tools", "--once", said])
+}
+
+#[test]
+fn a_proposal_is_shown_and_changes_nothing() {
+    let server = Server::list(vec![
+        call("read_pipeline", &json!({})),
+        call(
+            "propose_edit",
+            &edit(
+                &json!({ "op": "add_control", "step": "direction", "call": "window(-1 s .. 0 s)", "predict": ["max(direction[*].accuracy.window) < 0.3"] }),
+            ),
+        ),
+    ]);
+    let server = server.unwrap();
+    let place = project(&server, "");
+    let said = once(&place, "add a control to the decoding").exits(0);
+    let said = said.says("window(-1 s .. 0 s)").says("predicts  max(direction[*].accuracy.window) < 0.3").says("neuroflow agent review p-");
+    assert!(said.out.contains("by scripted @ 127.0.0.1"), "{}", said.out);
+    assert_eq!(std::fs::read_to_string(place.path().join("sim.nf")).unwrap(), PIPELINE);
+    assert!(given(&server)[0].contains("ingest.simulate()"));
+    place.run(&["agent", "log"]).exits(0).says("offered").says("Is it the trials?");
+    // Nobody answers for a person.
+    place.run(&["agent", "review"]).exits(0).says("a person gives it in a terminal");
+    assert_eq!(std::fs::read_to_string(place.path().join("sim.nf")).unwrap(), PIPELINE);
+}
+
+#[test]
+fn several_edits_are_one_card_and_mistakes_go_back_to_the_model() {
+    let insert = json!({ "op": "insert_step", "name": "orientation", "after": "direction", "more": true,
+        "call": "decode.classify(responses, target = \"orientation\", window = 0 s .. 2 s, model = lda(shrinkage = auto), folds = 4) with control = shuffle(\"orientation\", n = 20), seed = 7" });
+    let server = Server::list(vec![
+        call("propose_edit", &edit(&json!({ "op": "set_argument", "step": "direction", "key": "fold", "value": "8" }))),
+        call("propose_edit", &edit(&insert)),
+        call("propose_edit", &edit(&json!({ "op": "add_report", "name": "sim", "items": "orientation", "more": false }))),
+        Answer::text("not asked"),
+    ]);
+    let server = server.unwrap();
+    let place = project(&server, "");
+    once(&place, "decode orientation too").exits(0).says("orientation").says("report sim { direction, orientation }");
+    let given = given(&server);
+    assert!(given[0].contains("folds") && given[0].contains("tries_left"), "{}", given[0]);
+    assert!(given[1].contains("kept"), "{}", given[1]);
+    assert_eq!(place.run(&["agent", "log"]).out.matches("offered").count(), 1);
+}
+
+#[test]
+fn scores_are_told_after_a_prediction_and_each_look_is_counted() {
+    let server = Server::list(vec![
+        call("results", &json!({ "step": "direction", "prediction": null, "run": null })),
+        call("results", &json!({ "step": "direction", "prediction": "max(direction[*].accuracy) > 0.5", "run": null })),
+        Answer::text("direction is decoded at 0.9, chance 0.125"),
+    ]);
+    let server = server.unwrap();
+    let place = project(&server, "");
+    place.run(&["run", "sim.nf"]).exits(0);
+    once(&place, "how good is it?").exits(0).says("chance 0.125");
+    let given = given(&server);
+    assert!(given[0].contains("say first what you expect") && !given[0].contains("0.125"), "{}", given[0]);
+    assert!(given[1].contains("accuracy") && given[1].contains("shuffle null"), "{}", given[1]);
+    place.run(&["agent", "history"]).exits(0).says("held-out scores were looked at 1 times");
+}
+
+#[test]
+fn it_asks_back_and_the_person_sees_the_options() {
+    let server =
+        Server::list(vec![call("clarify", &json!({ "question": "Which band?", "options": ["8 to 13 Hz", "13 to 30 Hz\u{202e}"] }))])
+            .unwrap();
+    let place = project(&server, "");
+    once(&place, "the band is wrong").exits(0).says("Which band?").says("1. 8 to 13 Hz").says("2. 13 to 30 Hz<U+202E>");
+}
+
+#[test]
+fn a_pipeline_is_drafted_from_a_folder_of_data() {
+    let edits = [
+        json!({ "op": "begin", "name": "fresh", "title": "From nothing" }),
+        json!({ "op": "add_input", "name": "table", "value": "csv(\"data/*.csv\")" }),
+    ];
+    let edits: Vec<String> = edits.iter().map(Value::to_string).collect();
+    let server = Server::list(vec![
+        call("describe_data", &json!({ "file": null })),
+        call("describe_data", &json!({ "file": "data/one.csv" })),
+        call("describe_data", &json!({ "file": "../../etc/passwd" })),
+        call("propose_edit", &edit(&json!({ "edits": edits }))),
+        Answer::text("I could not."),
+    ]);
+    let server = server.unwrap();
+    let place = Place::new();
+    place.write("data/one.csv", "trial,rate,age\n1,2.5,30\n2,3.5,41\n");
+    place.write("neuroflow.toml", format!("[agent]\nendpoint = \"{}\"\n", server.endpoint()));
+    place
+        .run(&["chat", "--new", "--way", "tools", "--once", "what can I do with this?"])
+        .exits(0)
+        .says("pipeline fresh")
+        .says("csv(\"data/*.csv\")");
+    let given = given(&server);
+    assert!(given[0].contains("data/one.csv") && given[1].contains("rate") && given[1].contains("masked"), "{given:?}");
+    assert!(!given[1].contains("2.5") && !given[1].contains("30"), "no values: {}", given[1]);
+    assert!(given[2].contains("no such file"), "{}", given[2]);
+    assert!(!place.path().join("pipelines").exists());
+}
+
+#[test]
+fn no_secret_leaves_and_no_other_key_is_used() {
+    let server = Server::list(vec![Answer::text("hello")]).unwrap();
+    let place = project(&server, "key_env = \"MODEL_KEY\"\n");
+    let mut command = place.command();
+    command
+        .args(["chat", "--way", "tools", "--once", "hello"])
+        .env("MODEL_KEY", "planted-key-of-this-test")
+        .env("OPENAI_API_KEY", "sk-canary-of-somebody-else");
+    command.env("OPENAI_BASE_URL", "http://192.0.2.1/v1").env("HOME", place.path().join("home-canary"));
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let sent: Vec<String> = server.received().iter().map(|one| format!("{one:?} {}", String::from_utf8_lossy(&one.body))).collect();
+    assert_eq!(sent.len(), 1);
+    assert!(!sent[0].contains("canary"), "{}", sent[0]);
+    let printed = [output.stdout, output.stderr].concat();
+    assert!(!String::from_utf8_lossy(&printed).contains("planted-key"));
+    // A key in a project file is refused with advice.
+    place.write("neuroflow.toml", format!("[agent]\nendpoint = \"{}\"\nkey = \"sk-1234567890abcdef\"\n", server.endpoint()));
+    let said = once(&place, "hello").exits(4).says("key_env");
+    assert!(!said.err.contains("1234567890abcdef"), "{}", said.err);
+}
+
+#[test]
+fn without_a_model_it_says_how_to_set_one() {
+    let place = Place::new();
+    place.write("sim.nf", PIPELINE);
+    place.run(&["chat", "--once", "hello"]).exits(4).says("endpoint = ");
+    place.run(&["chat", "missing.nf", "--once", "hello"]).exits(4).says("chat --new");
+}
+
+#[test]
+fn the_doctor_says_how_a_model_can_be_asked() {
+    let server = Server::start(|request, _| {
+        let body: Value = serde_json::from_slice(&request.body).unwrap();
+        match body.get("tools").is_some_and(|tools| tools.as_array().is_some_and(|tools| !tools.is_empty())) {
+            true => Answer::text("I would rather talk."),
+            false => Answer::text("{\"tool\": \"pick\", \"word\": \"seven\", \"number\": 7}"),
+        }
+    });
+    let server = server.unwrap();
+    let place = project(&server, "");
+    place.run(&["agent", "doctor"]).exits(0).says("tools     fails").says("asked by object").says("this machine");
+}
+
+#[test]
+fn a_budget_ends_the_conversation_before_it_is_passed() {
+    let server = Server::start(|_, _| Answer::text("hello")).unwrap();
+    let place = project(&server, "[agent.budget]\ntokens_per_session = 100\n");
+    once(&place, "hello").exits(4).says("tokens_per_session");
+    assert_eq!(server.received().len(), 0);
+}
+
+#[test]
+fn a_recorded_conversation_is_said_again_without_a_model() {
+    let server = Server::list(vec![call("check", &json!({})), Answer::text("No mistake was found.")]).unwrap();
+    let place = project(&server, "");
+    place.run(&["chat", "--way", "tools", "--record", "recorded", "--once", "is it right?"]).exits(0).says("No mistake was found.");
+    drop(server);
+    place.run(&["chat", "--replay", "recorded", "--once", "is it right?"]).exits(0).says("No mistake was found.");
+    place.run(&["chat", "--replay", "recorded", "--once", "is it wrong?"]).exits(4);
+}
