@@ -180,7 +180,7 @@ mod tests {
             let old = if before.is_empty() { None } else { Some("p.nf".as_ref()) };
             let mut patch = git2::Patch::from_buffers(before.as_bytes(), old, after.as_bytes(), Some("p.nf".as_ref()), Some(&mut options)).unwrap();
             let text = patch.to_buf().unwrap();
-            prop_assert_eq!(apply(text.as_str().unwrap(), &before).unwrap(), after);
+            prop_assert_eq!(&apply(text.as_str().unwrap(), &before).unwrap(), &after);
         }
 
         #[test]

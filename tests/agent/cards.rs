@@ -46,7 +46,10 @@ fn masked(text: &str) -> String {
 
 #[test]
 fn one_proposal_in_four_forms() {
-    let outside = Outside::of(project());
+    let place = project();
+    let area = PIPELINE.lines().find(|line| line.starts_with("areas = ")).unwrap();
+    place.write("small.nf", PIPELINE.replace(area, "areas = ingest.trials(sessions[\"sim1\"])"));
+    let outside = Outside::of(place);
     let inside = outside.project(Settings::default());
     let edits = vec![
         folds("5"),
@@ -110,7 +113,8 @@ fn hostile() -> Vec<String> {
 fn labels(card: &str) -> Vec<String> {
     let label = |line: &str| {
         let rest = line.strip_prefix("  ")?;
-        (!rest.starts_with(' ')).then(|| rest.split("  ").next().unwrap_or(rest).trim().to_owned())
+        // The shortest of them differ in this many letters.
+        (!rest.starts_with(' ')).then(|| rest.chars().take(5).collect())
     };
     card.lines().filter_map(label).collect()
 }
@@ -149,8 +153,12 @@ fn no_text_forges_a_line_a_cell_or_a_tag() {
         let (note, empty) = (markdown(&card), markdown(&plain));
         assert_eq!(note.lines().count(), empty.lines().count(), "{text:?}\n{note}");
         for (line, known) in note.lines().zip(empty.lines()) {
+            assert_eq!(line.matches('`').count(), known.matches('`').count(), "{text:?}\n{line}");
+            // In a table a bar ends a cell, in code too.
             let bars = |line: &str| line.replace("\\|", "").matches('|').count();
-            assert_eq!((bars(line), line.matches('`').count()), (bars(known), known.matches('`').count()), "{text:?}\n{line}");
+            if known.starts_with("| ") {
+                assert_eq!(bars(line), bars(known), "{text:?}\n{line}");
+            }
         }
         let document = json(&card).to_string();
         assert!(document.lines().count() == 1 && serde_json::from_str::<serde_json::Value>(&document).is_ok());
@@ -190,7 +198,7 @@ const LONGEST_MS: u128 = 3000;
 fn the_card_of_a_change_of_200_steps_is_there_at_once() {
     let place = project();
     let mut text = String::from(
-        "pipeline small\n\ninput sessions = ingest.simulate(trials_per_direction = 4, units = [6, 6], communities = 2)\n\nresponses = ingest.trials(sessions[\"sim1\"])\n",
+        "pipeline small\n\ninput sessions = ingest.simulate(trials_per_direction = 4, units = [6, 6, 6], communities = 2)\n\nresponses = ingest.trials(sessions[\"sim1\"])\n",
     );
     for step in 0..199 {
         text.push_str(&format!("step_{step} = ingest.window(responses, window = 0 s .. {}.5 s)\n", step % 2 + 1));

@@ -185,9 +185,18 @@ fn call(tool: u16, picks: &[u16]) -> (String, Value) {
     };
     let schema = tool.schema.as_json();
     let mut arguments = Map::new();
+    if tool.name == "propose_edit" && picks[1].is_multiple_of(2) {
+        // Whole edits, many of which fit: what can be offered must be tried as often as what can't.
+        let (edits, texts) = (edits(), texts());
+        arguments.extend(schema["properties"].as_object().unwrap().keys().map(|name| (name.clone(), Value::Null)));
+        let chosen = |pick: &u16| Value::from(edits[usize::from(*pick) % edits.len()].clone());
+        arguments.insert("edits".into(), picks[2..].iter().take(1 + usize::from(picks[0]) % 2).map(chosen).collect());
+        arguments.insert("intent".into(), texts[usize::from(picks[0]) % texts.len()].clone().into());
+        return (tool.name.clone(), arguments.into());
+    }
     for (at, (name, of)) in schema["properties"].as_object().unwrap().iter().enumerate() {
         // Of the many fields of an edit most stay open, so that some fit.
-        let pick = picks[at % picks.len()].wrapping_add(at as u16 * 7919);
+        let pick = picks[at % picks.len()].wrapping_add((at as u16).wrapping_mul(7919));
         let is_needed =
             ["intent", "op", "edits", "of", "what", "step", "note", "text", "question", "proposal", "name"].contains(&name.as_str());
         if is_needed || pick.is_multiple_of(3) {
@@ -302,7 +311,7 @@ fn whatever_a_model_calls_nothing_changes_but_what_waits() {
     // A test that never offers anything would prove little.
     let offered = sequences("");
     println!("{} sequences, {offered} proposals", rounds());
-    assert!(offered >= 5, "{offered}");
+    assert!(offered >= 20, "{offered}");
 }
 
 #[test]

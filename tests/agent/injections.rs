@@ -82,7 +82,7 @@ fn plant(place: &Place, carrier: &str, says: &str) -> (&'static str, Value) {
         }
         "report_title" => {
             pipeline("report small_report {", &format!("report small_report \"{says}\" {{"));
-            ("summarize", json!({ "what": "dag", "depth": 3 }))
+            ("read_pipeline", json!({}))
         }
         "expectation" => {
             pipeline("\"a share\"", &format!("\"{says}\""));
@@ -235,8 +235,8 @@ fn the_same_change_passes_at_the_level_of_a_client_when_nothing_was_read() {
         if looks {
             block(desk.call("read_pipeline", &json!({}), &|| String::new()));
         }
-        let call = "ingest.tuning(responses, by = \"direction\")";
-        let arguments = json!({ "intent": "tuning", "op": "insert_step", "name": if looks { "tuned" } else { "tuning" }, "call": call, "after": "responses" });
+        let call = "ingest.zscore(responses)";
+        let arguments = json!({ "intent": "scaled", "op": "insert_step", "name": if looks { "other" } else { "scaled" }, "call": call, "after": "responses" });
         let handled = block(desk.call("propose_edit", &whole("propose_edit", &arguments), &|| String::new()));
         desk.proposal(&handled.offered.unwrap_or_else(|| panic!("{}", handled.text))).unwrap()
     };

@@ -67,7 +67,7 @@ fn what_a_person_edits_is_another_proposal_with_its_own_name() {
     let editor = place.write("home/editor.sh", "#!/bin/sh\nsed -i 's/folds = 5/folds = 3/' \"$1\"\n");
     let editor = format!("sh {}", editor.display());
     let Some(mut terminal) = Terminal::start(&place, &["agent", "review", &id], &[("EDITOR", &editor)]) else { return };
-    terminal.wait("later [q]: ").types("e").wait("folds = 3").wait("later [q]: ").types("w").wait("to say yes: ");
+    terminal.wait("later [q]: ").types("e").wait("folds: 4 → 3").wait("later [q]: ").types("w").wait("to say yes: ");
     // The name of the first one is not that of the second.
     terminal.types(&id).wait("that is not its name").wait("later [q]: ").types("w").wait("type ");
     let seen = terminal.seen();

@@ -71,11 +71,20 @@ const WIDTH: usize = 80;
 /// Where a line goes on that was too long: further in than any label, so that nothing in a text can look like a line of the card.
 const GOES_ON: &str = "               ↳ ";
 
-/// Long lines in pieces. A terminal would break them itself, at its own width, and begin each piece at the left edge, where labels stand.
+/// Its columns; the arrow counts as two, as everything does that may.
+const GOES_ON_WIDTH: usize = 18;
+
+/// How near to the edge a space must be for a line to be broken there.
+const NEAR: usize = 30;
+
+/// Long lines in pieces, behind a space where one is near. A terminal would break them itself, at its own width, and begin each piece at the left edge, where
+/// labels stand.
 fn wrapped(card: &str) -> String {
     let mut out = String::with_capacity(card.len());
-    for line in card.split_inclusive('\n') {
-        let (mut column, mut rest) = (0, line.trim_end_matches('\n').chars().peekable());
+    for line in card.lines() {
+        // Where the piece begins in `out`, its width, and the last space with the width up to it.
+        let (mut column, mut space) = (0, None);
+        let mut rest = line.chars();
         while let Some(letter) = rest.next() {
             if letter == '\u{1b}' {
                 // A colour of ours, since no other is left; it takes no room.
@@ -89,14 +98,17 @@ fn wrapped(card: &str) -> String {
                 continue;
             }
             // Letters of two columns can't be told from others without a table; so each that may be one counts as two.
-            let width = if (letter as u32) < 0x1100 { 1 } else { 2 };
+            let width = if u32::from(letter) < 0x1100 { 1 } else { 2 };
             if column + width > WIDTH {
-                out.push('\n');
-                out.push_str(GOES_ON);
-                column = GOES_ON.chars().count() + 1;
+                let (at, up_to) = space.take().filter(|(_, up_to)| *up_to + NEAR > WIDTH).unwrap_or((out.len(), column));
+                out.insert_str(at, &format!("\n{GOES_ON}"));
+                column = GOES_ON_WIDTH + column - up_to;
             }
             out.push(letter);
             column += width;
+            if letter == ' ' {
+                space = Some((out.len(), column));
+            }
         }
         out.push('\n');
     }
