@@ -87,7 +87,6 @@ impl Server {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a test ends by panicking")]
 mod tests {
     use super::*;
 

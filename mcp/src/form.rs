@@ -117,7 +117,6 @@ impl Person for Elicited {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a test ends by panicking")]
 mod tests {
     use super::*;
     use proptest::prelude::*;

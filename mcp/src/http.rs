@@ -150,7 +150,6 @@ fn answer(status: StatusCode, text: &'static str) -> Answer {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a test ends by panicking")]
 mod tests {
     use super::*;
 

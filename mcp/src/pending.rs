@@ -73,7 +73,6 @@ impl Pending {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a test ends by panicking")]
 mod tests {
     use super::*;
 

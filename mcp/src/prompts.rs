@@ -78,7 +78,6 @@ pub(crate) fn filled(name: &str, arguments: Option<&JsonObject>) -> Result<GetPr
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a test ends by panicking")]
 mod tests {
     use super::*;
 
