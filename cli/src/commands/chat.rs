@@ -198,7 +198,7 @@ pub(crate) fn doctor(place: &Place) -> Result<Exit, Failure> {
             Trial::Fails(what) => format!("fails: {what}"),
             Trial::Refused(error) => format!("refused: {error}"),
         };
-        println!("{way:<9} {}", escape_line(&said));
+        println!("{:<9} {}", way.to_string(), escape_line(&said));
     }
     match found.way() {
         Some(way) => println!("it is asked by {way}"),
