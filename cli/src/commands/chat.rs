@@ -235,8 +235,7 @@ impl Session<'_> {
         let mut editor = rustyline::DefaultEditor::new().map_err(Failure::could_not_start)?;
         let history = self.chat.desk().gate().store().folder().join("history");
         let _ = editor.load_history(&history);
-        loop {
-            let Some(said) = read(&mut editor)? else { break };
+        while let Some(said) = read(&mut editor)? {
             if said.trim().is_empty() {
                 continue;
             }
