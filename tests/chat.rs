@@ -84,7 +84,7 @@ fn a_proposal_is_shown_and_changes_nothing() {
     let server = server.unwrap();
     let place = project(&server, "");
     let said = once(&place, "add a control to the decoding").exits(0);
-    let said = said.says("window(-1 s .. 0 s)").says("predicts  max(direction[*].accuracy.window) < 0.3").says("neuroflow agent review p-");
+    let said = said.says("window(-1 s .. 0").says("predicts  max(direction[*].accuracy.window) < 0.3").says("neuroflow agent review p-");
     assert!(said.out.contains("by scripted @ 127.0.0.1"), "{}", said.out);
     assert_eq!(std::fs::read_to_string(place.path().join("sim.nf")).unwrap(), PIPELINE);
     assert!(given(&server)[0].contains("ingest.simulate()"));

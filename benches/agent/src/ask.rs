@@ -9,8 +9,11 @@ use neuroflow_cache::{Cache, OsDisk};
 use neuroflow_engine::dataset::DataRegistry;
 use neuroflow_engine::fetch::Sources;
 use neuroflow_engine::folder::Folder;
-use neuroflow_engine::schedule::{Observer, Observers, RunOptions};
+use neuroflow_engine::program::ProgramOptions;
+use neuroflow_engine::ready::{Machine, total_memory};
+use neuroflow_engine::schedule::{Observer, Observers, RunOptions, WorkerCommand};
 use neuroflow_engine::session::{Clock, Purpose, RunInfo, Session};
+use neuroflow_stage::CancelToken;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -75,12 +78,12 @@ pub(crate) async fn with(task: &Task, model: Box<dyn Model>) -> Result<Vec<Strin
     let mut said = task.ask.clone();
     loop {
         let words = &mut came.words;
-        let turn = chat.turn(&said, &mut |shown| {
+        let mut show = |shown: Shown<'_>| {
             if let Shown::Text(text) = shown {
                 words.push_str(text);
             }
-        });
-        match turn.await.map_err(|error| told(&error))? {
+        };
+        match chat.turn(&said, &mut show).await.map_err(|error| told(&error))? {
             Turn::Asked(question) => {
                 came.questions.push(question.text);
                 match answers.next() {
@@ -115,7 +118,19 @@ async fn run(project: &Project, file: &str, text: &str) -> Result<(), String> {
     let prepared = session.prepare(checked.pipeline, (&project.root, folder.path()), Purpose::Run, true, &|_, _, _| {}).await;
     let mut prepared = prepared.map_err(|error| told(&error))?;
     let (clock, run_id) = Clock::start();
-    let options = RunOptions { run_id, ..RunOptions::default() };
+    let machine = Machine { cores: 2, memory: total_memory(), gpus: 0, pools: BTreeMap::new() };
+    let options = RunOptions {
+        machine,
+        keep_going: false,
+        cancel: CancelToken::new(),
+        run_id,
+        executors: BTreeMap::new(),
+        executor: None,
+        worker: WorkerCommand::default(),
+        programs: ProgramOptions::default(),
+        meter: None,
+        cluster: None,
+    };
     let observer: Arc<dyn Observer> = Arc::new(Observers(Vec::new()));
     let outcome = session.run(&mut prepared, &options, &observer).await;
     let info = RunInfo {

@@ -198,7 +198,7 @@ pub(crate) fn doctor(place: &Place) -> Result<Exit, Failure> {
             Trial::Fails(what) => format!("fails: {what}"),
             Trial::Refused(error) => format!("refused: {error}"),
         };
-        println!("{way:<9} {}", escape_line(&said));
+        println!("{:<9} {}", way.to_string(), escape_line(&said));
     }
     match found.way() {
         Some(way) => println!("it is asked by {way}"),
@@ -235,8 +235,7 @@ impl Session<'_> {
         let mut editor = rustyline::DefaultEditor::new().map_err(Failure::could_not_start)?;
         let history = self.chat.desk().gate().store().folder().join("history");
         let _ = editor.load_history(&history);
-        loop {
-            let Some(said) = read(&mut editor)? else { break };
+        while let Some(said) = read(&mut editor)? {
             if said.trim().is_empty() {
                 continue;
             }
