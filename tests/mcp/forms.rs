@@ -144,7 +144,7 @@ impl Pipes {
     }
 
     fn next(&mut self) -> Value {
-        let line = self.lines.next().expect("the server speaks").unwrap();
+        let line = self.lines.next().unwrap().unwrap();
         serde_json::from_str(&line).unwrap_or_else(|_| panic!("only messages stand on standard output: {line}"))
     }
 

@@ -18,7 +18,7 @@ fn listen(place: &Place) -> Listening {
     let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
     let (mut port, mut token) = (0, String::new());
     while port == 0 || token.is_empty() {
-        let line = lines.next().expect("it says where it listens").unwrap();
+        let line = lines.next().unwrap().unwrap();
         if let Some(at) = line.strip_prefix("listening at http://127.0.0.1:") {
             port = at.strip_suffix("/mcp").unwrap().parse().unwrap();
         }

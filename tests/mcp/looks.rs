@@ -147,7 +147,7 @@ fn the_server_says_which_pipeline_it_can_not_choose() {
     place.run(&["mcp", "--pipeline", "notes.txt"]).exits(4).says("only pipelines");
     // Standard input is at its end: the client is gone before it said anything.
     let mut command = place.command();
-    let output = command.args(["mcp", "--pipeline", "a.nf"]).stdin(std::process::Stdio::null()).output().unwrap();
+    let output = command.args(["mcp", "--pipeline", "a.nf"]).stdin(Stdio::null()).output().unwrap();
     let said = crate::support::said(output).exits(0);
     assert_eq!(said.out, "");
 }
