@@ -92,7 +92,7 @@ pipeline rhythms "Power at 4 and 6 Hz over time"
 input sessions = ingest.simulate()
 responses = ingest.trials(sessions["sim1"])
 rhythms = ingest.wavelet(responses, frequencies = [4 Hz, 6 Hz], cycles = 2, baseline = decibel)
-report rhythms { rhythms.average, rhythms.consistency }
+report rhythms { rhythms }
 ```"#;
 
 impl Stage for Wavelet {
