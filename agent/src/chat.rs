@@ -5,7 +5,7 @@ use crate::desk::{Desk, Question};
 use crate::model::{Message, Model, ModelError, Request, ToolCall, ToolChoice};
 use crate::proposal::ProposalId;
 use serde_json::{Value, json};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// How often the model is asked in one turn of the person's.
 const MOST_ROUNDS: usize = 16;
@@ -60,14 +60,13 @@ pub struct Chat<M> {
     budget: Budget,
     window: u64,
     began: Instant,
-    before: Duration,
 }
 
 impl<M: Model> Chat<M> {
     /// A conversation about the desk's pipeline. `system` is what the model is told first, `window` how many tokens it can hold.
     pub fn new(model: M, desk: Desk, system: &str, budget: Budget, window: Option<u64>) -> Chat<M> {
         let messages = vec![Message::system(system)];
-        Chat { model, desk, messages, budget, window: window.unwrap_or(WINDOW), began: Instant::now(), before: Duration::ZERO }
+        Chat { model, desk, messages, budget, window: window.unwrap_or(WINDOW), began: Instant::now() }
     }
 
     /// The desk.
@@ -101,7 +100,7 @@ impl<M: Model> Chat<M> {
         for _ in 0..MOST_ROUNDS {
             self.fit(show);
             let request = Request::new(self.messages.clone(), ANSWER).with_tools(Desk::tools(), ToolChoice::Auto);
-            let elapsed = self.before + self.began.elapsed();
+            let elapsed = self.began.elapsed();
             let day = jiff::Timestamp::now().strftime("%Y-%m-%d").to_string();
             let reservation = self.budget.reserve(&request, elapsed, &day)?;
             let reply = match self.model.reply(&request, &mut |text| show(Shown::Text(text))).await {
@@ -111,7 +110,7 @@ impl<M: Model> Chat<M> {
                     return Err(error.into());
                 }
             };
-            for notice in self.budget.settle(reservation, &reply.usage, self.before + self.began.elapsed()) {
+            for notice in self.budget.settle(reservation, &reply.usage, self.began.elapsed()) {
                 show(Shown::Notice(notice.to_string()));
             }
             self.messages.push(Message::Assistant { text: reply.text.clone(), calls: reply.calls.clone() });

@@ -84,7 +84,7 @@ fn arguments(was: &StepDecl, step: &StepDecl, changed: &[&String], found: &mut V
     let (Some(program), true) = (&step.program, was.program == step.program) else { return };
     let values = |step: &StepDecl| step.params.iter().map(|(name, value)| (name.text.clone(), value.clone())).collect::<Vec<_>>();
     let (old, new) = (values(was), values(step));
-    let is_same = old.len() == new.len() && old.iter().zip(&new).all(|(old, new)| old.0 == new.0 && same(&old.1, &new.1));
+    let is_same = old.len() == new.len() && old.iter().zip(&new).all(|(old, new)| old.0 == new.0 && old.1.says_same(&new.1));
     let written = format!("{:?} {}", new.iter().map(|(_, value)| &value.kind).collect::<Vec<_>>(), program.template);
     let words: BTreeSet<&str> = written.split(|letter: char| !(letter.is_ascii_alphanumeric() || letter == '_')).collect();
     if !is_same || changed.iter().any(|name| words.contains(name.as_str())) {
@@ -96,7 +96,7 @@ fn policies(was: Option<&StepDecl>, step: &StepDecl, found: &mut Vec<Warning>) {
     let name = &step.name.text;
     for (key, value) in &step.with {
         let before = was.and_then(|was| policy(was, &key.text));
-        if before.is_some_and(|before| same(before, value)) {
+        if before.is_some_and(|before| before.says_same(value)) {
             continue;
         }
         if OPENING.contains(&key.text.as_str()) && !is_word(value, "off") {
@@ -124,7 +124,7 @@ fn controls(was: &StepDecl, step: &StepDecl, found: &mut Vec<Warning>) {
     if !lost.is_empty() {
         let lost = lost.iter().map(|control| format!("`{control}`")).collect::<Vec<_>>().join(", ");
         found.push(Warning::new("control", format!("`{name}` loses the control {lost}")));
-    } else if policy(step, "control").is_some_and(|after| !same(before, after)) && old == new {
+    } else if policy(step, "control").is_some_and(|after| !before.says_same(after)) && old == new {
         found.push(Warning::new("control", format!("the control of `{name}` is another one")));
     }
 }
@@ -201,19 +201,4 @@ fn policy<'s>(step: &'s StepDecl, key: &str) -> Option<&'s Expr> {
 
 fn is_word(value: &Expr, word: &str) -> bool {
     matches!(&value.kind, ExprKind::Name(name) if name == word)
-}
-
-/// Whether two expressions say the same, wherever they stand.
-fn same(a: &Expr, b: &Expr) -> bool {
-    let bare = |expr: &Expr| {
-        let shown = format!("{:?}", expr.kind);
-        let mut out = String::with_capacity(shown.len());
-        let mut rest = shown.as_str();
-        while let Some(at) = rest.find("span: ") {
-            out.push_str(&rest[..at]);
-            rest = rest[at + 6..].trim_start_matches(|c: char| c.is_ascii_digit() || c == '.');
-        }
-        out + rest
-    };
-    bare(a) == bare(b)
 }

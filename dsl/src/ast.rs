@@ -54,6 +54,31 @@ pub struct Expr {
     pub span: Span,
 }
 
+impl Expr {
+    /// Whether two expressions say the same, wherever they stand.
+    pub fn says_same(&self, other: &Expr) -> bool {
+        use ExprKind as Kind;
+        let all = |a: &[Expr], b: &[Expr]| a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.says_same(b));
+        match (&self.kind, &other.kind) {
+            (Kind::Field(a, name), Kind::Field(b, other)) => name.text == other.text && a.says_same(b),
+            (Kind::Index(a, index), Kind::Index(b, other)) | (Kind::Range(a, index), Kind::Range(b, other)) => {
+                a.says_same(b) && index.says_same(other)
+            }
+            (Kind::All(a), Kind::All(b)) | (Kind::Negative(a), Kind::Negative(b)) | (Kind::Not(a), Kind::Not(b)) => a.says_same(b),
+            (Kind::Call(a, arguments), Kind::Call(b, others)) => {
+                let name = |argument: &Argument| argument.name.as_ref().map(|name| name.text.clone());
+                let same = |(one, other): (&Argument, &Argument)| name(one) == name(other) && one.value.says_same(&other.value);
+                a.says_same(b) && arguments.len() == others.len() && arguments.iter().zip(others).all(same)
+            }
+            (Kind::List(a), Kind::List(b)) => all(a, b),
+            (Kind::Steps(a, b, c), Kind::Steps(d, e, f)) => a.says_same(d) && b.says_same(e) && c.says_same(f),
+            (Kind::Binary(one, a, b), Kind::Binary(other, c, d)) => one == other && a.says_same(c) && b.says_same(d),
+            // What is left holds no place.
+            (a, b) => a == b,
+        }
+    }
+}
+
 /// What an expression is.
 #[derive(Debug, Clone, PartialEq)]
 pub enum ExprKind {

@@ -86,12 +86,13 @@ impl PlanDelta {
         let verdicts = preview(&after.plan, cache, &HashMap::new())?;
         let mut rows = Rows::default();
         let (mut cached, mut pending, mut running) = (0, 0, Vec::new());
-        let (mut moved, mut labels) = (BTreeMap::new(), BTreeSet::new());
+        let (mut moved, mut labels, mut still) = (BTreeMap::new(), BTreeSet::new(), BTreeSet::new());
         let mut key = KeyEncoder::new();
         for (task, now) in computed(&after.plan).into_iter().enumerate() {
             let label = after.plan.label(task);
             key.text(&label);
             key.digest(&now.key);
+            still.insert(now.key);
             let runs = matches!(verdicts[task], Verdict::WouldRun { .. } | Verdict::Depends { .. });
             let was = known.get(&label);
             let fate = match was {
@@ -121,7 +122,6 @@ impl PlanDelta {
             rows.add(&after.plan, task, fate, runs, because);
         }
         if let Some(before) = before {
-            let still: BTreeSet<Digest> = computed(&after.plan).into_iter().map(|computed| computed.key).collect();
             for (task, was) in computed(&before.plan).into_iter().enumerate() {
                 if !labels.contains(&before.plan.label(task)) && !still.contains(&was.key) {
                     rows.add(&before.plan, task, Fate::Gone, false, Vec::new());

@@ -128,6 +128,24 @@ impl Observer for Observers {
 
 impl Observer for () {}
 
+impl RunOptions {
+    /// A run in this process alone, which ends at the first failure.
+    pub fn here(machine: Machine, run_id: String) -> RunOptions {
+        RunOptions {
+            machine,
+            keep_going: false,
+            cancel: CancelToken::new(),
+            run_id,
+            executors: BTreeMap::new(),
+            executor: None,
+            worker: WorkerCommand::default(),
+            programs: ProgramOptions::default(),
+            meter: None,
+            cluster: None,
+        }
+    }
+}
+
 /// What became of a run.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct RunOutcome {

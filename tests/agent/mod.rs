@@ -4,6 +4,7 @@
 
 mod attacks;
 mod cards;
+mod conversation;
 mod evil;
 mod injections;
 mod outside;

@@ -6,13 +6,11 @@ use neuroflow_cache::{Cache, Disk, OpenOptions, OsDisk};
 use neuroflow_dsl::Catalogue;
 use neuroflow_engine::fetch::Sources;
 use neuroflow_engine::outcome::{Failure, State};
-use neuroflow_engine::program::ProgramOptions;
 use neuroflow_engine::ready::Machine;
 use neuroflow_engine::record::{Results, results};
-use neuroflow_engine::schedule::{Observer, RunOptions, WorkerCommand};
+use neuroflow_engine::schedule::{Observer, RunOptions};
 use neuroflow_engine::session::{Clock, Purpose, RunInfo, Session};
 use neuroflow_engine::{dataset::DataRegistry, readers};
-use neuroflow_stage::CancelToken;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -35,18 +33,7 @@ fn run(folder: &Path, disk: Arc<dyn Disk>) -> Result<Results, String> {
     let checked = neuroflow_dsl::check(MIXED, &[], &Catalogue { stages: &session.registry, readers: &readers });
     assert!(checked.diagnostics.is_empty(), "{:?}", checked.diagnostics);
     let (clock, run_id) = Clock::start();
-    let options = RunOptions {
-        machine: Machine { cores: 1, memory: 4 << 30, gpus: 0, pools: BTreeMap::new() },
-        keep_going: false,
-        cancel: CancelToken::new(),
-        run_id,
-        executors: BTreeMap::new(),
-        executor: None,
-        worker: WorkerCommand::default(),
-        programs: ProgramOptions::default(),
-        cluster: None,
-        meter: None,
-    };
+    let options = RunOptions::here(Machine { cores: 1, memory: 4 << 30, gpus: 0, pools: BTreeMap::new() }, run_id);
     let info = RunInfo {
         file: folder.join("mixed.nf"),
         text: MIXED.into(),

@@ -9,11 +9,9 @@ use neuroflow_cache::{Cache, OsDisk};
 use neuroflow_engine::dataset::DataRegistry;
 use neuroflow_engine::fetch::Sources;
 use neuroflow_engine::folder::Folder;
-use neuroflow_engine::program::ProgramOptions;
 use neuroflow_engine::ready::{Machine, total_memory};
-use neuroflow_engine::schedule::{Observer, Observers, RunOptions, WorkerCommand};
+use neuroflow_engine::schedule::{Observer, Observers, RunOptions};
 use neuroflow_engine::session::{Clock, Purpose, RunInfo, Session};
-use neuroflow_stage::CancelToken;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -119,18 +117,7 @@ async fn run(project: &Project, file: &str, text: &str) -> Result<(), String> {
     let mut prepared = prepared.map_err(|error| told(&error))?;
     let (clock, run_id) = Clock::start();
     let machine = Machine { cores: 2, memory: total_memory(), gpus: 0, pools: BTreeMap::new() };
-    let options = RunOptions {
-        machine,
-        keep_going: false,
-        cancel: CancelToken::new(),
-        run_id,
-        executors: BTreeMap::new(),
-        executor: None,
-        worker: WorkerCommand::default(),
-        programs: ProgramOptions::default(),
-        meter: None,
-        cluster: None,
-    };
+    let options = RunOptions::here(machine, run_id);
     let observer: Arc<dyn Observer> = Arc::new(Observers(Vec::new()));
     let outcome = session.run(&mut prepared, &options, &observer).await;
     let info = RunInfo {

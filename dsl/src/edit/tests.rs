@@ -184,6 +184,32 @@ fn nothing_can_be_smuggled_in_behind_a_value() {
     assert!(text.contains("expect true \"a\\\" }\\nevil = exec(\\\"rm\\\")\""));
 }
 
+#[test]
+fn expressions_say_the_same_wherever_they_stand_and_texts_count() {
+    let value = |text: &str| {
+        let root = parse(&format!("  x = f({text})\n")).root();
+        crate::ast::statements(&root, &mut Vec::new()).remove(0)
+    };
+    let call = |text: &str| match value(text).kind {
+        crate::ast::StatementKind::Step { call, .. } => call,
+        other => panic!("{other:?}"),
+    };
+    for text in ["k = [1, 2]", "a.b[*], k = -1 s .. 2 s", "not x or y < 2", "0 .. 8 step 2", "m = lda(shrinkage = auto)", "x[\"a\"]"] {
+        assert!(call(text).says_same(&call(&format!("  {text}"))), "{text}");
+    }
+    let differ = [
+        ("\"span: 1..2\"", "\"span: 3..4\""),
+        ("k = 1", "l = 1"),
+        ("k = [1]", "k = [1, 2]"),
+        ("a.b", "a.c"),
+        ("x < y", "x > y"),
+        ("-1", "1"),
+    ];
+    for (one, other) in differ {
+        assert!(!call(one).says_same(&call(other)), "{one} {other}");
+    }
+}
+
 fn any_edit() -> impl Strategy<Value = Edit> {
     let step = prop::sample::select(vec!["direction", "audit", "responses", "transfer", "gabor", "nothing"]).prop_map(str::to_owned);
     let key = prop::sample::select(vec!["folds", "model", "model.shrinkage", "seed", "control", "window", "new"]).prop_map(str::to_owned);

@@ -1,0 +1,77 @@
+//! A whole conversation at a terminal, with a model that says what the test wants: draft, check, propose, approve, commit, run, compare.
+
+use super::{FIVE_FOLDS, PIPELINE, Terminal, events, git, project, run, text};
+use neuroflow_model_server::{Answer, Call, Piece, Server};
+use serde_json::{Value, json};
+use std::time::Duration;
+
+/// A proposal of five folds with a prediction, all other fields left open.
+fn five_folds() -> Value {
+    let fields = "op name title value call after outside step key from to condition message items text more";
+    let mut all: serde_json::Map<String, Value> = fields.split(' ').map(|field| (field.to_owned(), Value::Null)).collect();
+    let edits: Vec<Value> = serde_json::from_str(FIVE_FOLDS).unwrap();
+    all.insert("edits".into(), edits.iter().map(Value::to_string).collect());
+    all.insert("intent".into(), "Do five folds change the score?".into());
+    all.insert("predict".into(), json!(["min(direction[*].accuracy) >= 0"]));
+    all.into()
+}
+
+fn body(server: &Server, number: usize) -> String {
+    String::from_utf8(server.received()[number].body.clone()).unwrap()
+}
+
+#[test]
+fn a_conversation_goes_from_a_question_to_a_compared_prediction() {
+    let word = |text: &str| Piece::Bytes(format!("data: {}\n\n", json!({"choices": [{"delta": {"content": text}}]})).into_bytes());
+    let server = Server::start(move |_, number| match number {
+        0 => Answer::calls(vec![Call::new("call_1", "clarify", &json!({"question": "How many folds?", "options": ["five", "ten"]}))]),
+        1 => Answer::calls(vec![Call::new("call_2", "propose_edit", &five_folds())]),
+        2 => Answer::text("Five folds it is."),
+        _ => Answer::Stream(vec![word("thinking "), Piece::Pause(Duration::from_secs(20)), word("too late")]),
+    });
+    let server = server.unwrap();
+    let place = project();
+    place.write("neuroflow.toml", format!("[agent]\nendpoint = \"{}\"\nmodel = \"scripted\"\n", server.endpoint()));
+    let Some(mut terminal) = Terminal::start(&place, &["chat", "--way", "tools"], &[]) else { return };
+    terminal.wait("you read each proposal and decide").wait("> ").types("Other folds, please.");
+    terminal.wait("How many folds?").wait("1. five").wait("> ").types("five");
+    terminal.wait("Do five folds change the score?").wait("can move").wait("predicts").wait("later [q]: ");
+    assert_eq!(text(&place, "small.nf"), PIPELINE);
+    let seen = terminal.seen();
+    let id = seen.rsplit("proposal p-").next().unwrap()[..8].to_owned();
+    terminal.types("a").wait("to say yes: ").types(&id).wait("applied to small.nf; commit").wait("predicted by").wait("held");
+    // The model is told what the person did, and that a run ended.
+    terminal.wait("> ").types("And now?").wait("Five folds it is.");
+    let told = body(&server, 2);
+    assert!(told.contains("the person approved proposal p-") && told.contains("a run ended: Done"), "{told}");
+    assert_eq!(text(&place, "small.nf"), PIPELINE.replace("folds = 4", "folds = 5"));
+    assert!(git(&place, &["log", "-1", "--format=%B"]).contains("Neuroflow-Model: scripted @ 127.0.0.1"));
+    // Ctrl-C ends the answer, not the conversation.
+    terminal.wait("> ").types("Think.").wait("thinking").types("\u{3}").wait("stopped").wait("> ").types("/spent").wait("in 4 questions");
+    terminal.wait("> ").types("/diff").wait("no proposal waits").wait("> ").types("/nothing").wait("there is no /nothing");
+    terminal.wait("> ").types("/quit");
+    assert_eq!(terminal.ends().0, 0);
+    assert!(!text(&place, "small.nf").contains("too late"));
+    assert_eq!(events(&place), ["offered", "approving", "applied", "compared", "spent"]);
+    run(&place, &["agent", "verify"]).exits(0);
+    run(&place, &["agent", "history"]).exits(0).says("1 held, 0 failed");
+}
+
+#[test]
+fn what_was_applied_is_taken_back_by_a_proposal_of_its_own() {
+    let server = Server::start(|_, _| Answer::calls(vec![Call::new("call_1", "propose_edit", &five_folds())])).unwrap();
+    let place = project();
+    place.write("neuroflow.toml", format!("[agent]\nendpoint = \"{}\"\nmodel = \"scripted\"\n", server.endpoint()));
+    let Some(mut terminal) = Terminal::start(&place, &["chat", "--way", "tools"], &[]) else { return };
+    let named = |terminal: &Terminal| terminal.seen().rsplit("proposal p-").next().unwrap()[..8].to_owned();
+    terminal.wait("> ").types("Five folds.").wait("later [q]: ");
+    let id = named(&terminal);
+    terminal.types("w").wait("to say yes: ").types(&id).wait("applied to");
+    terminal.wait("> ").types("/undo").wait("later [q]: ");
+    let seen = terminal.seen();
+    let back = seen.split("proposal p-").filter(|rest| rest.len() > 8 && !rest.starts_with(&id)).last().unwrap()[..8].to_owned();
+    terminal.types("w").wait("to say yes: ").types(&back).wait("applied to").wait("> ").types("/quit");
+    assert_eq!(terminal.ends().0, 0);
+    assert_eq!(text(&place, "small.nf"), PIPELINE);
+    run(&place, &["agent", "verify"]).exits(0).says("2 commits of proposals, 0 things do not hold");
+}
