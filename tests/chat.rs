@@ -193,6 +193,23 @@ fn no_secret_leaves_and_no_other_key_is_used() {
 }
 
 #[test]
+fn a_project_can_not_have_a_key_sent_where_the_person_did_not_send_it() {
+    let place = Place::new();
+    place.write("sim.nf", PIPELINE);
+    place.write("neuroflow.toml", "[agent]\nendpoint = \"https://models.example/v1\"\nkey_env = \"MODEL_KEY\"\n");
+    let said = || {
+        let mut command = place.command();
+        command.args(["chat", "--way", "tools", "--once", "hello"]).env("MODEL_KEY", "planted-key-of-this-test");
+        crate::support::said(command.output().unwrap()).exits(4)
+    };
+    said().says("your own settings do not name").says("https://models.example/v1");
+    place.write("config/neuroflow/config.toml", "[agent]\nendpoint = \"https://models.example/v1\"\n");
+    // Now it is the person's endpoint, and only the network is missing.
+    let said = said();
+    assert!(!said.err.contains("your own settings") && said.err.contains("offline"), "{}", said.err);
+}
+
+#[test]
 fn without_a_model_it_says_how_to_set_one() {
     let place = Place::new();
     place.write("sim.nf", PIPELINE);

@@ -133,6 +133,16 @@ fn model_of(
 }
 
 fn endpoint_of(place: &Place, settings: &Settings) -> Result<(OpenAi, bool, String), Failure> {
+    // A project that somebody else wrote may name any machine and any variable; a key goes only where the person sends it.
+    let url = settings.endpoint.as_deref().unwrap_or_default();
+    let is_meant = url.is_empty() || Endpoint::new(url, "").is_local() || place.settings()?.agent.endpoint.as_deref() == Some(url);
+    if (settings.key_env.is_some() || settings.key_file.is_some()) && !is_meant {
+        let url = escape_line(url);
+        let failure =
+            Failure::could_not_start(format!("this project would have a key of yours sent to {url}, which your own settings do not name"));
+        return Err(failure
+            .with_help("if you trust it, write the same `endpoint` under [agent] of neuroflow's config.toml in your own settings folder"));
+    }
     let key =
         KeySource::from_settings("neuroflow.toml", settings.key.as_deref(), settings.key_env.as_deref(), settings.key_file.as_deref());
     let root = std::env::current_dir().map_err(Failure::could_not_start)?;
