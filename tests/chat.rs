@@ -147,9 +147,9 @@ fn a_pipeline_is_drafted_from_a_folder_of_data() {
     ];
     let edits: Vec<String> = edits.iter().map(Value::to_string).collect();
     let server = Server::list(vec![
-        call("describe_data", &json!({ "file": null })),
-        call("describe_data", &json!({ "file": "data/one.csv" })),
-        call("describe_data", &json!({ "file": "../../etc/passwd" })),
+        call("describe_data", &json!({ "number": null })),
+        call("describe_data", &json!({ "number": 1 })),
+        call("describe_data", &json!({ "number": 2 })),
         call("propose_edit", &edit(&json!({ "edits": edits }))),
         Answer::text("I could not."),
     ]);
@@ -165,7 +165,7 @@ fn a_pipeline_is_drafted_from_a_folder_of_data() {
     let given = given(&server);
     assert!(given[0].contains("data/one.csv") && given[1].contains("rate") && given[1].contains("masked"), "{given:?}");
     assert!(!given[1].contains("2.5") && !given[1].contains("30"), "no values: {}", given[1]);
-    assert!(given[2].contains("no such file"), "{}", given[2]);
+    assert!(given[2].contains("no listed file"), "{}", given[2]);
     assert!(!place.path().join("pipelines").exists());
 }
 
@@ -196,14 +196,14 @@ fn no_secret_leaves_and_no_other_key_is_used() {
 fn a_project_can_not_have_a_key_sent_where_the_person_did_not_send_it() {
     let place = Place::new();
     place.write("sim.nf", PIPELINE);
-    place.write("neuroflow.toml", "[agent]\nendpoint = \"https://models.example/v1\"\nkey_env = \"MODEL_KEY\"\n");
+    place.write("neuroflow.toml", "[agent]\nendpoint = \"https://192.0.2.1/v1\"\nkey_env = \"MODEL_KEY\"\n");
     let said = || {
         let mut command = place.command();
         command.args(["chat", "--way", "tools", "--once", "hello"]).env("MODEL_KEY", "planted-key-of-this-test");
         crate::support::said(command.output().unwrap()).exits(4)
     };
-    said().says("your own settings do not name").says("https://models.example/v1");
-    place.write("config/neuroflow/config.toml", "[agent]\nendpoint = \"https://models.example/v1\"\n");
+    said().says("your own settings do not name").says("https://192.0.2.1/v1");
+    place.write("config/neuroflow/config.toml", "[agent]\nendpoint = \"https://192.0.2.1/v1\"\n");
     // Now it is the person's endpoint, and only the network is missing.
     let said = said();
     assert!(!said.err.contains("your own settings") && said.err.contains("offline"), "{}", said.err);

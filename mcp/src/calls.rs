@@ -100,6 +100,7 @@ mod tests {
             "plan",
             "list_stages",
             "stage_doc",
+            "describe_data",
             "data_schema",
             "data_stats",
             "results",

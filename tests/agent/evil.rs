@@ -318,7 +318,7 @@ fn whatever_a_model_calls_nothing_changes_but_what_waits() {
 fn no_call_of_any_tool_takes_something_that_approves() {
     for tool in Desk::tools() {
         let schema = tool.schema.as_json().to_string();
-        for word in ["approve", "confirm", "force", "yes", "\"path\"", "\"url\"", "\"command\""] {
+        for word in ["approve", "confirm", "force", "yes", "\"path\"", "\"url\"", "\"command\"", "\"file\""] {
             assert!(!schema.contains(&format!("\"{}\":", word.trim_matches('"'))), "{}: {word}", tool.name);
         }
     }

@@ -1,7 +1,7 @@
 //! `describe_data`: what lies in the project's folder, for who drafts a pipeline from nothing.
 
 use super::data::described;
-use super::{ReadTool, Said, ToolReply, View, text};
+use super::{ReadTool, Said, ToolReply, View, number};
 use crate::model::{Field, FieldKind};
 use async_trait::async_trait;
 use neuroflow_data::formats::{Limits, mat5};
@@ -49,19 +49,22 @@ impl ReadTool for DescribeData {
     }
 
     fn doc(&self) -> &'static str {
-        "What files of data lie in the project's folder, by folder and kind, with the reader that an input names. With `file`, one of those, what is in it: \
-         variables, shapes, columns; no values."
+        "What files of data lie in the project's folder, by folder and kind, with the reader that an input names. With the `number` of a listed file, what is in \
+         it: variables, shapes, columns; no values."
     }
 
     fn fields(&self) -> Vec<Field> {
-        vec![Field::new("file", FieldKind::String, "a file as it was listed; null for the list").or_null()]
+        vec![Field::new("number", FieldKind::Integer, "the number of a listed file; null for the list").or_null()]
     }
 
     async fn call(&self, view: &View<'_>, arguments: &Map<String, Value>) -> ToolReply {
         let files = view.files(&|path| ending(path).is_some());
         let mut said = Said::default();
-        let wanted = text(arguments, "file");
-        let content = if wanted.is_empty() { listed(&files, &mut said) } else { inside(view, &files, wanted, &mut said) };
+        // A file is meant by its number, so that no path can be named.
+        let content = match number(arguments, "number", 0, u64::MAX) {
+            0 => listed(&files, &mut said),
+            number => inside(view, files.get(number as usize - 1), &mut said),
+        };
         ToolReply { free_text: said.free_text(), ..ToolReply::plain(content) }
     }
 }
@@ -73,22 +76,23 @@ fn ending(path: &str) -> Option<(&'static str, &'static str)> {
 }
 
 fn listed(files: &[(String, u64)], said: &mut Said) -> Value {
-    let mut groups: BTreeMap<(String, &str), Vec<&(String, u64)>> = BTreeMap::new();
-    for file in files.iter().take(MOST) {
+    let mut groups: BTreeMap<(String, &str), Vec<(usize, &(String, u64))>> = BTreeMap::new();
+    for (at, file) in files.iter().enumerate().take(MOST) {
         let folder = file.0.rsplit_once('/').map_or("", |(folder, _)| folder);
         let Some((ending, _)) = ending(&file.0) else { continue };
-        groups.entry((folder.to_owned(), ending)).or_default().push(file);
+        groups.entry((folder.to_owned(), ending)).or_default().push((at + 1, file));
     }
     let groups = groups.into_iter().take(MOST_NAMED).map(|((folder, ending), files)| {
         let reader = ENDINGS.iter().find(|(known, _)| *known == ending).map_or("", |(_, reader)| reader);
         let folder = if folder.is_empty() { ".".to_owned() } else { said.say("the name of a folder", &folder) };
-        let names: Vec<String> = files.iter().take(MOST_NAMED).map(|(path, _)| said.say("the name of a file", path)).collect();
+        let named = files.iter().take(MOST_NAMED);
+        let named: Vec<Value> = named.map(|(number, (path, _))| json!({ "number": number, "name": said.say("the name of a file", path) })).collect();
         let how = match reader {
             "" => "no reader yet".to_owned(),
-            reader if files.len() == 1 => format!("{reader}(\"{}\")", names.first().cloned().unwrap_or_default()),
+            reader if files.len() == 1 => format!("{reader}(\"{}\")", named.first().and_then(|file| file["name"].as_str()).unwrap_or_default()),
             reader => format!("{reader}(\"{folder}/*{ending}\")"),
         };
-        json!({ "folder": folder, "kind": ending, "files": files.len(), "bytes": files.iter().map(|(_, size)| size).sum::<u64>(), "names": names, "input": how })
+        json!({ "folder": folder, "kind": ending, "files": files.len(), "bytes": files.iter().map(|(_, (_, size))| size).sum::<u64>(), "named": named, "input": how })
     });
     let groups: Vec<Value> = groups.collect();
     if groups.is_empty() {
@@ -97,11 +101,8 @@ fn listed(files: &[(String, u64)], said: &mut Said) -> Value {
     json!({ "groups": groups })
 }
 
-fn inside(view: &View<'_>, files: &[(String, u64)], wanted: &str, said: &mut Said) -> Value {
-    // Only what the list names: a path is not looked up.
-    let Some((path, size)) = files.iter().find(|(path, _)| path == wanted) else {
-        return json!({ "error": "there is no such file among those that were listed" });
-    };
+fn inside(view: &View<'_>, file: Option<&(String, u64)>, said: &mut Said) -> Value {
+    let Some((path, size)) = file else { return json!({ "error": "no listed file has this number" }) };
     let reader = ending(path).and_then(|(_, reader)| readers::reader(reader));
     let Some(reader) = reader else { return json!({ "error": "there is no reader for it yet" }) };
     if *size > LARGEST {
