@@ -209,14 +209,6 @@ fn sign(
     Ok(commit)
 }
 
-/// What a file was before the commit of a proposal.
-pub(crate) fn before(root: &Path, id: &ProposalId, path: &str) -> Option<String> {
-    let repository = repository(root)?;
-    let commit = repository.find_commit(find(root, id)?.parse().ok()?).ok()?;
-    let entry = commit.parent(0).ok()?.tree().ok()?.get_path(&in_repository(&repository, root, path)?).ok()?;
-    String::from_utf8(repository.find_blob(entry.id()).ok()?.content().to_vec()).ok()
-}
-
 /// The value of a trailer of a commit's message. The last one counts: everything that a proposal brings stands before our own.
 pub(crate) fn trailer<'m>(message: &'m str, key: &str) -> Option<&'m str> {
     message.lines().rev().find_map(|line| line.strip_prefix(key)?.strip_prefix(": ")).map(str::trim)

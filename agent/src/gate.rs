@@ -258,12 +258,6 @@ impl Gate {
         Ok(commit::commit(&self.project.root, proposal, approval, texts, transcript.as_deref(), head)?)
     }
 
-    /// What a file was before an applied proposal: of typed edits and a person's changes the way back is known from the text that they gave, with git else.
-    pub fn before(&self, proposal: &Proposal, file: &crate::FileChange) -> Option<String> {
-        let text = commit::before(&self.project.root, &proposal.id(), &file.path)?;
-        (file.base == Some(Digest::of(text.as_bytes()))).then_some(text)
-    }
-
     fn restore(&self, before: &[(String, Option<String>)]) {
         for (path, text) in before {
             let Ok(place) = self.project.place(path) else { continue };

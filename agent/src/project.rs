@@ -1,7 +1,7 @@
 //! A project as the gate sees it: its folder, its settings, and what a change of its pipelines would do. Nothing here writes a file of the project.
 
 use crate::guard::{self, Warning};
-use crate::proposal::{Draft, FORMAT, FileChange, How, Proposal, change};
+use crate::proposal::{Draft, FORMAT, FileChange, How, Proposal};
 use crate::settings::Settings;
 use neuroflow_dsl::diagnostics::has_errors;
 use neuroflow_dsl::edit::EditError;
@@ -211,19 +211,18 @@ impl Project {
                 return Err(Wrong::File(format!("{path}: a pipeline is changed by edits")));
             }
             let before = self.read(path)?;
-            let after = change(before.as_deref().unwrap_or_default(), how)?;
+            let (file, after) = FileChange::new(path, before.as_deref(), how)?;
             if before.as_deref() == Some(after.as_str()) {
                 continue;
             }
-            let base = before.as_ref().map(|text| Digest::of(text.as_bytes()));
-            files.push(FileChange { path: path.clone(), base, how: how.clone(), after: Digest::of(after.as_bytes()) });
+            files.push(file);
             befores.insert(path.clone(), before);
             changed.insert(path.clone(), after);
         }
         if files.is_empty() {
             return Err(Wrong::Nothing);
         }
-        let mut warnings = letters(&changed, &draft);
+        let mut warnings = letters(&files);
         let (mut plan, mut cost) = (None, CostEstimate::default());
         if files.iter().any(|file| file.path.ends_with(".nf")) {
             let path = &draft.pipeline;
@@ -318,15 +317,12 @@ impl Project {
 }
 
 /// Letters that may be other ones than they seem.
-fn letters(changed: &BTreeMap<String, String>, draft: &Draft) -> Vec<Warning> {
-    let mut found = Vec::new();
-    let brought = draft.files.iter().map(|(path, how)| (path, serde_json::to_string(how).unwrap_or_default()));
-    for (path, brought) in brought {
-        if changed.contains_key(path) && !crate::is_plain(&brought) {
-            found.push(Warning::new("letters", format!("{path}: the change has letters outside of ASCII; some look like others")));
-        }
-    }
-    found
+fn letters(files: &[FileChange]) -> Vec<Warning> {
+    let brings = |file: &&FileChange| file.changes.iter().any(|change| !crate::is_plain(&change.new));
+    let told = |file: &FileChange| {
+        Warning::new("letters", format!("{}: the change has letters outside of ASCII; some look like others", file.path))
+    };
+    files.iter().filter(brings).map(told).collect()
 }
 
 /// A path from the project's folder, with `/`, for a file as a person names it.

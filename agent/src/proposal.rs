@@ -41,9 +41,8 @@ impl fmt::Display for ProposalId {
     }
 }
 
-/// How a file is changed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+/// How a file is to be changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum How {
     /// By typed edits; the only way that a model has to a pipeline.
     Edits(Vec<Edit>),
@@ -54,38 +53,55 @@ pub enum How {
 }
 
 /// A file that a proposal changes.
+///
+/// What is applied, and made again by `agent verify`, are the replacements: where a typed edit puts a new line may differ in another version of neuroflow,
+/// and a proof must not.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileChange {
     /// Its path from the project's folder, with `/`.
     pub path: String,
     /// The content that the change is made for; none when there is no such file yet.
     pub base: Option<Digest>,
-    /// The change.
-    pub how: How,
+    /// The typed edits that were asked for; none for a change of the text.
+    pub edits: Vec<Edit>,
+    /// What is replaced in the text, in order.
+    pub changes: Vec<Change>,
     /// The content afterwards.
     pub after: Digest,
 }
 
 impl FileChange {
+    /// The change of a file, and its text afterwards.
+    ///
+    /// # Errors
+    /// When the change does not fit the text.
+    pub(crate) fn new(path: &str, before: Option<&str>, how: &How) -> Result<(FileChange, String), EditError> {
+        let text = before.unwrap_or_default();
+        let (edits, changes) = match how {
+            How::Edits(edits) => (edits.clone(), neuroflow_dsl::edit::apply(text, edits)?.changes),
+            How::Changes(changes) => (Vec::new(), changes.clone()),
+            How::Whole(new) => (Vec::new(), vec![Change { at: 0, old: text.to_owned(), new: new.clone() }]),
+        };
+        let base = before.map(|text| Digest::of(text.as_bytes()));
+        let mut change = FileChange { path: path.to_owned(), base, edits, changes, after: Digest::of(b"") };
+        let after = change.apply(text)?;
+        change.after = Digest::of(after.as_bytes());
+        Ok((change, after))
+    }
+
     /// The text after the change.
     ///
     /// # Errors
     /// When the change does not fit the text.
     pub fn apply(&self, text: &str) -> Result<String, EditError> {
-        change(text, &self.how)
+        let unfit = || EditError { edit: 0, message: "the change does not fit the file".into(), help: None };
+        neuroflow_dsl::edit::redo(text, &self.changes).ok_or_else(unfit)
     }
-}
 
-/// A text after a change.
-pub(crate) fn change(text: &str, how: &How) -> Result<String, EditError> {
-    match how {
-        How::Edits(edits) => neuroflow_dsl::edit::apply(text, edits).map(|edited| edited.text),
-        How::Changes(changes) => neuroflow_dsl::edit::redo(text, changes).ok_or_else(|| EditError {
-            edit: 0,
-            message: "the change does not fit the file".into(),
-            help: None,
-        }),
-        How::Whole(new) => Ok(new.clone()),
+    /// The text before the change; none when the text is not what the change gave, or the file is new.
+    pub fn undo(&self, text: &str) -> Option<String> {
+        let before = neuroflow_dsl::edit::undo(text, &self.changes)?;
+        (self.base == Some(Digest::of(before.as_bytes()))).then_some(before)
     }
 }
 
@@ -227,5 +243,25 @@ impl Proposal {
     /// What the plan computes afterwards; what an approval names beside the proposal itself.
     pub fn plan_digest(&self) -> Option<Digest> {
         self.plan.as_ref().map(|plan| plan.digest)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_proof_hangs_on_replacements_and_not_on_where_edits_put_things_today() {
+        let text = "a = f.g(x)\n";
+        let edit = Edit::SetArgument { step: "a".into(), key: "k".into(), value: "1".into() };
+        let (change, after) = FileChange::new("a.nf", Some(text), &How::Edits(vec![edit])).unwrap();
+        assert_eq!((after.as_str(), change.edits.len()), ("a = f.g(x, k = 1)\n", 1));
+        // Whatever the edit would give in another version.
+        let other = FileChange { edits: Vec::new(), ..change.clone() };
+        assert_eq!(other.apply(text).unwrap(), after);
+        assert_eq!(change.undo(&after).as_deref(), Some(text));
+        assert!(change.undo(text).is_none() && change.apply("a = 1").is_err());
+        let (new, note) = FileChange::new("knowledge/a.md", None, &How::Whole("b\n".into())).unwrap();
+        assert_eq!((note.as_str(), new.undo(&note)), ("b\n", None));
     }
 }

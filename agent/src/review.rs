@@ -86,12 +86,8 @@ pub fn needed(proposal: &Proposal, settings: &Settings) -> Level {
 fn may_be_client(proposal: &Proposal, settings: &Settings) -> bool {
     let cheap = proposal.cost.unknown == 0 && settings.most_seconds.is_none_or(|most| proposal.cost.seconds_90 <= most);
     let is_clean = proposal.warnings.is_empty() && proposal.seen.free_text.is_empty();
-    let is_left = proposal.files.iter().all(|file| match &file.how {
-        crate::proposal::How::Edits(edits) => {
-            edits.iter().all(|edit| stage_of(edit).is_some_and(|stage| settings.autonomy_of(&stage) < Autonomy::Ask))
-        }
-        _ => false,
-    });
+    let is_left_edit = |edit| stage_of(edit).is_some_and(|stage| settings.autonomy_of(&stage) < Autonomy::Ask);
+    let is_left = proposal.files.iter().all(|file| !file.edits.is_empty() && file.edits.iter().all(is_left_edit));
     cheap && is_clean && is_left
 }
 

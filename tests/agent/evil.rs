@@ -2,7 +2,7 @@
 
 use super::outside::{CANARY, Outside};
 use super::project;
-use neuroflow_agent::{Desk, Exposure, Gate, How, Origin, Project, Proposal, Settings};
+use neuroflow_agent::{Desk, Exposure, Gate, Origin, Project, Proposal, Settings};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -217,10 +217,9 @@ pub fn is_tame(project: &Project, proposal: &Proposal) {
     for file in &proposal.files {
         let is_note = file.path.starts_with("knowledge/") && file.path.ends_with(".md") && !file.path.contains("..");
         assert!(file.path == "small.nf" || is_note, "{}", file.path);
-        match &file.how {
-            How::Whole(_) => assert!(is_note),
-            How::Changes(_) => panic!("a model gave a patch"),
-            How::Edits(_) => {
+        match file.edits.is_empty() {
+            true => assert!(is_note, "a model gave a patch"),
+            false => {
                 let before = project.read("small.nf").unwrap().unwrap_or_default();
                 let text = file.apply(&before).unwrap();
                 let known = project.check("small.nf", &before, &BTreeMap::new()).pipeline;

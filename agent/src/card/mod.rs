@@ -1,6 +1,6 @@
 //! The card: one proposal as a person reads it, with what it changes, what would run, what that costs and what was promised.
 //!
-//! A [`Card`] holds facts; each form (terminal, Markdown, HTML, JSON) is written from it, and every text passes [`crate::escape`] there.
+//! A [`Card`] holds facts; each form (terminal, Markdown, HTML, JSON) is written from it, and every text passes [`crate::escape()`] there.
 
 mod html;
 mod markdown;
@@ -13,8 +13,9 @@ pub use terminal::terminal;
 use crate::diff::{Line, Mark, unified};
 use crate::guard::Warning;
 use crate::project::Project;
-use crate::proposal::{Exposure, FileChange, How, Proposal, ProposalId};
+use crate::proposal::{Exposure, FileChange, Proposal, ProposalId};
 use crate::store::State;
+use neuroflow_dsl::edit::Change;
 use neuroflow_engine::Digest;
 use neuroflow_engine::cost::CostEstimate;
 use neuroflow_engine::delta::{DeltaRow, Fate, PlanDelta};
@@ -202,26 +203,23 @@ fn shown(project: &Project, file: &FileChange) -> FileOnCard {
     let text = now.unwrap_or_default();
     let lines = match file.apply(&text) {
         Ok(after) if is_base => unified(&text, &after, 2),
-        _ => in_words(&file.how),
+        _ => in_words(file),
     };
     let count = |mark: Mark| lines.iter().filter(|line| line.mark == mark).count();
     FileOnCard { path: file.path.clone(), added: count(Mark::Added), removed: count(Mark::Removed), lines }
 }
 
 /// A change without the text that it was made for.
-fn in_words(how: &How) -> Vec<Line> {
+fn in_words(file: &FileChange) -> Vec<Line> {
     let line = |mark, text: &str| Line { mark, number: 0, text: text.to_owned() };
-    match how {
-        How::Edits(edits) => edits.iter().map(|edit| line(Mark::Added, &serde_json::to_string(edit).unwrap_or_default())).collect(),
-        How::Changes(changes) => changes
-            .iter()
-            .flat_map(|change| {
-                let old = change.old.lines().map(|text| line(Mark::Removed, text));
-                old.chain(change.new.lines().map(|text| line(Mark::Added, text))).collect::<Vec<_>>()
-            })
-            .collect(),
-        How::Whole(text) => text.lines().map(|text| line(Mark::Added, text)).collect(),
+    if !file.edits.is_empty() {
+        return file.edits.iter().map(|edit| line(Mark::Added, &serde_json::to_string(edit).unwrap_or_default())).collect();
     }
+    let of_change = |change: &Change| {
+        let old = change.old.lines().map(|text| line(Mark::Removed, text));
+        old.chain(change.new.lines().map(|text| line(Mark::Added, text))).collect::<Vec<_>>()
+    };
+    file.changes.iter().flat_map(of_change).collect()
 }
 
 fn seconds(seconds: f64) -> String {

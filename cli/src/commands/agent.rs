@@ -248,7 +248,7 @@ fn edit(gate: &Gate, proposal: &Proposal) -> Result<Option<Proposal>, Failure> {
     let change = neuroflow_dsl::edit::Change { at: 0, old: before, new: made };
     let mut files: Vec<(String, How)> = Vec::new();
     for other in &proposal.files {
-        let how = if other.path == file.path { How::Changes(vec![change.clone()]) } else { other.how.clone() };
+        let how = if other.path == file.path { How::Changes(vec![change.clone()]) } else { How::Changes(other.changes.clone()) };
         files.push((other.path.clone(), how));
     }
     let draft = Draft {
@@ -289,8 +289,7 @@ pub(crate) fn undo(gate: &Gate, runtime: &tokio::runtime::Runtime) -> Result<(),
     let mut files = Vec::new();
     for file in &proposal.files {
         let now = gate.project().read(&file.path).map_err(|error| print_wrong(&error))?.unwrap_or_default();
-        let back = gate.before(&proposal, file).filter(|_| neuroflow_engine::Digest::of(now.as_bytes()) == file.after);
-        let Some(back) = back else {
+        let Some(back) = file.undo(&now) else {
             let failure = Failure::could_not_start(format!("{} was changed since proposal {}", file.path, last.id.short()));
             return Err(failure.with_help("take it back by hand, or with git"));
         };

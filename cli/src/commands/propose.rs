@@ -88,8 +88,8 @@ fn about(project: &Project, files: &[(String, How)]) -> Result<String, Failure> 
     let named: Vec<&String> = files.iter().map(|(path, _)| path).filter(|path| path.ends_with(".nf")).collect();
     let declares = |path: &&&String| {
         let text = project.read(path).ok().flatten().unwrap_or_default();
-        let brings =
-            files.iter().any(|(known, how)| known == **path && serde_json::to_string(how).is_ok_and(|how| how.contains("pipeline ")));
+        let begins = |how: &How| matches!(how, How::Changes(changes) if changes.iter().any(|change| change.new.contains("pipeline ")));
+        let brings = files.iter().any(|(known, how)| known == **path && begins(how));
         text.lines().any(|line| line.trim_start().starts_with("pipeline ")) || brings
     };
     let whole: Vec<&&String> = named.iter().filter(declares).collect();

@@ -1,7 +1,7 @@
 //! Typed edits of a pipeline's text.
 //!
 //! An edit names what it changes (a step, an argument, a policy) and says the new value in the language itself. It is applied to the lossless tree: bytes
-//! that no edit mentions stay as they are, comments and layout included. What an edit brings must be one whole expression (see [`fragment`]), so that no
+//! that no edit mentions stay as they are, comments and layout included. What an edit brings must be one whole expression (see `fragment`), so that no
 //! value can close a bracket and go on with statements of its own.
 
 mod calls;
