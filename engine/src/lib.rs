@@ -8,6 +8,7 @@ mod chain;
 pub mod cost;
 pub mod dataset;
 pub mod delta;
+pub mod difference;
 pub mod execute;
 pub mod executor;
 pub mod explain;
@@ -30,6 +31,7 @@ pub mod session;
 mod shared;
 pub mod task;
 pub mod trace;
+pub mod trial;
 mod tries;
 pub mod worker;
 
