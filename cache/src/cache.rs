@@ -19,7 +19,7 @@ use crate::segments::Segments;
 use crate::shared::Shared;
 use crate::stat_cache::StatCache;
 use crate::users::{Patience, Users};
-use crate::verify::VerifyReport;
+use crate::verify::{RunState, VerifyReport};
 use crate::{legacy, merge, recover};
 use arrow::buffer::Buffer;
 use serde::Serialize;
@@ -554,6 +554,14 @@ impl Cache {
     /// When it is missing or damaged, or has not what is asked for.
     pub fn run<T: DeserializeOwned>(&self, id: &str) -> Result<T, CacheError> {
         self.runs.read(id)
+    }
+
+    /// Whether a run's record is what was written.
+    ///
+    /// # Errors
+    /// When there is no such run, or the disk refuses.
+    pub fn run_state(&self, id: &str) -> Result<RunState, CacheError> {
+        crate::verify::run_state(&self.objects, &self.runs, id)
     }
 
     /// Pins a run: its objects are never collected. Gives whether it was not pinned before.

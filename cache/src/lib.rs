@@ -60,4 +60,4 @@ pub use presence::Presence;
 pub use record::{ActionOutput, ActionRecord, Brief};
 pub use remote::{Remote, RemoteConfig, RemoteMode};
 pub use users::Patience;
-pub use verify::VerifyReport;
+pub use verify::{RunState, VerifyReport};

@@ -37,6 +37,40 @@ impl VerifyReport {
     }
 }
 
+/// Whether a run's record is what was written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RunState {
+    /// It is, byte for byte.
+    AsWritten,
+    /// It is not.
+    Changed,
+    /// Its digest was not noted, or the note is gone.
+    Unnoted,
+}
+
+/// What a run's record is, by the digest that was noted when it was written.
+pub(crate) fn run_state(objects: &Objects, runs: &Runs, id: &str) -> Result<RunState, CacheError> {
+    let bytes = runs.bytes(id)?;
+    objects.segments.refresh_now()?;
+    let state = objects.segments.reading();
+    let mut noted = None;
+    for segment in state.segments.iter().filter(|segment| !segment.gone) {
+        for (at, header) in frames(segment).0 {
+            if header.kind == Kind::Run
+                && header.key == Digest::of(id.as_bytes())
+                && let Some((_, content)) = frame::whole(segment.hot_at(at), 0)
+            {
+                noted = content.try_into().ok().map(Digest::from_bytes);
+            }
+        }
+    }
+    Ok(match noted {
+        Some(noted) if noted == Digest::of(&bytes) => RunState::AsWritten,
+        Some(_) => RunState::Changed,
+        None => RunState::Unnoted,
+    })
+}
+
 pub(crate) fn verify(objects: &Objects, runs: &Runs) -> Result<VerifyReport, CacheError> {
     let mut report = VerifyReport::default();
     objects.segments.refresh_now()?;

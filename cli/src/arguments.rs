@@ -84,6 +84,10 @@ pub enum Command {
     },
     /// Any result of any run, as a file.
     Get(Get),
+    /// Find the commit from which on a condition on scores holds. Exit codes: 0 one commit, 1 one of several, 2 a wrong condition, 4 nothing to look for.
+    Bisect(Bisect),
+    /// Compute a run again, apart from the cache, and compare. Exit codes: 0 all is as recorded, 1 something is not.
+    Verify(Verify),
     /// Look after the cache.
     Cache {
         /// What to do with it.
@@ -141,7 +145,11 @@ pub enum Command {
 #[derive(Debug, Args)]
 pub struct Run {
     /// The pipeline file.
-    pub file: PathBuf,
+    #[arg(required_unless_present = "at")]
+    pub file: Option<PathBuf>,
+    /// Run it as it was at a git revision, or with the files that an earlier run had, by the run's id. The working tree is not touched.
+    #[arg(long, value_name = "REV|RUN")]
+    pub at: Option<String>,
     /// Set a parameter: `--set name=value`.
     #[arg(long, value_name = "NAME=VALUE")]
     pub set: Vec<String>,
@@ -178,9 +186,9 @@ pub struct Run {
     /// Go on with steps that do not need a failed one.
     #[arg(long)]
     pub keep_going: bool,
-    /// Where reports are written.
-    #[arg(long, value_name = "DIR", default_value = "reports")]
-    pub out: PathBuf,
+    /// Where reports are written; default: `reports`, and with `--at` nowhere.
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
     /// Print only the result.
     #[arg(long, short)]
     pub quiet: bool,
@@ -193,7 +201,8 @@ impl Run {
     /// A run of a file with nothing else said.
     pub(crate) fn of(file: &std::path::Path) -> Run {
         Run {
-            file: file.to_path_buf(),
+            file: Some(file.to_path_buf()),
+            at: None,
             set: Vec::new(),
             dry_run: false,
             cores: None,
@@ -206,7 +215,7 @@ impl Run {
             from: Vec::new(),
             force: Vec::new(),
             keep_going: false,
-            out: PathBuf::from("reports"),
+            out: None,
             quiet: false,
             format: MessageFormat::Text,
         }
@@ -216,6 +225,42 @@ impl Run {
     pub(crate) fn selection(&self) -> Selection {
         Selection { until: self.until.clone(), only: self.only.clone(), from: self.from.clone(), force: self.force.clone() }
     }
+}
+
+/// `neuroflow bisect`.
+#[derive(Debug, Args)]
+pub struct Bisect {
+    /// The pipeline file.
+    pub file: PathBuf,
+    /// The condition that should not hold, as after `expect`: `scene.accuracy < 0.5`.
+    #[arg(long, value_name = "CONDITION")]
+    pub bad: String,
+    /// A commit at which it does not hold; default: none is known, and all of the history is searched.
+    #[arg(long, value_name = "REV")]
+    pub good: Option<String>,
+    /// The newest commit that is searched, at which it holds.
+    #[arg(long, value_name = "REV", default_value = "HEAD")]
+    pub from: String,
+    /// Set a parameter: `--set name=value`.
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub set: Vec<String>,
+    /// The number of cores; default: all.
+    #[arg(long, short = 'j', value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub cores: Option<u16>,
+}
+
+/// `neuroflow verify`.
+#[derive(Debug, Args)]
+pub struct Verify {
+    /// The run: its id, the beginning of it, or `latest`.
+    #[arg(default_value = "latest")]
+    pub run: String,
+    /// Only look at what is stored; compute nothing.
+    #[arg(long)]
+    pub stored: bool,
+    /// The number of cores; default: all.
+    #[arg(long, short = 'j', value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub cores: Option<u16>,
 }
 
 /// `neuroflow explain`.

@@ -63,6 +63,8 @@ fn run(arguments: Arguments) -> Result<Exit, Failure> {
         Command::Runs { n } => commands::runs::runs(&place, n),
         Command::Show { run, json } => commands::runs::show(&place, &run, json),
         Command::Get(get) => commands::get::get(&place, &get),
+        Command::Bisect(bisect) => commands::bisect::bisect(&place, &bisect),
+        Command::Verify(verify) => commands::verify::verify(&place, &verify),
         Command::Cache { command } => commands::cache::cache(&place, &command),
         Command::Data { command } => commands::data::data(&place, &command),
         Command::Propose(propose) => commands::propose::propose(&place, &propose),

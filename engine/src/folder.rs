@@ -1,7 +1,12 @@
 //! Files of a folder: those that a pipeline uses, and those that a pattern names.
 
+use crate::files::look::{Disk, Look, read_text};
+use crate::files::tree::Tree;
 use neuroflow_dsl::{Files, glob};
+use std::collections::BTreeSet;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// How many folders a search looks into before it gives up.
 const MOST_FOLDERS: usize = 100_000;
@@ -14,12 +19,17 @@ const MOST_FOLDERS: usize = 100_000;
 /// # Errors
 /// When a folder can't be listed, or there are too many, in words.
 pub fn search(root: &Path, pattern: &str, wanted: &dyn Fn(&str) -> bool) -> Result<Vec<String>, String> {
+    search_in(&Disk, root, pattern, wanted)
+}
+
+/// As [`search`], wherever the files are.
+pub(crate) fn search_in(look: &dyn Look, root: &Path, pattern: &str, wanted: &dyn Fn(&str) -> bool) -> Result<Vec<String>, String> {
     let mut parts: Vec<&str> = pattern.split('/').filter(|part| !part.is_empty() && *part != ".").collect();
     parts.dedup_by(|one, other| one == other && *one == "**");
     if parts.last() == Some(&"**") {
         parts.push("*");
     }
-    let mut search = Search { root, pattern, wanted, found: Vec::new(), looked: 0 };
+    let mut search = Search { look, root, pattern, wanted, found: Vec::new(), looked: 0 };
     search.below(String::new(), &parts)?;
     search.found.sort();
     search.found.dedup();
@@ -27,6 +37,7 @@ pub fn search(root: &Path, pattern: &str, wanted: &dyn Fn(&str) -> bool) -> Resu
 }
 
 struct Search<'a> {
+    look: &'a dyn Look,
     root: &'a Path,
     pattern: &'a str,
     wanted: &'a dyn Fn(&str) -> bool,
@@ -67,12 +78,13 @@ impl Search<'_> {
 
     fn take(&mut self, path: String) -> Result<(), String> {
         let place = self.root.join(&path);
-        match std::fs::metadata(&place) {
-            Ok(found) if found.is_file() && (self.wanted)(&path) => self.found.push(path),
+        match self.look.found(&place) {
+            Ok(found) if found.is_file && (self.wanted)(&path) => self.found.push(path),
             // A link to a file that was never fetched must not make the family smaller without a word.
-            Err(_) if place.symlink_metadata().is_ok_and(|link| link.is_symlink()) => {
+            Err(_) if self.look.is_link(&place) => {
                 return Err(format!("{} is a link to something that is not there", place.display()));
             }
+            Err(error) if error.kind() == ErrorKind::Other => return Err(format!("{}: {error}", place.display())),
             _ => {}
         }
         Ok(())
@@ -85,21 +97,17 @@ impl Search<'_> {
             return Err(format!("`{}` looks into more than {MOST_FOLDERS} folders; begin it with the name of one", self.pattern));
         }
         let place = self.root.join(folder);
-        let told = |error: std::io::Error| format!("{}: {error}", place.display());
-        let entries = match std::fs::read_dir(&place) {
+        let entries = match self.look.list(&place) {
             Ok(entries) => entries,
-            Err(error) if matches!(error.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory) => return Ok(Vec::new()),
-            Err(error) => return Err(told(error)),
+            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => return Ok(Vec::new()),
+            Err(error) => return Err(format!("{}: {error}", place.display())),
         };
         let mut listed = Vec::new();
         for entry in entries {
-            let entry = entry.map_err(told)?;
-            let Ok(name) = entry.file_name().into_string() else {
-                return Err(format!("{}: a name in it is not UTF-8: {}", place.display(), entry.file_name().to_string_lossy()));
+            let Ok(name) = entry.name.into_string() else {
+                return Err(format!("{}: a name in it is not UTF-8", place.display()));
             };
-            let kind = entry.file_type().map_err(told)?;
-            let is_folder = kind.is_dir() || kind.is_symlink() && entry.path().is_dir();
-            listed.push((name, is_folder, kind.is_symlink()));
+            listed.push((name, entry.is_folder, entry.is_link));
         }
         Ok(listed)
     }
@@ -110,9 +118,9 @@ fn joined(folder: &str, name: &str) -> String {
 }
 
 /// A regular file below a folder, also behind links that stay in it.
-pub(crate) fn file_below(root: &Path, path: &str) -> Option<PathBuf> {
-    let place = root.join(path).canonicalize().ok()?;
-    (place.starts_with(root.canonicalize().ok()?) && place.is_file()).then_some(place)
+pub(crate) fn file_below(look: &dyn Look, root: &Path, path: &str) -> Option<PathBuf> {
+    let place = look.real(&root.join(path)).ok()?;
+    (place.starts_with(look.real(root).ok()?) && look.found(&place).is_ok_and(|found| found.is_file)).then_some(place)
 }
 
 /// The files of an input's pattern, which may begin anywhere: label and place, sorted by label. The label is what the wildcards stand for: the path
@@ -120,7 +128,7 @@ pub(crate) fn file_below(root: &Path, path: &str) -> Option<PathBuf> {
 ///
 /// # Errors
 /// As for [`search`].
-pub(crate) fn members(folder: &Path, pattern: &str) -> Result<Vec<(String, PathBuf)>, String> {
+pub(crate) fn members(look: &dyn Look, folder: &Path, pattern: &str) -> Result<Vec<(String, PathBuf)>, String> {
     let first = pattern.find(['*', '?']).unwrap_or(pattern.len());
     let (base, rest) = pattern.split_at(pattern[..first].rfind('/').map_or(0, |slash| slash + 1));
     let root = folder.join(base);
@@ -130,7 +138,7 @@ pub(crate) fn members(folder: &Path, pattern: &str) -> Result<Vec<(String, PathB
         let label = path.strip_prefix(before).unwrap_or(path);
         label.strip_suffix(behind).unwrap_or(label).to_owned()
     };
-    let paths = search(&root, rest, &|_| true)?;
+    let paths = search_in(look, &root, rest, &|_| true)?;
     let mut members: Vec<(String, PathBuf)> = paths.iter().map(|path| (label(path), root.join(path))).collect();
     members.sort();
     Ok(members)
@@ -139,18 +147,33 @@ pub(crate) fn members(folder: &Path, pattern: &str) -> Result<Vec<(String, PathB
 /// The folder of a pipeline file, as far as the checker may look into it. Links are followed by name only: a path that leads out of the folder is refused.
 pub struct Folder {
     root: PathBuf,
+    /// The files of then, when those of now are not meant.
+    tree: Option<Arc<Tree>>,
+    listed: Arc<Mutex<BTreeSet<String>>>,
 }
 
 impl Folder {
     /// The folder that a file is in.
     pub fn of(file: &Path) -> Folder {
         let parent = file.parent().filter(|parent| !parent.as_os_str().is_empty());
-        Folder { root: parent.unwrap_or(Path::new(".")).to_owned() }
+        Folder { root: parent.unwrap_or(Path::new(".")).to_owned(), tree: None, listed: Arc::default() }
+    }
+
+    /// A folder of a tree; the names that patterns find are added to `listed`.
+    pub(crate) fn listing(root: &Path, tree: Option<Arc<Tree>>, listed: &Arc<Mutex<BTreeSet<String>>>) -> Folder {
+        Folder { root: root.to_owned(), tree, listed: Arc::clone(listed) }
     }
 
     /// Where it is.
     pub fn path(&self) -> &Path {
         &self.root
+    }
+
+    fn look(&self) -> &dyn Look {
+        match &self.tree {
+            Some(tree) => tree.as_ref(),
+            None => &Disk,
+        }
     }
 }
 
@@ -158,20 +181,23 @@ impl Files for Folder {
     fn read(&self, path: &str) -> Result<String, String> {
         let shown = self.root.join(path).display().to_string();
         let told = |error: std::io::Error| match error.kind() {
-            std::io::ErrorKind::NotFound => format!("there is no file {shown}"),
-            std::io::ErrorKind::InvalidData => format!("{shown} is not text (UTF-8)"),
+            ErrorKind::NotFound => format!("there is no file {shown}"),
+            ErrorKind::InvalidData => format!("{shown} is not text (UTF-8)"),
             _ => format!("{shown}: {error}"),
         };
-        let place = self.root.join(path).canonicalize().map_err(told)?;
-        if !place.starts_with(self.root.canonicalize().map_err(told)?) {
+        let look = self.look();
+        let place = look.real(&self.root.join(path)).map_err(told)?;
+        if !place.starts_with(look.real(&self.root).map_err(told)?) {
             return Err(format!("{shown} is a link that leads out of the pipeline's folder"));
         }
-        let text = std::fs::read_to_string(place).map_err(told)?;
+        let text = read_text(look, &place).map_err(told)?;
         Ok(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text))
     }
 
     fn glob(&self, pattern: &str) -> Result<Vec<String>, String> {
-        search(&self.root, pattern, &|path| file_below(&self.root, path).is_some())
+        let found = search_in(self.look(), &self.root, pattern, &|path| file_below(self.look(), &self.root, path).is_some())?;
+        self.listed.lock().unwrap_or_else(PoisonError::into_inner).extend(found.iter().cloned());
+        Ok(found)
     }
 }
 
@@ -215,14 +241,14 @@ mod tests {
     fn labels_are_what_the_wildcards_stand_for() {
         let folder = folder(&["in/3.txt", "in/10.txt", "in/x.csv", "m1/day-1/s.mat", "m2/day-2/s.mat", "other/s.mat"]);
         let labels =
-            |pattern: &str| -> Vec<String> { members(folder.path(), pattern).unwrap().into_iter().map(|(label, _)| label).collect() };
+            |pattern: &str| -> Vec<String> { members(&Disk, folder.path(), pattern).unwrap().into_iter().map(|(label, _)| label).collect() };
         assert_eq!(labels("in/*.txt"), ["10", "3"]);
         assert_eq!(labels("m*/day-*/s.mat"), ["1/day-1", "2/day-2"]);
         assert_eq!(labels("*/day-?/s.mat"), ["m1/day-1", "m2/day-2"]);
         assert_eq!(labels("./in/?.txt"), ["3"]);
         let absolute = format!("{}/in/*.txt", folder.path().display());
         assert_eq!(labels(&absolute), ["10", "3"]);
-        assert_eq!(members(folder.path(), &absolute).unwrap()[0].1, folder.path().join("in/10.txt"));
+        assert_eq!(members(&Disk, folder.path(), &absolute).unwrap()[0].1, folder.path().join("in/10.txt"));
         assert_eq!(labels("nowhere/*.txt").len(), 0);
     }
 }

@@ -3,6 +3,7 @@
 //! A pipeline's inputs become content, its steps become tasks, and each task has a key made of what it computes and of the content of its inputs. A key that
 //! was answered before is not asked again. See `ARCHITECTURE.md`, "The life of a run".
 
+pub mod bisect;
 mod cached;
 mod chain;
 pub mod cost;
@@ -13,8 +14,10 @@ pub mod execute;
 pub mod executor;
 pub mod explain;
 pub mod fetch;
+pub mod files;
 pub mod folder;
 pub mod git;
+mod inputs;
 pub mod live;
 mod members;
 pub mod outcome;
@@ -33,6 +36,7 @@ pub mod task;
 pub mod trace;
 pub mod trial;
 mod tries;
+pub mod verify;
 pub mod worker;
 
 pub use cached::read_artifact;

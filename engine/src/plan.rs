@@ -4,6 +4,7 @@
 //! only grows: what has a number keeps it, which lets steps be added while the run goes on.
 
 use crate::chain::NullChain;
+use crate::files::ProjectFiles;
 use crate::schedule::equip;
 use crate::select::{Selection, UnknownStep, Wish};
 use crate::task::{Argument, EXEC, ExecCall, JOIN, NullBatch, Source, StageCall, Task, TaskId, Work, nulls_cost};
@@ -15,7 +16,6 @@ use neuroflow_dsl::{Diagnostic, Pipeline, Policies};
 use neuroflow_stage::{GpuPolicy, Registry, Signature, Value};
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
-use std::path::Path;
 use std::sync::Arc;
 
 /// Null draws a batch: small enough to spread over cores and to lose little when a run is killed, large enough that storing a batch costs nothing beside it.
@@ -646,8 +646,7 @@ pub trait PlanKnown {
 
 /// Before anything ran.
 pub(crate) struct NothingKnown<'a> {
-    /// The pipeline's folder.
-    pub(crate) folder: &'a Path,
+    pub(crate) files: &'a ProjectFiles,
     pub(crate) cache: &'a Cache,
 }
 
@@ -661,7 +660,7 @@ impl PlanKnown for NothingKnown<'_> {
     }
 
     fn equip(&self, call: &mut ExecCall, policies: &Policies) -> Result<(), String> {
-        equip(self.folder, self.cache, call, policies)
+        equip(self.files, self.cache, call, policies)
     }
 }
 

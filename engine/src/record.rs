@@ -10,6 +10,7 @@ use neuroflow_data::{Kind, Score};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::io::{self, Write};
+use std::path::{Path, PathBuf};
 
 /// How a run ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,6 +40,21 @@ pub struct InputRecord {
     pub simulated: bool,
     /// Its parts: label and content.
     pub members: Vec<(String, Digest)>,
+    /// The files that it was read from as they came: label (empty for a single one) and content.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<(String, Digest)>,
+}
+
+/// A file of the project that a run read beside the pipeline, what that uses, and inputs: a script, a lock of an environment, a name in a list.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeptFile {
+    /// Its path from the pipeline's folder.
+    pub path: String,
+    /// What it held; none when only its name was listed.
+    pub content: Option<Digest>,
+    /// Whether it can be started by itself.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub executable: bool,
 }
 
 /// A task of a run: what it was, and what it gave. The rows of a run are one object, a JSON document a line; a run that computed nothing new gives the same
@@ -140,6 +156,9 @@ pub struct RunRecord {
     /// Files that the pipeline uses: path and content.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub used: Vec<(String, Digest)>,
+    /// Other files of the project that the run read.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub kept: Vec<KeptFile>,
     /// neuroflow's version.
     pub neuroflow: String,
     /// The machine, in words: system and number of cores.
@@ -171,6 +190,51 @@ pub struct RunRecord {
     pub remarks: Vec<String>,
     /// Reports written: name and path.
     pub reports: Vec<(String, String)>,
+}
+
+impl RunRecord {
+    /// Where the pipeline file is, as far as this machine's home folder is the one that the record means.
+    pub fn pipeline_file(&self) -> PathBuf {
+        let below_home = self.file.strip_prefix("~/").and_then(|rest| Some(std::env::home_dir()?.join(rest)));
+        below_home.unwrap_or_else(|| PathBuf::from(&self.file))
+    }
+
+    /// The record as it is kept: nobody's home folder stands in it, for records are shared. The program is called by its name, paths of the home folder begin
+    /// with `~`.
+    pub(crate) fn without_home(&self) -> RunRecord {
+        let mut record = self.clone();
+        if let Some(program) = record.command.first_mut()
+            && let Some(name) = Path::new(program.as_str()).file_name()
+        {
+            *program = name.to_string_lossy().into_owned();
+        }
+        let Some(home) = std::env::home_dir().and_then(|home| home.to_str().map(str::to_owned)) else { return record };
+        let texts = record.command.iter_mut().chain([&mut record.file]);
+        let texts = texts.chain(record.inputs.iter_mut().flat_map(|input| input.passed_over.iter_mut()));
+        let texts = texts.chain(record.ran.iter_mut().flat_map(|ran| ran.error.iter_mut().chain(&mut ran.remarks)));
+        let texts = texts.chain(&mut record.remarks).chain(record.reports.iter_mut().map(|(_, path)| path));
+        texts.for_each(|text| *text = with_tilde(text, &home));
+        record
+    }
+}
+
+/// A text in which the home folder is `~`, wherever a path begins with it.
+fn with_tilde(text: &str, home: &str) -> String {
+    let home = home.trim_end_matches('/');
+    if home.len() < 2 {
+        return text.to_owned();
+    }
+    let (mut told, mut rest) = (String::with_capacity(text.len()), text);
+    while let Some(at) = rest.find(home) {
+        let (before, found) = rest.split_at(at);
+        let after = &found[home.len()..];
+        let in_name = |c: char| c.is_alphanumeric() || "-_.".contains(c);
+        let is_path = !before.ends_with(in_name) && !after.starts_with(in_name);
+        told.push_str(before);
+        told.push_str(if is_path { "~" } else { home });
+        rest = after;
+    }
+    told + rest
 }
 
 /// The result of each step: label → output → (kind, content).
@@ -280,4 +344,23 @@ pub(crate) fn summary(plan: &Plan, outcome: &RunOutcome) -> (Vec<RanRecord>, Cou
     }
     let costs = sums.into_iter().map(|(name, (sum, count))| (name.to_owned(), sum / count)).collect();
     (ran, counts, costs)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_home_folder_is_a_tilde_wherever_a_path_begins_with_it() {
+        for (text, told) in [
+            ("/home/ada/x.nf", "~/x.nf"),
+            ("step `a`: /home/ada/data/b.csv: no such file; /home/ada", "step `a`: ~/data/b.csv: no such file; ~"),
+            ("/home/adam/x and /mnt/home/ada/x", "/home/adam/x and /mnt/home/ada/x"),
+            ("--out=/home/ada/reports", "--out=~/reports"),
+            ("", ""),
+        ] {
+            assert_eq!(with_tilde(text, "/home/ada"), told);
+            assert_eq!(with_tilde(text, "/"), text);
+        }
+    }
 }

@@ -6,6 +6,7 @@
 
 use crate::cached::{lookup, read_artifact};
 use crate::executor::{Capacity, Event, Executor, Local, Order, PROTOCOL, Report, Workers};
+use crate::files::ProjectFiles;
 use crate::outcome::{Ending, Failure, Outcome, Ran, State};
 use crate::places::{HERE, Refusal, executor_of, has_pools};
 use crate::plan::{Plan, PlanKnown};
@@ -20,7 +21,6 @@ use neuroflow_data::{Kind, Score, Table, Typed};
 use neuroflow_dsl::{Diagnostic, Pipeline, Policies};
 use neuroflow_stage::{CancelToken, Cluster, GpuPolicy, Registry, Value};
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap};
-use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
@@ -238,20 +238,20 @@ struct Tried {
 }
 
 /// Runs a plan to its end, to the first failure (unless `keep_going`), or until it is cancelled. The plan grows by what becomes known; programs find what
-/// they need in `folder`, the pipeline's.
+/// they need among `files`.
 ///
 /// Everything that was finished is published in the cache, whatever happens to the rest.
 pub async fn run(
     plan: &mut Plan,
     pipeline: &Pipeline,
-    folder: &Path,
+    files: &ProjectFiles,
     cache: &Arc<Cache>,
     registry: &Arc<Registry>,
     options: &RunOptions,
     observer: &Arc<dyn Observer>,
 ) -> RunOutcome {
     let (sender, mut receiver) = mpsc::unbounded_channel();
-    let mut run = Run::new(plan, pipeline, folder, cache, registry, options, observer, sender);
+    let mut run = Run::new(plan, pipeline, files, cache, registry, options, observer, sender);
     run.take_in(0);
     run.observer.planned(run.plan);
     let mut breath = 0;
@@ -307,7 +307,7 @@ pub async fn run(
 struct Run<'a> {
     plan: &'a mut Plan,
     pipeline: &'a Pipeline,
-    folder: &'a Path,
+    files: &'a ProjectFiles,
     cache: &'a Arc<Cache>,
     registry: &'a Arc<Registry>,
     options: &'a RunOptions,
@@ -343,7 +343,7 @@ impl<'a> Run<'a> {
     fn new(
         plan: &'a mut Plan,
         pipeline: &'a Pipeline,
-        folder: &'a Path,
+        files: &'a ProjectFiles,
         cache: &'a Arc<Cache>,
         registry: &'a Arc<Registry>,
         options: &'a RunOptions,
@@ -369,7 +369,7 @@ impl<'a> Run<'a> {
         Run {
             plan,
             pipeline,
-            folder,
+            files,
             cache,
             registry,
             options,
@@ -444,7 +444,7 @@ impl<'a> Run<'a> {
         if !std::mem::take(&mut self.grows) || self.stop {
             return;
         }
-        let found = Found { tasks: &self.outcome.tasks, cache: self.cache, folder: self.folder };
+        let found = Found { tasks: &self.outcome.tasks, cache: self.cache, files: self.files };
         match self.plan.grow(self.pipeline, self.registry, &found) {
             Ok(added) => {
                 self.take_in(added.start);
@@ -808,7 +808,7 @@ fn claimed(cache: &Cache, key: &Digest, task: &Task, again: bool) -> Result<Turn
 struct Found<'a> {
     tasks: &'a [Outcome],
     cache: &'a Cache,
-    folder: &'a Path,
+    files: &'a ProjectFiles,
 }
 
 impl PlanKnown for Found<'_> {
@@ -823,14 +823,14 @@ impl PlanKnown for Found<'_> {
     }
 
     fn equip(&self, call: &mut ExecCall, policies: &Policies) -> Result<(), String> {
-        equip(self.folder, self.cache, call, policies)
+        equip(self.files, self.cache, call, policies)
     }
 }
 
-/// Gives a program what its step says that it needs from the pipeline's folder.
-pub(crate) fn equip(folder: &Path, cache: &Cache, call: &mut ExecCall, policies: &Policies) -> Result<(), String> {
+/// Gives a program what its step says that it needs of the project's files.
+pub(crate) fn equip(files: &ProjectFiles, cache: &Cache, call: &mut ExecCall, policies: &Policies) -> Result<(), String> {
     let wishes = Wishes { environment: policies.environment.as_deref(), scripts: &policies.scripts, reads: &policies.reads };
-    Equipment::new(folder, cache).equip(call, wishes)
+    Equipment::new(files, cache).equip(call, wishes)
 }
 
 /// The values of a column of a table, for a loop over it.

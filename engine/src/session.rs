@@ -1,24 +1,21 @@
 //! One pipeline, from text to run record: find the inputs, unroll the loops, plan, run, decide what was expected, write it down.
 
-use crate::cached::{load, lookup, read_artifact};
+use crate::cached::read_artifact;
 use crate::dataset::DataRegistry;
-use crate::fetch::{self, OnProgress, Sources};
-use crate::folder;
-use crate::git;
+use crate::fetch::{OnProgress, Sources};
+use crate::files::ProjectFiles;
+use crate::git::{self, Revision};
+use crate::inputs::Wanted;
 use crate::outcome::Output;
 use crate::plan::{InputContent, NothingKnown, Plan, PlanError};
-use crate::readers::{self, READERS_VERSION, Reader};
-use crate::record::{self, ExpectRecord, InputRecord, RunRecord, Status, TaskRow};
+use crate::record::{self, ExpectRecord, InputRecord, KeptFile, RunRecord, Status, TaskRow};
 use crate::schedule::{self, Observer, RunOptions, RunOutcome};
 use crate::select::Wish;
-use crate::task::{StageCall, Task, Work};
-use crate::worker::Problem;
-use arrow::buffer::Buffer;
-use neuroflow_cache::{ActionOutput, ActionRecord, Cache, Digest, KeyEncoder};
-use neuroflow_data::{Artifact, Kind, Payload};
-use neuroflow_dsl::pipeline::{Alternative, ExpectDecl, InputDecl, StepDecl, Target};
-use neuroflow_dsl::{Diagnostic, Pipeline, StepInstance, condition, glob};
-use neuroflow_stage::{Context, GpuPolicy, Registry};
+use neuroflow_cache::{Cache, Digest};
+use neuroflow_data::{Artifact, Kind, Score};
+use neuroflow_dsl::pipeline::{ExpectDecl, Members, StepDecl, Target};
+use neuroflow_dsl::{Diagnostic, Pipeline, StepInstance, condition};
+use neuroflow_stage::Registry;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use std::collections::{BTreeMap, HashMap};
@@ -33,6 +30,15 @@ const LOOKED_BACK: usize = 30;
 struct Estimated {
     pipeline: String,
     costs: BTreeMap<String, f64>,
+}
+
+/// What is asked of a run to know whether it was made at a commit.
+#[derive(Deserialize)]
+struct AtCommit {
+    source: Digest,
+    #[serde(default)]
+    set: BTreeMap<String, String>,
+    revision: Option<Revision>,
 }
 
 /// What a session works with.
@@ -88,16 +94,6 @@ pub enum SessionError {
     Bug(String),
 }
 
-/// An input with its content.
-#[derive(Debug, Clone, PartialEq)]
-struct Found {
-    record: InputRecord,
-    /// The content as a whole.
-    whole: Option<Digest>,
-    /// The file as it came, when it can be read in parts.
-    raw: Option<Digest>,
-}
-
 /// What a pipeline is prepared for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {
@@ -105,23 +101,6 @@ pub enum Purpose {
     Run,
     /// Only to be planned: files are hashed, and copied only where something must be read in them.
     Plan,
-}
-
-/// What is wanted of the files of an input.
-#[derive(Debug, Clone, Copy)]
-struct Wanted {
-    /// What the reader makes of the whole; without it, a file that can be read in parts is only opened.
-    decoded: bool,
-    /// The content itself, for steps that run.
-    runs: bool,
-}
-
-/// What a file of an input is.
-struct Content {
-    /// What its reader made of it; none when it was only opened.
-    whole: Option<Digest>,
-    /// The file as it came, when it can be read in parts.
-    raw: Option<Digest>,
 }
 
 /// A pipeline with everything known that can be known before it runs.
@@ -134,8 +113,8 @@ pub struct Prepared {
     pub inputs: Vec<InputRecord>,
     /// Whether controls are on.
     pub controls: bool,
-    /// The folder of the pipeline, where programs find their scripts.
-    pub folder: PathBuf,
+    /// The files that it was prepared with, and that programs are given.
+    pub files: Arc<ProjectFiles>,
 }
 
 /// What is known about a run beside its tasks, for the record.
@@ -171,7 +150,7 @@ impl Session {
     /// Finds the inputs, whose paths begin at `working`, unrolls loops and plans. `folder` is the pipeline's own, in which programs find their scripts.
     ///
     /// # Errors
-    /// When an input can't be had (all that was tried is named), or a mistake shows that needs the inputs to be seen.
+    /// As for [`Session::prepare_with`].
     pub async fn prepare(
         &self,
         pipeline: Pipeline,
@@ -180,10 +159,26 @@ impl Session {
         controls: bool,
         on_progress: OnProgress<'_>,
     ) -> Result<Prepared, SessionError> {
+        let files = Arc::new(ProjectFiles::now(working, &folder.join("pipeline")));
+        self.prepare_with(pipeline, files, purpose, controls, on_progress).await
+    }
+
+    /// Finds the inputs among the files of a project, unrolls loops and plans.
+    ///
+    /// # Errors
+    /// When an input can't be had (all that was tried is named), or a mistake shows that needs the inputs to be seen.
+    pub async fn prepare_with(
+        &self,
+        pipeline: Pipeline,
+        files: Arc<ProjectFiles>,
+        purpose: Purpose,
+        controls: bool,
+        on_progress: OnProgress<'_>,
+    ) -> Result<Prepared, SessionError> {
         let mut found = Vec::new();
         for (position, input) in pipeline.inputs.iter().enumerate() {
             let wanted = Wanted { decoded: !self.is_read_in_parts(&pipeline, position), runs: purpose == Purpose::Run };
-            found.push(self.find(input, wanted, working, on_progress).await?);
+            found.push(self.find(input, wanted, &files, on_progress).await?);
         }
         // Also a run that goes no further has read the files.
         self.cache.save_stats()?;
@@ -193,11 +188,11 @@ impl Session {
             members: found.record.members.iter().filter(|(label, _)| !label.is_empty()).cloned().collect(),
         });
         let mut plan = Plan::new(&pipeline, contents.collect(), controls);
-        plan.grow(&pipeline, &self.registry, &NothingKnown { folder, cache: &self.cache })?;
+        plan.grow(&pipeline, &self.registry, &NothingKnown { files: &files, cache: &self.cache })?;
         let last = self.newest(|run: &Estimated| run.pipeline == pipeline.name);
         plan.estimate(last.map(|run| run.costs).unwrap_or_default());
         let inputs = found.into_iter().map(|found| found.record).collect();
-        Ok(Prepared { pipeline, plan, inputs, controls, folder: folder.to_path_buf() })
+        Ok(Prepared { pipeline, plan, inputs, controls, files })
     }
 
     /// The latest run of a pipeline among the newest of all.
@@ -221,217 +216,9 @@ impl Session {
         !takers.is_empty() && takers.iter().all(|in_parts| *in_parts)
     }
 
-    /// The first alternative that can be had.
-    async fn find(&self, input: &InputDecl, wanted: Wanted, folder: &Path, on_progress: OnProgress<'_>) -> Result<Found, SessionError> {
-        let mut tried = Vec::new();
-        for alternative in input.alternatives.iter().filter(|alternative| alternative.wanted) {
-            match self.try_alternative(input, alternative, wanted, folder, on_progress).await? {
-                Ok(mut found) => {
-                    found.record.passed_over = tried;
-                    return Ok(found);
-                }
-                Err(reason) => tried.push(reason),
-            }
-        }
-        if tried.is_empty() {
-            tried.push("no alternative is allowed by its `when`".into());
-        }
-        let is_data_set = input.alternatives.iter().any(|alternative| alternative.wanted && alternative.reader == "dataset");
-        let help = match is_data_set {
-            true => "put a copy into a mirror folder and set NEUROFLOW_MIRRORS to it, or allow the network".into(),
-            false => format!("paths of inputs begin at the working folder, {}; mend the file, or name another", folder.display()),
-        };
-        Err(SessionError::Input { input: input.name.text.clone(), span: input.name.span.clone(), tried, help })
-    }
-
-    async fn try_alternative(
-        &self,
-        input: &InputDecl,
-        alternative: &Alternative,
-        wanted: Wanted,
-        folder: &Path,
-        on_progress: OnProgress<'_>,
-    ) -> Result<Result<Found, String>, SessionError> {
-        if alternative.is_stage {
-            return again_if_damaged(|| self.simulate(input, alternative)).map(Ok);
-        }
-        let argument = match alternative.arguments.first() {
-            Some(neuroflow_stage::Value::Text(text)) => text.clone(),
-            _ => return Err(SessionError::Bug("a reader without its text".into())),
-        };
-        if alternative.reader == "dataset" {
-            return self.dataset(input, &argument, on_progress).await;
-        }
-        let Some(reader) = readers::reader(&alternative.reader) else {
-            return Err(SessionError::Bug(format!("no reader `{}`", alternative.reader)));
-        };
-        let mut record = found_record(input, format!("file {argument}"), false);
-        if glob::is_pattern(&argument) {
-            record.taken = format!("files {argument}");
-            return match folder::members(folder, &argument) {
-                Ok(files) if files.is_empty() => Ok(Err(format!("{}: no file fits", folder.join(&argument).display()))),
-                Ok(files) => {
-                    for (label, path) in files {
-                        match again_if_damaged(|| self.read_file(reader, &path, Wanted { decoded: true, ..wanted }))? {
-                            Ok(Content { whole: Some(digest), .. }) => record.members.push((label, digest)),
-                            Ok(_) => return Err(SessionError::Bug("a file without content".into())),
-                            Err(reason) => return Ok(Err(reason)),
-                        }
-                    }
-                    Ok(Ok(Found { record, whole: None, raw: None }))
-                }
-                Err(reason) => Ok(Err(reason)),
-            };
-        }
-        let path = folder.join(&argument);
-        if path.is_dir() {
-            return Ok(Err(format!("{} is a folder; a pattern names its files: `{}/*`", path.display(), argument.trim_end_matches('/'))));
-        }
-        if !path.is_file() {
-            return Ok(Err(format!("{}: there is no such file", path.display())));
-        }
-        let read = || -> Result<Result<(Content, Vec<(String, Digest)>), String>, SessionError> {
-            let content = match self.read_file(reader, &path, wanted)? {
-                Ok(content) => content,
-                Err(reason) => return Ok(Err(reason)),
-            };
-            let members = content.whole.map(|digest| self.members_of(&digest, reader.kind)).transpose()?;
-            Ok(Ok((content, members.unwrap_or_default())))
-        };
-        let (Content { whole, raw }, members) = match again_if_damaged(read)? {
-            Ok(read) => read,
-            Err(reason) => return Ok(Err(reason)),
-        };
-        record.members =
-            if members.is_empty() { whole.or(raw).map(|digest| (String::new(), digest)).into_iter().collect() } else { members };
-        Ok(Ok(Found { record, whole, raw }))
-    }
-
-    /// A file in the cache, and what a reader makes of it; an error is what is wrong with the file, in words.
-    fn read_file(&self, reader: &Reader, path: &Path, Wanted { decoded, runs }: Wanted) -> Result<Result<Content, String>, SessionError> {
-        // What can't be read is the file's fault, and the next alternative may do; what can't be kept is the cache's.
-        if let Err(error) = std::fs::File::open(path) {
-            return Ok(Err(format!("{} can't be read: {error}", path.display())));
-        }
-        // Of what a step reads as it is, a plan needs the digest alone.
-        let is_file = matches!(reader.kind, Kind::File);
-        let (raw, _) = if is_file && !runs { self.cache.hash_file(path)? } else { self.cache.put_file(path)? };
-        if is_file {
-            return Ok(Ok(Content { whole: Some(raw), raw: None }));
-        }
-        // What is only opened is not read as a whole, so it is not compared with its digest here.
-        let bytes = |whole: bool| -> Result<Buffer, SessionError> {
-            match self.cache.get(&raw)? {
-                Some(bytes) if !whole || self.cache.is_whole(&raw, &bytes) => Ok(bytes),
-                None if !self.cache.was_damaged(&raw) => Err(SessionError::Bug("an input vanished from the cache".into())),
-                _ => {
-                    self.cache.quarantine(&raw)?;
-                    Err(SessionError::Damaged { what: format!("the copy of {} in the cache", path.display()) })
-                }
-            }
-        };
-        let of_file = |text: String| format!("{}: {text}", path.display());
-        let raw_in_parts = reader.in_parts.then_some(raw);
-        if reader.in_parts && !decoded {
-            return Ok(readers::open(reader, &bytes(false)?).map(|()| Content { whole: None, raw: raw_in_parts }).map_err(of_file));
-        }
-        let mut key = KeyEncoder::new();
-        key.text("read");
-        key.uint(READERS_VERSION);
-        key.text(reader.name);
-        key.digest(&raw);
-        let key = key.finish();
-        if let Some(output) = self.cache.lookup(&key)?.and_then(|record| record.outputs.into_iter().next()) {
-            return Ok(Ok(Content { whole: Some(output.digest), raw: raw_in_parts }));
-        }
-        let artifact = match readers::read(reader, &bytes(true)?) {
-            Ok(artifact) => artifact,
-            Err(reason) => return Ok(Err(of_file(reason))),
-        };
-        let encoded = artifact.encode().map_err(|error| SessionError::Bug(error.to_string()))?;
-        let digest = self.cache.put(&encoded)?;
-        self.cache.record(&key, &record_of(reader.name, &[("out", digest, encoded.len() as u64)]))?;
-        Ok(Ok(Content { whole: Some(digest), raw: raw_in_parts }))
-    }
-
-    async fn dataset(&self, input: &InputDecl, name: &str, on_progress: OnProgress<'_>) -> Result<Result<Found, String>, SessionError> {
-        let Some(set) = self.data.get(name) else {
-            let names: Vec<&str> = self.data.iter().map(|(name, _)| name).collect();
-            let near =
-                neuroflow_stage::nearest(name, names.iter().copied()).map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
-            return Ok(Err(format!("there is no data set `{name}`; `neuroflow data list` names them{near}")));
-        };
-        match fetch::fetch(&self.cache, name, set, &self.sources, on_progress).await {
-            Ok(files) => {
-                let mut record = found_record(input, format!("data set {name}"), false);
-                record.members = files.into_iter().map(|file| (file.label, file.digest)).collect();
-                Ok(Ok(Found { record, whole: None, raw: None }))
-            }
-            Err(fetch::FetchError::Cache(error)) => Err(error.into()),
-            Err(error) => Ok(Err(error.to_string())),
-        }
-    }
-
-    /// Runs a stage without inputs, through the cache.
-    fn simulate(&self, input: &InputDecl, alternative: &Alternative) -> Result<Found, SessionError> {
-        let stage =
-            self.registry.get(&alternative.reader).ok_or_else(|| SessionError::Bug(format!("stage `{}` is gone", alternative.reader)))?;
-        let signature = stage.signature();
-        let wrong = |message: String| SessionError::Pipeline(vec![Diagnostic::error("wrong-value", alternative.span.clone(), message)]);
-        let params = neuroflow_stage::params::fill(&signature.params, &alternative.named).map_err(wrong)?;
-        let output = signature.outputs.first().ok_or_else(|| SessionError::Bug("a stage without outputs".into()))?;
-        let call =
-            StageCall { stage: Arc::from(alternative.reader.as_str()), version: signature.version, params: Arc::new(params), seed: 0 };
-        let task = Task {
-            label: input.name.text.clone(),
-            step: input.name.text.clone(),
-            work: Work::Call(call),
-            arguments: Vec::new(),
-            outputs: signature.outputs.iter().map(|output| (output.name.to_owned(), output.kind)).collect(),
-            gpu: GpuPolicy::Never,
-            cached: true,
-        };
-        let key = task.key(&[]);
-        let digest = match lookup(&self.cache, &key, &task)? {
-            Some(outcome) => outcome.outputs.first().map(|found| found.digest),
-            None => {
-                let made = crate::execute::execute(&task, Vec::new(), &self.registry, &Context::quiet(0));
-                let made = made.map_err(|error| wrong(error.to_string()))?;
-                let mut outputs = Vec::new();
-                for (name, _) in &task.outputs {
-                    let Some(artifact) = made.get(name) else { continue };
-                    let bytes = artifact.encode().map_err(|error| SessionError::Bug(error.to_string()))?;
-                    outputs.push((name.as_str(), self.cache.put(&bytes)?, bytes.len() as u64));
-                }
-                self.cache.record(&key, &record_of(&alternative.reader, &outputs))?;
-                outputs.iter().find(|(name, _, _)| *name == output.name).map(|(_, digest, _)| *digest)
-            }
-        };
-        let digest = digest.ok_or_else(|| SessionError::Bug(format!("`{}` gave nothing", alternative.reader)))?;
-        let mut record = found_record(input, format!("simulated by `{}`", alternative.reader), true);
-        let members = self.members_of(&digest, output.kind)?;
-        record.members = if members.is_empty() { vec![(String::new(), digest)] } else { members };
-        Ok(Found { record, whole: Some(digest), raw: None })
-    }
-
-    /// The files of a Dir, each as content of its own. A damaged one is in quarantine when this ends.
-    fn members_of(&self, digest: &Digest, kind: Kind) -> Result<Vec<(String, Digest)>, SessionError> {
-        if kind != Kind::Dir {
-            return Ok(Vec::new());
-        }
-        let artifact = load(&self.cache, digest, kind).map_err(|problem| match problem {
-            Problem::Damaged(digest, error) => SessionError::Damaged { what: format!("object {digest} of an input ({error})") },
-            Problem::Cache(error) => SessionError::Cache(error),
-            Problem::Stage(error) => SessionError::Bug(error.to_string()),
-            Problem::Ended(ending) => SessionError::Bug(format!("{ending:?}")),
-        })?;
-        let Payload::Tree(tree) = artifact.payload() else { return Ok(Vec::new()) };
-        tree.iter().map(|(name, bytes)| Ok((name.to_owned(), self.cache.put(bytes)?))).collect()
-    }
-
     /// Runs a prepared pipeline; its plan grows by what becomes known. The record is written by [`Session::write`].
     pub async fn run(&self, prepared: &mut Prepared, options: &RunOptions, observer: &Arc<dyn Observer>) -> RunOutcome {
-        schedule::run(&mut prepared.plan, &prepared.pipeline, &prepared.folder, &self.cache, &self.registry, options, observer).await
+        schedule::run(&mut prepared.plan, &prepared.pipeline, &prepared.files, &self.cache, &self.registry, options, observer).await
     }
 
     /// What there is to say about a run.
@@ -446,13 +233,10 @@ impl Session {
         options: &RunOptions,
         clock: &Clock,
     ) -> Result<RunRecord, SessionError> {
-        let described = git::describe(&std::path::absolute(&info.file).unwrap_or_else(|_| info.file.clone()));
-        let (revision, patch) = match described {
-            Some((revision, patch)) => {
-                let patch = if patch.is_empty() { None } else { Some(self.cache.put(&patch)?) };
-                (Some(revision), patch)
-            }
-            None => (None, None),
+        let kept = prepared.files.kept();
+        let (revision, patch) = match &prepared.files.recorded {
+            Some(recorded) => recorded.clone(),
+            None => self.describe(prepared, info, &kept)?,
         };
         let expects = expectations(prepared, outcome);
         let status = match (outcome.cancelled, outcome.is_complete(), expects.iter().all(|expect| expect.holds == Some(true))) {
@@ -469,7 +253,8 @@ impl Session {
         for (path, text) in &info.used {
             used.push((path.clone(), self.cache.put(text.as_bytes())?));
         }
-        Ok(RunRecord {
+        let remarks = outcome.remarks.iter().cloned().chain(prepared.files.remarks());
+        let record = RunRecord {
             id: options.run_id.clone(),
             pipeline: prepared.pipeline.name.clone(),
             file: info.file.display().to_string(),
@@ -492,9 +277,34 @@ impl Session {
             ran,
             scores,
             expects,
-            remarks: outcome.remarks.iter().cloned().collect(),
+            kept,
+            remarks: remarks.collect(),
             reports: Vec::new(),
-        })
+        };
+        Ok(record)
+    }
+
+    /// What version control says about the files of now; the difference from the commit is kept as an object.
+    fn describe(&self, prepared: &Prepared, info: &RunInfo, kept: &[KeptFile]) -> Result<(Option<Revision>, Option<Digest>), SessionError> {
+        let file = std::path::absolute(&info.file).unwrap_or_else(|_| info.file.clone());
+        let folder = prepared.files.folder();
+        let read = info.used.iter().map(|(path, _)| folder.join(path)).chain(kept.iter().map(|kept| folder.join(&kept.path)));
+        let read: Vec<PathBuf> = read.collect();
+        let Some((revision, patch)) = git::describe(&file, read.iter().map(PathBuf::as_path)) else { return Ok((None, None)) };
+        let patch = if patch.is_empty() { None } else { Some(self.cache.put(&patch)?) };
+        Ok((Some(revision), patch))
+    }
+
+    /// The newest run of this very pipeline with these settings at a commit without changes: the one whose data a run at that commit is to have.
+    pub fn run_at(&self, commit: &str, source: &Digest, set: &[(String, String)]) -> Option<RunRecord> {
+        let set: BTreeMap<String, String> = set.iter().cloned().collect();
+        let fits = |run: &AtCommit| {
+            let clean = run.revision.as_ref().is_some_and(|revision| revision.commit == commit && !revision.dirty);
+            clean && run.source == *source && run.set == set
+        };
+        let ids = self.cache.runs().ok()?;
+        let id = ids.into_iter().find(|id| self.cache.run::<AtCommit>(id).is_ok_and(|run| fits(&run)))?;
+        self.cache.run(&id).ok()
     }
 
     /// Writes a run record.
@@ -502,7 +312,7 @@ impl Session {
     /// # Errors
     /// When the cache refuses.
     pub fn write(&self, record: &RunRecord) -> Result<(), SessionError> {
-        self.cache.append_run(&record.id, record)?;
+        self.cache.append_run(&record.id, &record.without_home())?;
         self.cache.save_stats()?;
         Ok(())
     }
@@ -572,43 +382,13 @@ impl Clock {
     }
 }
 
-/// Once more when something was damaged: it is in quarantine now, and is made anew.
-fn again_if_damaged<T>(attempt: impl Fn() -> Result<T, SessionError>) -> Result<T, SessionError> {
-    match attempt() {
-        Err(SessionError::Damaged { .. }) => attempt(),
-        done => done,
-    }
-}
-
-fn found_record(input: &InputDecl, taken: String, simulated: bool) -> InputRecord {
-    InputRecord { name: input.name.text.clone(), taken, passed_over: Vec::new(), simulated, members: Vec::new() }
-}
-
-fn record_of(stage: &str, outputs: &[(&str, Digest, u64)]) -> ActionRecord {
-    ActionRecord {
-        stage: stage.to_owned(),
-        version: 1,
-        outputs: outputs
-            .iter()
-            .map(|(slot, digest, size)| ActionOutput { slot: (*slot).to_owned(), digest: *digest, size: *size })
-            .collect(),
-        run: String::new(),
-        started_unix_ms: 0,
-        wall_ms: 0.0,
-        cpu_ms: None,
-        peak_bytes: None,
-        log: None,
-        summary: serde_json::Value::Null,
-    }
-}
-
 /// Where a step's output is after a run; none when it was not computed.
 pub fn output_of<'o>(prepared: &Prepared, outcome: &'o RunOutcome, step: usize, output: &str) -> Option<&'o Output> {
     let (task, position) = prepared.plan.place(step, output)?;
     outcome.tasks.get(task)?.outputs.get(position)
 }
 
-fn scores_of(prepared: &Prepared, outcome: &RunOutcome, step: usize) -> Option<Vec<neuroflow_data::Score>> {
+fn scores_of(prepared: &Prepared, outcome: &RunOutcome, step: usize) -> Option<Vec<Score>> {
     // The join of the controls, when there is one, has the last word.
     let task = prepared.plan.tasks_of(step).last()?;
     outcome.tasks.get(task)?.scores.as_deref().map(<[_]>::to_vec)
@@ -623,11 +403,22 @@ fn expectations(prepared: &Prepared, outcome: &RunOutcome) -> Vec<ExpectRecord> 
     decided(prepared, outcome, &prepared.pipeline.expects)
 }
 
+/// The scores of a step's members.
+fn member_scores(prepared: &Prepared, outcome: &RunOutcome, decl: usize) -> Vec<(Members, Vec<Score>)> {
+    let of = prepared.instances().iter().enumerate().filter(|(_, instance)| instance.decl == decl);
+    of.filter_map(|(position, instance)| Some((instance.members.clone(), scores_of(prepared, outcome, position)?))).collect()
+}
+
+/// Whether a condition holds on the scores of a run, which must have made all of the steps that it names.
+///
+/// # Errors
+/// Why that can't be said, such as a score that is not there, in words.
+pub fn decide(prepared: &Prepared, outcome: &RunOutcome, expect: &ExpectDecl) -> Result<condition::Outcome, String> {
+    condition::decide(&expect.condition, &prepared.pipeline, &|decl| member_scores(prepared, outcome, decl))
+}
+
 fn decided(prepared: &Prepared, outcome: &RunOutcome, expects: &[ExpectDecl]) -> Vec<ExpectRecord> {
-    let scores = |decl: usize| {
-        let of = prepared.instances().iter().enumerate().filter(|(_, instance)| instance.decl == decl);
-        of.filter_map(|(position, instance)| Some((instance.members.clone(), scores_of(prepared, outcome, position)?))).collect::<Vec<_>>()
-    };
+    let scores = |decl: usize| member_scores(prepared, outcome, decl);
     // In a run that ended early, a step without scores is not one whose branch was not taken.
     let missing = |expect: &ExpectDecl| {
         let without = |decl: &&usize| {

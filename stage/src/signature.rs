@@ -8,8 +8,10 @@ use neuroflow_data::Kind;
 pub enum Exactness {
     /// The same bytes on any number of threads.
     Bitwise,
-    /// The same numbers within this relative tolerance (GPU paths).
+    /// The same numbers within this relative tolerance, everywhere.
     Within(f64),
+    /// The same bytes on the CPU; where a GPU may be used, the same numbers within this relative tolerance.
+    OnGpu(f64),
 }
 
 /// One input, given by position; or, when it is open, any number of inputs, given by name.

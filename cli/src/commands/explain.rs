@@ -13,7 +13,6 @@ use neuroflow_engine::select::is_meant;
 use neuroflow_engine::session::Purpose;
 use neuroflow_engine::task::TaskId;
 use std::collections::HashMap;
-use std::path::PathBuf;
 
 pub(crate) fn explain(place: &Place, explain: &Explain) -> Result<Exit, Failure> {
     if let Some(page) = explanations::explanation(&explain.what) {
@@ -22,7 +21,7 @@ pub(crate) fn explain(place: &Place, explain: &Explain) -> Result<Exit, Failure>
     }
     let session = place.session()?;
     let last = session.read("latest").ok();
-    let file = explain.file.clone().or_else(|| last.as_ref().map(|run| PathBuf::from(&run.file)));
+    let file = explain.file.clone().or_else(|| last.as_ref().map(neuroflow_engine::record::RunRecord::pipeline_file));
     let Some(file) = file else {
         let failure = Failure::could_not_start(format!("there is no run yet, and `{}` is no code of a mistake", explain.what));
         return Err(failure.with_help("name the pipeline: `neuroflow explain STEP --file PIPELINE`"));

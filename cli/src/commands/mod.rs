@@ -1,6 +1,7 @@
 //! One file a command.
 
 pub(crate) mod agent;
+pub(crate) mod bisect;
 pub(crate) mod cache;
 pub(crate) mod chat;
 pub(crate) mod check;
@@ -15,7 +16,9 @@ pub(crate) mod mcp;
 pub(crate) mod propose;
 pub(crate) mod run;
 pub(crate) mod runs;
+pub(crate) mod source;
 pub(crate) mod top;
+pub(crate) mod verify;
 pub(crate) mod worker;
 
 use crate::exit::Failure;
@@ -90,13 +93,18 @@ fn unusable(error: CacheError) -> Failure {
 
 /// The data sets that come with the program, and those of the project's own `data/registry.toml`.
 pub(crate) fn data_registry() -> Result<DataRegistry, Failure> {
+    registry_with(std::fs::read_to_string("data/registry.toml").ok())
+}
+
+/// The data sets that come with the program, and those of a project's registry.
+pub(crate) fn registry_with(own: Option<String>) -> Result<DataRegistry, Failure> {
     let known = DataRegistry::parse(include_str!("../../../data/registry.toml")).map_err(Failure::could_not_start)?;
-    match std::fs::read_to_string("data/registry.toml") {
-        Ok(text) => {
+    match own {
+        Some(text) => {
             let own = DataRegistry::parse(&text).map_err(|error| Failure::could_not_start(format!("data/registry.toml: {error}")))?;
             Ok(known.extended(own))
         }
-        Err(_) => Ok(known),
+        None => Ok(known),
     }
 }
 
@@ -140,8 +148,13 @@ pub(crate) fn settings_of(set: &[String]) -> Result<Vec<(String, String)>, Failu
 
 /// Checks the text of a pipeline file against all stages and readers, with the files of its folder.
 pub(crate) fn check_text(file: &Path, text: &str, set: &[(String, String)], registry: &Registry) -> Checked {
+    check_with(text, set, registry, &Folder::of(file))
+}
+
+/// Checks the text of a pipeline against all stages and readers, with the files of a folder.
+pub(crate) fn check_with(text: &str, set: &[(String, String)], registry: &Registry, folder: &Folder) -> Checked {
     let readers = readers::catalogue();
-    neuroflow_dsl::check_with(text, set, &Catalogue { stages: registry, readers: &readers }, &Folder::of(file))
+    neuroflow_dsl::check_with(text, set, &Catalogue { stages: registry, readers: &readers }, folder)
 }
 
 /// Prints mistakes: for people to standard error, for programs to standard output.

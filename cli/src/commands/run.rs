@@ -2,18 +2,19 @@
 
 use super::data::{Downloads, runtime};
 use super::runs::{print_expects, print_scores};
-use super::{Place, check_text, print_diagnostics, read_pipeline, settings_of};
+use super::source::Source;
+use super::{Place, print_diagnostics, settings_of};
 use crate::amounts::duration;
 use crate::arguments::{MessageFormat, Run, Switch};
 use crate::exit::{Exit, Failure};
 use crate::progress::Bars;
 use crate::project::{self, Profile, Project};
 use neuroflow_compute::threads::spent_ms;
+use neuroflow_dsl::Pipeline;
 use neuroflow_dsl::diagnostics::has_errors;
 use neuroflow_engine::executor::Executor;
 use neuroflow_engine::executor::slurm::Slurm;
 use neuroflow_engine::explain::{Verdict, preview};
-use neuroflow_engine::folder::Folder;
 use neuroflow_engine::live::Live;
 use neuroflow_engine::outcome::{Failure as TaskFailure, State};
 use neuroflow_engine::places;
@@ -21,7 +22,8 @@ use neuroflow_engine::plan::PlanError;
 use neuroflow_engine::program::ProgramOptions;
 use neuroflow_engine::record::{Counts, RunRecord, Status};
 use neuroflow_engine::schedule::{Observer, Observers, RunOptions, RunOutcome, WorkerCommand};
-use neuroflow_engine::session::{Clock, Prepared, Purpose, RunInfo, Session, SessionError};
+use neuroflow_engine::select::Selection;
+use neuroflow_engine::session::{Clock, Prepared, Purpose, Session, SessionError};
 use neuroflow_engine::trace::Trace;
 use neuroflow_stage::{CancelToken, Cluster};
 use std::collections::BTreeMap;
@@ -34,57 +36,38 @@ const MOST_TRIES: usize = 3;
 
 pub(crate) fn run(place: &Place, run: &Run) -> Result<Exit, Failure> {
     let (clock, run_id) = Clock::start();
-    let text = read_pipeline(&run.file)?;
     let set = settings_of(&run.set)?;
     let registry = crate::stages::registry();
-    let checked = check_text(&run.file, &text, &set, &registry);
+    let mut opened = None;
+    let source = match (&run.at, &run.file) {
+        (Some(at), file) => Source::at(opened.insert(place.session()?), at, file.as_deref(), set)?,
+        (None, Some(file)) => Source::now(file, set)?,
+        (None, None) => return Err(Failure::could_not_start("the pipeline is not named").with_help("`neuroflow run PIPELINE`")),
+    };
+    let checked = source.check(&registry);
     if !checked.diagnostics.is_empty() {
-        print_diagnostics(&run.file, &text, &checked.diagnostics, run.format);
+        print_diagnostics(&source.shown, &source.text, &checked.diagnostics, run.format);
     }
     if has_errors(&checked.diagnostics) {
         return Err(Failure::printed(Exit::WrongPipeline));
     }
-    let session = place.session()?;
+    let session = match opened {
+        Some(session) => session,
+        None => place.session()?,
+    };
     let options = options(place, run, run_id, session.cache.root())?;
     let trace = run.profile.as_ref().map(|_| Arc::new(Trace::new()));
-    let info = RunInfo {
-        file: run.file.clone(),
-        text: text.clone(),
-        used: checked.files.iter().map(|file| (file.path.clone(), file.text.clone())).collect(),
-        command: std::env::args().collect(),
-        set,
-        version: env!("CARGO_PKG_VERSION").into(),
-    };
-    let working = std::env::current_dir().map_err(Failure::could_not_start)?;
-    let folder = Folder::of(&run.file);
+    let info = source.info(&checked);
     let purpose = if run.dry_run { Purpose::Plan } else { Purpose::Run };
+    let controls = source.controls && run.controls == Switch::On;
     let runtime = runtime()?;
     for attempt in 1.. {
-        let downloads = Downloads::new();
-        let on_progress = |label: &str, done, total| downloads.report(label, done, total);
-        let prepared = runtime.block_on(session.prepare(
-            checked.pipeline.clone(),
-            (&working, folder.path()),
-            purpose,
-            run.controls == Switch::On,
-            &on_progress,
-        ));
-        downloads.finish();
-        let mut prepared = prepared.map_err(|error| failure(&run.file, &text, error))?;
-        prepared.plan.select(&run.selection(), &prepared.pipeline).map_err(|error| {
-            let failure = Failure::could_not_start(&error);
-            match error.near {
-                Some(near) => failure.with_help(format!("did you mean `{near}`?")),
-                None => failure,
-            }
-        })?;
-        let executors = options.executors.keys().cloned();
-        let wrong = places::check(&prepared.plan, &prepared.pipeline, &options.machine, options.executor.as_ref(), executors);
-        if !wrong.is_empty() {
-            print_diagnostics(&run.file, &text, &wrong, run.format);
-            return Err(Failure::printed(Exit::WrongPipeline));
-        }
+        let wish = Wish { purpose, controls, selection: run.selection(), format: run.format };
+        let mut prepared = prepared(&session, &source, &checked.pipeline, &wish, &options, &runtime)?;
         if attempt == 1 && !run.quiet {
+            if let (Some(at), Some(commit)) = (&run.at, prepared.files.commit()) {
+                println!("at {at}: commit {commit}");
+            }
             introduce(&prepared);
         }
         if run.dry_run {
@@ -99,16 +82,20 @@ pub(crate) fn run(place: &Place, run: &Run) -> Result<Exit, Failure> {
             write_trace(trace, &prepared.pipeline.name, path);
         }
         if !outcome.mistakes.is_empty() {
-            print_diagnostics(&run.file, &text, &outcome.mistakes, run.format);
+            print_diagnostics(&source.shown, &source.text, &outcome.mistakes, run.format);
         }
         let mut record = session.record(&prepared, &outcome, &info, &options, &clock).map_err(Failure::could_not_start)?;
         // A failed run has no report: what was published is there, and `get` gives it. A report that can't be written costs the run nothing else.
         let mut unreported = None;
-        if outcome.is_complete() {
-            match crate::report::write(&session, &prepared, &outcome, &record, &run.out) {
+        let out = run.out.clone().or_else(|| run.at.is_none().then(|| PathBuf::from("reports")));
+        match out {
+            Some(out) if outcome.is_complete() => match crate::report::write(&session, &prepared, &outcome, &record, &out) {
                 Ok(reports) => record.reports = reports,
                 Err(failure) => unreported = Some(failure),
-            }
+            },
+            // A report of then does not take the place of the one of now.
+            None if !prepared.pipeline.reports.is_empty() && !run.quiet => println!("no report is written; `--out DIR` says where to"),
+            _ => {}
         }
         let written = session.write(&record);
         conclude(&prepared, &outcome, &record, run.quiet);
@@ -120,7 +107,9 @@ pub(crate) fn run(place: &Place, run: &Run) -> Result<Exit, Failure> {
         for warning in session.cache.take_warnings() {
             eprintln!("warning: {warning}");
         }
-        predicted(place, &run.file, &text, (&prepared, &outcome, &record));
+        if let (None, Some(file)) = (&run.at, &run.file) {
+            predicted(place, file, &source.text, (&prepared, &outcome, &record));
+        }
         if let Err(unknown) = prepared.plan.check_selection(&prepared.pipeline) {
             eprintln!("warning: {unknown} in this run");
         }
@@ -129,11 +118,73 @@ pub(crate) fn run(place: &Place, run: &Run) -> Result<Exit, Failure> {
             None => exit_of(&outcome, record.status),
         };
     }
-    Err(Failure::could_not_start("the cache is damaged again and again; `neuroflow cache verify` reads all of it"))
+    Err(damaged())
+}
+
+/// What is wanted of a pipeline.
+pub(super) struct Wish {
+    pub(super) purpose: Purpose,
+    pub(super) controls: bool,
+    pub(super) selection: Selection,
+    pub(super) format: MessageFormat,
+}
+
+/// A pipeline with its inputs, planned, and held to what the machine has.
+pub(super) fn prepared(
+    session: &Session,
+    source: &Source,
+    pipeline: &Pipeline,
+    wish: &Wish,
+    options: &RunOptions,
+    runtime: &tokio::runtime::Runtime,
+) -> Result<Prepared, Failure> {
+    let downloads = Downloads::new();
+    let on_progress = |label: &str, done, total| downloads.report(label, done, total);
+    let prepared =
+        runtime.block_on(session.prepare_with(pipeline.clone(), Arc::clone(&source.files), wish.purpose, wish.controls, &on_progress));
+    downloads.finish();
+    let mut prepared = prepared.map_err(|error| failure(&source.shown, &source.text, error))?;
+    prepared.plan.select(&wish.selection, &prepared.pipeline).map_err(|error| {
+        let failure = Failure::could_not_start(&error);
+        match error.near {
+            Some(near) => failure.with_help(format!("did you mean `{near}`?")),
+            None => failure,
+        }
+    })?;
+    let executors = options.executors.keys().cloned();
+    let wrong = places::check(&prepared.plan, &prepared.pipeline, &options.machine, options.executor.as_ref(), executors);
+    if !wrong.is_empty() {
+        print_diagnostics(&source.shown, &source.text, &wrong, wish.format);
+        return Err(Failure::printed(Exit::WrongPipeline));
+    }
+    Ok(prepared)
+}
+
+/// Prepares and runs, again when an object of the cache was found damaged: what made it runs again then.
+pub(super) fn carried_out(
+    session: &Session,
+    source: &Source,
+    pipeline: &Pipeline,
+    wish: &Wish,
+    options: &RunOptions,
+    runtime: &tokio::runtime::Runtime,
+) -> Result<(Prepared, RunOutcome), Failure> {
+    for attempt in 1.. {
+        let mut prepared = prepared(session, source, pipeline, wish, options, runtime)?;
+        let outcome = runtime.block_on(watched(session, &mut prepared, options, true, None));
+        if outcome.damaged.is_empty() || attempt >= MOST_TRIES {
+            return Ok((prepared, outcome));
+        }
+    }
+    Err(damaged())
+}
+
+fn damaged() -> Failure {
+    Failure::could_not_start("the cache is damaged again and again; `neuroflow cache verify` reads all of it")
 }
 
 /// How the run may use the machine, from the command line and the project's settings.
-fn options(place: &Place, run: &Run, run_id: String, cache: &Path) -> Result<RunOptions, Failure> {
+pub(super) fn options(place: &Place, run: &Run, run_id: String, cache: &Path) -> Result<RunOptions, Failure> {
     let folder = std::env::current_dir().map_err(Failure::could_not_start)?;
     let mut project = Project::read(&folder)?;
     for one in &run.pool {
@@ -239,6 +290,9 @@ fn introduce(prepared: &Prepared) {
         for reason in &input.passed_over {
             println!("  passed over: {}", reason.replace('\n', "\n  "));
         }
+    }
+    for remark in prepared.files.remarks() {
+        println!("note: {remark}");
     }
     if !prepared.controls {
         println!("Controls are switched off: every score of this run is uncontrolled.");

@@ -3,7 +3,8 @@
 //! They are laid at the same path in the program's folder, and their content is part of the key. A module that a script imports and nobody named is not
 //! there, so a forgotten name is an error of the first run and never a stale result of a later one.
 
-use crate::folder::{file_below, search};
+use crate::files::look::{Disk, Look};
+use crate::folder::{file_below, search_in};
 use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
 
@@ -14,12 +15,12 @@ const MOST: usize = 10_000;
 ///
 /// # Errors
 /// When a pattern leads out of the folder, fits nothing, or fits what can't be read.
-pub fn find(folder: &Path, template: &str, patterns: &[String], output: &str) -> Result<Vec<(String, PathBuf)>, String> {
+pub(crate) fn find(look: &dyn Look, folder: &Path, template: &str, patterns: &[String], output: &str) -> Result<Vec<(String, PathBuf)>, String> {
     let mut found = BTreeMap::new();
-    let root = folder.canonicalize().map_err(|error| format!("{}: {error}", folder.display()))?;
+    let root = look.real(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
     for word in words(template) {
         if let Some(path) = plain(word)
-            && let Some(place) = file_below(&root, &path)
+            && let Some(place) = file_below(look, &root, &path)
             && is_free(&path, output)
         {
             found.insert(path, place);
@@ -28,7 +29,7 @@ pub fn find(folder: &Path, template: &str, patterns: &[String], output: &str) ->
     for pattern in patterns {
         let plain = plain(pattern)
             .ok_or_else(|| format!("`{pattern}` in `scripts` leads out of the pipeline's folder; name files below {}", folder.display()))?;
-        let fitting = search(&root, &plain, &|_| true)?;
+        let fitting = search_in(look, &root, &plain, &|_| true)?;
         if fitting.len() > MOST {
             return Err(format!("`{pattern}` in `scripts` fits more than {MOST} files; be more specific"));
         }
@@ -41,7 +42,7 @@ pub fn find(folder: &Path, template: &str, patterns: &[String], output: &str) ->
                     "`{path}` in `scripts` can't be given to the program: that place is its output's, or that of its inputs"
                 ));
             }
-            let place = file_below(&root, &path)
+            let place = file_below(look, &root, &path)
                 .ok_or_else(|| format!("`{path}` in `scripts` is a link that leads out of the pipeline's folder"))?;
             found.insert(path, place);
         }
@@ -51,16 +52,7 @@ pub fn find(folder: &Path, template: &str, patterns: &[String], output: &str) ->
 
 /// Whether a file can be started by itself.
 pub fn is_executable(path: &Path) -> bool {
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        std::fs::metadata(path).is_ok_and(|found| found.permissions().mode() & 0o111 != 0)
-    }
-    #[cfg(not(unix))]
-    {
-        let _ = path;
-        false
-    }
+    Disk.found(path).is_ok_and(|found| found.is_executable)
 }
 
 /// The words of a command that are written out, without what a template fills in.
@@ -117,7 +109,7 @@ mod tests {
 
     fn names(folder: &Path, template: &str, patterns: &[&str]) -> Result<Vec<String>, String> {
         let patterns: Vec<String> = patterns.iter().map(|pattern| (*pattern).to_owned()).collect();
-        Ok(find(folder, template, &patterns, "made.csv")?.into_iter().map(|(path, _)| path).collect())
+        Ok(find(&Disk, folder, template, &patterns, "made.csv")?.into_iter().map(|(path, _)| path).collect())
     }
 
     #[test]

@@ -113,7 +113,7 @@ impl Stage for Ntf {
             metrics: &["explained", "stability", "deviance_explained"],
             sites: vec![ControlSite { control: "circular_shift", at: SiteAt::Input("responses") }],
             transductive: false,
-            exactness: Exactness::Bitwise,
+            exactness: Exactness::OnGpu(1e-3),
         }
     }
 

@@ -93,7 +93,7 @@ impl Stage for Classify {
                 ControlSite { control: "window", at: SiteAt::Parameter("window") },
             ],
             transductive: false,
-            exactness: Exactness::Bitwise,
+            exactness: Exactness::OnGpu(1e-2),
         }
     }
 

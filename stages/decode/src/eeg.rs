@@ -148,7 +148,7 @@ impl Stage for Eeg {
                 ControlSite { control: "window", at: SiteAt::Parameter("window") },
             ],
             transductive: false,
-            exactness: Exactness::Bitwise,
+            exactness: Exactness::OnGpu(1e-2),
         }
     }
 

@@ -1,6 +1,7 @@
 //! Which environment a pipeline means, and whether it is locked.
 
 use super::{EnvironmentKind, requirements};
+use crate::files::look::{Look, is_file, read_text};
 use std::path::{Path, PathBuf};
 
 /// An environment as a pipeline names it.
@@ -25,21 +26,23 @@ pub enum FoundFile {
 ///
 /// # Errors
 /// When there is no such file, it is of no known kind, or something in it is left open; says what to do.
-pub fn find(folder: &Path, written: &str) -> Result<FoundEnvironment, String> {
+pub(crate) fn find(look: &dyn Look, folder: &Path, written: &str) -> Result<FoundEnvironment, String> {
     if written.contains("://") {
         image(written)?;
         return Ok(FoundEnvironment { kind: EnvironmentKind::Image, files: vec![("image".into(), FoundFile::Text(written.to_owned()))] });
     }
     let path = folder.join(written);
     let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default().to_owned();
-    if !path.is_file() {
-        return Err(format!("there is no file `{written}`; `env` names a lock below {}", folder.display()));
+    match look.found(&path) {
+        Ok(found) if found.is_file => {}
+        Err(error) if error.kind() == std::io::ErrorKind::Other => return Err(format!("`{written}` can't be read: {error}")),
+        _ => return Err(format!("there is no file `{written}`; `env` names a lock below {}", folder.display())),
     }
     let ending = name.rsplit_once('.').map_or("", |(_, ending)| ending);
     if ending == "sif" {
         return Ok(FoundEnvironment { kind: EnvironmentKind::ImageFile, files: vec![("image.sif".into(), FoundFile::Path(path))] });
     }
-    let text = std::fs::read_to_string(&path).map_err(|error| format!("`{written}` can't be read: {error}"))?;
+    let text = read_text(look, &path).map_err(|error| format!("`{written}` can't be read: {error}"))?;
     let kind = kind_of(&name, &text).map_err(|reason| format!("`{written}` {reason}"))?;
     let mut files = Vec::new();
     match kind {
@@ -49,7 +52,7 @@ pub fn find(folder: &Path, written: &str) -> Result<FoundEnvironment, String> {
         }
         EnvironmentKind::UvLock => {
             let project = path.with_file_name("pyproject.toml");
-            if !project.is_file() {
+            if !is_file(look, &project) {
                 return Err(format!("`{written}` needs its `pyproject.toml` beside it"));
             }
             files.push(("uv.lock".into(), FoundFile::Path(path)));
@@ -134,12 +137,13 @@ fn explicit(text: &str) -> Result<(), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::files::look::Disk;
 
     fn found(name: &str, text: &str) -> Result<EnvironmentKind, String> {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("pyproject.toml"), "[project]\nname = \"x\"\nversion = \"1\"\n").unwrap();
         std::fs::write(folder.path().join(name), text).unwrap();
-        find(folder.path(), name).map(|found| found.kind)
+        find(&Disk, folder.path(), name).map(|found| found.kind)
     }
 
     #[test]
@@ -152,7 +156,7 @@ mod tests {
         assert_eq!(found("conda.lock", explicit), Ok(EnvironmentKind::CondaExplicit));
         assert_eq!(found("fsl.image", &format!("docker://example.org/fsl@sha256:{digest}\n")), Ok(EnvironmentKind::Image));
         assert_eq!(found("fsl.sif", "SIF"), Ok(EnvironmentKind::ImageFile));
-        assert_eq!(find(Path::new("/"), &format!("docker://x@sha256:{digest}")).map(|found| found.kind), Ok(EnvironmentKind::Image));
+        assert_eq!(find(&Disk, Path::new("/"), &format!("docker://x@sha256:{digest}")).map(|found| found.kind), Ok(EnvironmentKind::Image));
     }
 
     #[test]
@@ -170,6 +174,6 @@ mod tests {
             let reason = found(name, text).unwrap_err();
             assert!(reason.contains(said), "{reason}");
         }
-        assert!(find(Path::new("/"), "nothing.lock").unwrap_err().contains("there is no file"));
+        assert!(find(&Disk, Path::new("/"), "nothing.lock").unwrap_err().contains("there is no file"));
     }
 }

@@ -11,7 +11,8 @@ mod requirements;
 
 pub(super) use build::{Environments, Ready};
 pub(super) use container::remove_left;
-pub use lock::{FoundEnvironment, FoundFile, find};
+pub use lock::{FoundEnvironment, FoundFile};
+pub(crate) use lock::find;
 
 use serde::{Deserialize, Serialize};
 

@@ -1,0 +1,212 @@
+//! `neuroflow verify`: a run computed again, apart from the cache, and compared with what was recorded.
+
+use super::Place;
+use super::data::runtime;
+use super::run::{Wish, carried_out, options};
+use super::source::Source;
+use crate::arguments::{MessageFormat, Run, Verify};
+use crate::exit::{Exit, Failure};
+use neuroflow_cache::{Cache, OpenOptions, OsDisk, Presence, RunState};
+use neuroflow_dsl::diagnostics::has_errors;
+use neuroflow_engine::record::{RunRecord, TaskRow};
+use neuroflow_engine::schedule::RunOptions;
+use neuroflow_engine::select::Selection;
+use neuroflow_engine::session::{Clock, Purpose, Session, SessionError};
+use neuroflow_engine::verify::{Repeated, Verdict, objects, repeated};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// So many results that differ, and so many objects, are named.
+const MOST_NAMED: usize = 12;
+
+pub(crate) fn verify(place: &Place, verify: &Verify) -> Result<Exit, Failure> {
+    let session = place.session()?;
+    let id = session.cache.find_run(&verify.run).map_err(Failure::could_not_start)?;
+    println!("run {id}");
+    let mut wrong = !is_record_whole(&session, &id)?;
+    let record = match session.read(&id) {
+        Ok(record) => record,
+        Err(error) => {
+            println!("record: can't be read: {error}");
+            return Ok(Exit::ExpectFailed);
+        }
+    };
+    let rows = match session.rows(&record) {
+        Ok(rows) => rows,
+        Err(error @ (SessionError::Damaged { .. } | SessionError::Gone { .. })) => {
+            println!("tasks: {error}");
+            return Ok(Exit::ExpectFailed);
+        }
+        Err(error) => return Err(Failure::could_not_start(error)),
+    };
+    let found = objects(&session.cache, &record, &rows).map_err(Failure::could_not_start)?;
+    wrong |= !found.damaged.is_empty();
+    let gone = if found.gone.is_empty() { String::new() } else { format!(", {} removed since", found.gone.len()) };
+    println!("objects: {} as their names say, {} damaged{gone}", found.whole, found.damaged.len());
+    for (what, digest) in found.damaged.iter().take(MOST_NAMED) {
+        println!("  damaged: {what} ({})", digest.short());
+    }
+    if !verify.stored {
+        wrong |= !is_repeated(place, verify, session, &record, &rows)?;
+    }
+    println!("{}", if wrong { "the run is not what was recorded" } else { "the run is what was recorded" });
+    Ok(if wrong { Exit::ExpectFailed } else { Exit::Done })
+}
+
+fn is_record_whole(session: &Session, id: &str) -> Result<bool, Failure> {
+    let state = session.cache.run_state(id).map_err(Failure::could_not_start)?;
+    println!(
+        "record: {}",
+        match state {
+            RunState::AsWritten => "as it was written",
+            RunState::Changed => "changed since it was written",
+            RunState::Unnoted => "its digest was not noted, so a change of it would go unseen",
+        }
+    );
+    Ok(state != RunState::Changed)
+}
+
+/// Computes the run again in a cache of its own, which is removed afterwards; prints what came of each step.
+fn is_repeated(place: &Place, verify: &Verify, mut then: Session, record: &RunRecord, rows: &[TaskRow]) -> Result<bool, Failure> {
+    let cache = Arc::clone(&then.cache);
+    let source = Source::of_run(&mut then, record, None, Vec::new(), vec![cache])?;
+    let checked = source.check(&then.registry);
+    if has_errors(&checked.diagnostics) {
+        super::print_diagnostics(&source.shown, &source.text, &checked.diagnostics, MessageFormat::Text);
+        return Ok(false);
+    }
+    let scratch = ScratchCache::new(then.cache.root())?;
+    let now = Session {
+        cache: Arc::new(scratch.open()?),
+        registry: Arc::clone(&then.registry),
+        data: then.data.clone(),
+        sources: then.sources.clone(),
+    };
+    let (_, run_id) = Clock::start();
+    let run = Run { cores: verify.cores, ..Run::of(&source.file) };
+    let options = options(place, &run, run_id, now.cache.root())?;
+    // The run's own machine is not asked for again: it is computed here.
+    let options = RunOptions { executor: None, ..options };
+    let wish = Wish { purpose: Purpose::Run, controls: source.controls, selection: asked(rows), format: MessageFormat::Text };
+    let (prepared, outcome) = carried_out(&now, &source, &checked.pipeline, &wish, &options, &runtime()?)?;
+    if outcome.cancelled {
+        return Err(Failure { exit: Exit::Interrupted, message: "stopped before all was computed again".into(), help: None });
+    }
+    let mut same_inputs = true;
+    for (input, before) in prepared.inputs.iter().zip(&record.inputs).filter(|(input, before)| input.members != before.members) {
+        println!("input {}: {} gives something else than then", input.name, before.taken);
+        same_inputs = false;
+    }
+    let all = repeated(rows, &then, &now, &prepared, &outcome);
+    drop(now);
+    Ok(print(&all) && same_inputs)
+}
+
+/// The steps that the run was asked for.
+fn asked(rows: &[TaskRow]) -> Selection {
+    if rows.iter().all(|row| !row.unasked) {
+        return Selection::default();
+    }
+    let until = rows.iter().filter(|row| !row.unasked && !row.label.contains(" · ")).map(|row| row.label.clone()).collect();
+    Selection { until, ..Selection::default() }
+}
+
+/// A line for each step; whether all is the same.
+fn print(all: &[Repeated]) -> bool {
+    let mut steps: Vec<(&str, Vec<&Repeated>)> = Vec::new();
+    for one in all {
+        let step = one.label.split(['[', ' ']).next().unwrap_or_default();
+        match steps.iter_mut().find(|(name, _)| *name == step) {
+            Some((_, of)) => of.push(one),
+            None => steps.push((step, vec![one])),
+        }
+    }
+    let width = steps.iter().map(|(step, _)| step.chars().count()).chain([4]).max().unwrap_or(4);
+    println!("{:<width$}  {:>6}  verdict", "step", "tasks");
+    let mut whole = true;
+    for (step, of) in steps {
+        println!("{step:<width$}  {:>6}  {}", of.len(), verdict_of(&of));
+        let mut told: BTreeMap<&str, String> = BTreeMap::new();
+        for one in of {
+            match &one.verdict {
+                Verdict::Differs { output, how } => told.insert(&one.label, format!("{output}: {how}")),
+                Verdict::Missing { reason } => told.insert(&one.label, reason.clone()),
+                _ => continue,
+            };
+        }
+        whole &= told.is_empty();
+        let more = told.len().saturating_sub(MOST_NAMED);
+        for (label, how) in told.into_iter().take(MOST_NAMED) {
+            println!("  {label}: {how}");
+        }
+        if more > 0 {
+            println!("  and {more} more");
+        }
+    }
+    whole
+}
+
+fn verdict_of(of: &[&Repeated]) -> String {
+    let differ = of.iter().filter(|one| matches!(one.verdict, Verdict::Differs { .. })).count();
+    let missing = of.iter().filter(|one| matches!(one.verdict, Verdict::Missing { .. })).count();
+    match (differ, missing) {
+        (0, 0) => {}
+        (differ, 0) => return format!("differs ({differ} of {})", of.len()),
+        (_, missing) => return format!("not computed ({missing} of {})", of.len()),
+    }
+    let within = of.iter().filter_map(|one| match one.verdict {
+        Verdict::Within { tolerance, largest } => Some((tolerance, largest)),
+        _ => None,
+    });
+    match within.reduce(|a, b| (a.0.max(b.0), a.1.max(b.1))) {
+        Some((tolerance, largest)) => format!("within tolerance {tolerance:.0e} (largest difference {largest:.2e})"),
+        None => "same bytes".into(),
+    }
+}
+
+/// A cache below that of the run, removed when it is dropped, or by the next process when this one is killed.
+struct ScratchCache {
+    folder: PathBuf,
+    lock: PathBuf,
+    _held: Presence,
+}
+
+impl ScratchCache {
+    fn new(cache: &Path) -> Result<ScratchCache, Failure> {
+        let root = cache.join("scratch");
+        let failed = |error: std::io::Error| Failure::could_not_start(format!("{}: {error}", root.display()));
+        std::fs::create_dir_all(&root).map_err(failed)?;
+        let folder = root.join(format!("verify-{}", std::process::id()));
+        let lock = folder.with_extension("lock");
+        let held = Presence::claim(&lock).map_err(failed)?;
+        let held = held.ok_or_else(|| Failure::could_not_start(format!("{} belongs to another process", folder.display())))?;
+        // Left by a dead process of the same number.
+        let _ = std::fs::remove_dir_all(&folder);
+        std::fs::create_dir_all(&folder).map_err(failed)?;
+        let scratch = ScratchCache { folder, lock, _held: held };
+        // Environments of programs are known by their locks, and making one may need the network.
+        #[cfg(unix)]
+        {
+            let environments = cache.join("environments");
+            if environments.is_dir() {
+                let environments = environments.canonicalize().unwrap_or(environments);
+                let _ = std::os::unix::fs::symlink(environments, scratch.folder.join("environments"));
+            }
+        }
+        Ok(scratch)
+    }
+
+    fn open(&self) -> Result<Cache, Failure> {
+        let disk = Arc::new(OsDisk::with_mapper(neuroflow_compute::map::map_file));
+        let options = OpenOptions::from_environment().map_err(Failure::could_not_start)?;
+        Cache::open_with(&self.folder, disk, options).map_err(Failure::could_not_start)
+    }
+}
+
+impl Drop for ScratchCache {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.folder);
+        let _ = std::fs::remove_file(&self.lock);
+    }
+}

@@ -1,0 +1,182 @@
+//! Whether a run is what its record says: the record and what it names are as they were written, and what is computed again is the same.
+//!
+//! Results are compared byte by byte. Where a stage declares that it is not exact to the byte, or something that it was computed from is not, other bytes are
+//! held to the tolerance that was declared: see [`Exactness`].
+
+mod numbers;
+
+pub use numbers::{Compared, compare};
+
+use crate::plan::Plan;
+use crate::record::{RunRecord, TaskRow};
+use crate::schedule::RunOutcome;
+use crate::session::{Prepared, Session};
+use crate::task::{TaskId, Work};
+use neuroflow_cache::{Cache, CacheError, Digest};
+use neuroflow_stage::{Exactness, GpuPolicy, Registry};
+use std::collections::{BTreeMap, HashMap};
+
+/// What became of a task that was computed again.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Verdict {
+    /// The same bytes.
+    Same,
+    /// Other bytes, but the same numbers within the tolerance.
+    Within {
+        /// The tolerance, relative.
+        tolerance: f64,
+        /// The largest difference, relative.
+        largest: f64,
+    },
+    /// Something else.
+    Differs {
+        /// The output.
+        output: String,
+        /// How, with the largest difference and its place where there are numbers.
+        how: String,
+    },
+    /// It gave something then, and nothing now.
+    Missing {
+        /// Why.
+        reason: String,
+    },
+}
+
+/// A task of a run, and what became of it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Repeated {
+    /// What a person calls it.
+    pub label: String,
+    /// What became of it.
+    pub verdict: Verdict,
+}
+
+/// Objects that a run names, read again.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Objects {
+    /// So many are what their names say.
+    pub whole: usize,
+    /// Those that are not, with what they belong to.
+    pub damaged: Vec<(String, Digest)>,
+    /// Those that are no longer there.
+    pub gone: Vec<(String, Digest)>,
+}
+
+/// Reads every object that a run names.
+///
+/// # Errors
+/// When the disk refuses.
+pub fn objects(cache: &Cache, record: &RunRecord, rows: &[TaskRow]) -> Result<Objects, CacheError> {
+    let mut named: BTreeMap<Digest, String> = BTreeMap::new();
+    let mut name = |digest: Digest, what: String| {
+        named.entry(digest).or_insert(what);
+    };
+    name(record.source, format!("the pipeline {}", record.file));
+    name(record.tasks, "the list of tasks".into());
+    record.patch.into_iter().for_each(|patch| name(patch, "the changes that were not committed".into()));
+    record.used.iter().for_each(|(path, content)| name(*content, path.clone()));
+    for kept in &record.kept {
+        kept.content.into_iter().for_each(|content| name(content, kept.path.clone()));
+    }
+    for input in &record.inputs {
+        input.files.iter().chain(&input.members).for_each(|(label, content)| name(*content, format!("input {}[{label}]", input.name)));
+    }
+    for row in rows {
+        row.outputs.iter().for_each(|(output, _, content, _)| name(*content, format!("{} of {}", output, row.label)));
+    }
+    let mut found = Objects::default();
+    for (digest, what) in named {
+        match cache.get(&digest)? {
+            // Not `is_whole`, which remembers what it has seen.
+            Some(bytes) if Digest::of_many(&bytes) == digest => found.whole += 1,
+            Some(_) => found.damaged.push((what, digest)),
+            None if cache.was_damaged(&digest) => found.damaged.push((what, digest)),
+            None => found.gone.push((what, digest)),
+        }
+    }
+    Ok(found)
+}
+
+/// Compares what tasks gave then with what they gave now. `then` is the session of the run, `now` the one in which it was computed again.
+pub fn repeated(rows: &[TaskRow], then: &Session, now: &Session, prepared: &Prepared, outcome: &RunOutcome) -> Vec<Repeated> {
+    let plan = &prepared.plan;
+    let places: HashMap<String, TaskId> = (0..plan.len()).map(|task| (plan.label(task), task)).collect();
+    let tolerances = tolerances(plan, &now.registry);
+    let mut all = Vec::new();
+    for row in rows.iter().filter(|row| !row.outputs.is_empty()) {
+        let verdict = match places.get(&row.label) {
+            None => Verdict::Missing { reason: "the pipeline has no such task now".into() },
+            Some(&task) => verdict(row, (then, now), &outcome.tasks[task], tolerances[task]),
+        };
+        all.push(Repeated { label: row.label.clone(), verdict });
+    }
+    all
+}
+
+fn verdict(row: &TaskRow, (then, now): (&Session, &Session), outcome: &crate::outcome::Outcome, tolerance: Option<f64>) -> Verdict {
+    if outcome.outputs.len() != row.outputs.len() {
+        let reason = match &outcome.state {
+            crate::outcome::State::Failed(failure) => format!("it failed: {}", failure.message()),
+            _ => "it was not computed".to_owned(),
+        };
+        return Verdict::Missing { reason };
+    }
+    let mut largest = None;
+    for ((name, kind, before, _), after) in row.outputs.iter().zip(&outcome.outputs) {
+        if *before == after.digest {
+            continue;
+        }
+        let differs = |how: String| Verdict::Differs { output: name.clone(), how };
+        let (before, after) = match (then.artifact(*kind, before), now.artifact(after.kind, &after.digest)) {
+            (Ok(before), Ok(after)) => (before, after),
+            (Err(reason), _) => return differs(format!("other bytes; the numbers of then can't be compared: {reason}")),
+            (_, Err(reason)) => return differs(format!("other bytes; the numbers of now can't be compared: {reason}")),
+        };
+        match (compare(&before, &after), tolerance) {
+            (Compared::Numbers { largest: found, .. }, Some(tolerance)) if found <= tolerance => largest = largest.max(Some(Found(found))),
+            (Compared::Numbers { largest, at }, Some(tolerance)) => {
+                return differs(format!("by {largest:.2e} at {at}, and {tolerance:.0e} is allowed"));
+            }
+            (Compared::Numbers { largest, at }, None) => return differs(format!("by {largest:.2e} at {at}")),
+            (Compared::Otherwise(how), _) => return differs(how),
+        }
+    }
+    match (largest, tolerance) {
+        (Some(Found(largest)), Some(tolerance)) => Verdict::Within { tolerance, largest },
+        _ => Verdict::Same,
+    }
+}
+
+/// A difference that can be compared; never NaN.
+#[derive(Debug, Clone, Copy, PartialEq, PartialOrd)]
+struct Found(f64);
+
+impl Eq for Found {}
+
+impl Ord for Found {
+    fn cmp(&self, other: &Found) -> std::cmp::Ordering {
+        self.0.total_cmp(&other.0)
+    }
+}
+
+/// For each task the tolerance that holds for its results: the widest that its own stages declare, or those of a task that it needs. None is exact.
+fn tolerances(plan: &Plan, registry: &Registry) -> Vec<Option<f64>> {
+    let of_stage = |stage: &str, gpu: GpuPolicy| match registry.get(stage).map(|stage| stage.signature().exactness) {
+        Some(Exactness::Within(tolerance)) => Some(tolerance),
+        Some(Exactness::OnGpu(tolerance)) if gpu != GpuPolicy::Never => Some(tolerance),
+        _ => None,
+    };
+    let widest = |a: Option<f64>, b: Option<f64>| a.into_iter().chain(b).reduce(f64::max);
+    let mut all: Vec<Option<f64>> = Vec::with_capacity(plan.len());
+    for id in 0..plan.len() {
+        let task = plan.task(id);
+        let mut tolerance = match &task.work {
+            Work::Call(call) => of_stage(&call.stage, task.gpu),
+            Work::Nulls(batch) => batch.chain.iter().map(|link| of_stage(&link.call.stage, task.gpu)).fold(None, widest),
+            Work::Exec(_) | Work::Join { .. } => None,
+        };
+        plan.needs(id, |needed| tolerance = widest(tolerance, all.get(needed).copied().flatten()));
+        all.push(tolerance);
+    }
+    all
+}
