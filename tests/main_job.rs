@@ -77,13 +77,7 @@ fn a_recording_with_a_wrong_byte_is_refused() {
 
 #[test]
 fn five_real_mice_are_decoded_as_measured_elsewhere() {
-    let shared = std::env::var_os("NEUROFLOW_SHARED")
-        .map_or_else(|| concat!(env!("CARGO_MANIFEST_DIR"), "/../shared").into(), std::path::PathBuf::from);
-    let mirror = shared.join("data");
-    if !mirror.is_dir() {
-        println!("skipped: no shared folder at {}", shared.display());
-        return;
-    }
+    let Some(mirror) = crate::support::shared_data() else { return };
     let place = Place::new();
     // The decoder of the main job, without its slower neighbours.
     let text = r#"pipeline mice

@@ -25,6 +25,7 @@ mod programs;
 mod programs_ends;
 mod programs_sandbox;
 mod queries;
+mod records;
 mod resources;
 mod robustness;
 mod slurm;

@@ -5,6 +5,33 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use tempfile::TempDir;
 
+/// The folder of real recordings: `data` in the folder that NEUROFLOW_SHARED names, or beside the project; none, with a word about it, when it is not here.
+pub fn shared_data() -> Option<PathBuf> {
+    let beside = || concat!(env!("CARGO_MANIFEST_DIR"), "/../shared").into();
+    let folder = std::env::var_os("NEUROFLOW_SHARED").map_or_else(beside, PathBuf::from).join("data");
+    if !folder.is_dir() {
+        println!("skipped: there is no folder {}", folder.display());
+        return None;
+    }
+    Some(folder)
+}
+
+/// The programs of a Python environment with packages from PyPI; none, with a word about it, where they can't be had.
+pub fn python(name: &str, requirements: &[&str]) -> Option<PathBuf> {
+    let made = Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/python")).arg(name).args(requirements).output();
+    match made {
+        Ok(made) if made.status.success() => Some(String::from_utf8_lossy(&made.stdout).trim().into()),
+        Ok(made) => {
+            eprintln!("passed over: {}", String::from_utf8_lossy(&made.stderr).trim());
+            None
+        }
+        Err(error) => {
+            eprintln!("passed over: {error}");
+            None
+        }
+    }
+}
+
 /// A working folder with a cache, removed at the end.
 pub struct Place {
     folder: TempDir,

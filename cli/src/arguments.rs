@@ -1,5 +1,7 @@
 //! What can be typed after `neuroflow`.
 
+pub mod history;
+
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use neuroflow_data::export::ExportFormat;
 use neuroflow_engine::program::SandboxWish;
@@ -84,6 +86,18 @@ pub enum Command {
     },
     /// Any result of any run, as a file.
     Get(Get),
+    /// What differs between two runs or revisions: which steps, why, and how every score moved.
+    Diff(history::Diff),
+    /// The history of one result over commits.
+    Log(history::Log),
+    /// Scores as a table for a paper: runs or data sets side by side.
+    Compare(history::Compare),
+    /// Keep a run as a small text beside the pipelines (runs/NAME.json), for the repository, and pin its results.
+    Keep(history::Keep),
+    /// What to cite for a run: data, software, methods.
+    Cite(history::Cite),
+    /// Write a run as an RO-Crate: with its pipeline, results, scores and provenance.
+    Export(history::Export),
     /// Find the commit from which on a condition on scores holds. Exit codes: 0 one commit, 1 one of several, 2 a wrong condition, 4 nothing to look for.
     Bisect(Bisect),
     /// Compute a run again, apart from the cache, and compare. Exit codes: 0 all is as recorded, 1 something is not.

@@ -6,9 +6,12 @@ mod amounts;
 pub mod arguments;
 mod commands;
 pub mod exit;
+mod meant;
 mod progress;
 pub mod project;
+mod references;
 mod report;
+mod ro_crate;
 pub mod settings;
 pub mod stages;
 
@@ -63,6 +66,12 @@ fn run(arguments: Arguments) -> Result<Exit, Failure> {
         Command::Runs { n } => commands::runs::runs(&place, n),
         Command::Show { run, json } => commands::runs::show(&place, &run, json),
         Command::Get(get) => commands::get::get(&place, &get),
+        Command::Diff(diff) => commands::diff::diff(&place, &diff),
+        Command::Log(log) => commands::log::log(&place, &log),
+        Command::Compare(compare) => commands::compare::compare(&place, &compare),
+        Command::Keep(keep) => commands::keep::keep(&place, &keep),
+        Command::Cite(cite) => commands::cite::cite(&place, &cite),
+        Command::Export(export) => commands::export::export(&place, &export),
         Command::Bisect(bisect) => commands::bisect::bisect(&place, &bisect),
         Command::Verify(verify) => commands::verify::verify(&place, &verify),
         Command::Cache { command } => commands::cache::cache(&place, &command),

@@ -36,6 +36,6 @@ pub use graph::{Edge, Graph};
 pub use kind::Kind;
 pub use rdm::Rdm;
 pub use responses::Responses;
-pub use scores::{ControlResult, Correction, Interval, Score, Scores};
+pub use scores::{ControlResult, Correction, Interval, NullSummary, Score, Scores, short_number};
 pub use table::Table;
 pub use tensor::Tensor;

@@ -21,14 +21,30 @@ pub struct Interval {
     pub method: String,
 }
 
+/// Null draws in short.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct NullSummary {
+    /// Their number.
+    pub draws: u64,
+    /// Their mean; NaN when none has a number.
+    #[serde(with = "gap")]
+    pub mean: f64,
+    /// Their standard deviation (n − 1); NaN below two.
+    #[serde(with = "gap")]
+    pub sd: f64,
+}
+
 /// What a control gave: the null distribution of a score.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ControlResult {
     /// The control as written, such as `shuffle("direction")`, or what a stage permutes by itself, such as `permutation(conditions)`.
     pub control: String,
-    /// The score in each null draw; NaN where a draw had none.
+    /// The score in each null draw; NaN where a draw had none. Empty where only a summary was kept.
     #[serde(with = "gaps")]
     pub null: Vec<f64>,
+    /// What is left of null draws that were not kept one by one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub summary: Option<NullSummary>,
     /// `(1 + #{null ≥ observed}) / (1 + n)`.
     pub p: f64,
     /// p after correction for the number of tests in the family; the same as `p` for a single test.
@@ -126,11 +142,19 @@ impl ControlResult {
     pub fn new(control: impl Into<String>, observed: f64, null: Vec<f64>) -> ControlResult {
         let at_least = null.iter().filter(|value| value.is_nan() || **value >= observed).count();
         let p = (1.0 + at_least as f64) / (1.0 + null.len() as f64);
-        ControlResult { control: control.into(), null, p, p_corrected: p, n_tests: 1 }
+        ControlResult { control: control.into(), null, summary: None, p, p_corrected: p, n_tests: 1 }
+    }
+
+    /// The number of null draws.
+    pub fn draws(&self) -> usize {
+        self.summary.map_or(self.null.len(), |summary| usize::try_from(summary.draws).unwrap_or(usize::MAX))
     }
 
     /// The mean of the null values that there are; NaN when there are none.
     pub fn mean(&self) -> f64 {
+        if let Some(summary) = self.summary {
+            return summary.mean;
+        }
         let (sum, count) =
             self.null.iter().filter(|value| !value.is_nan()).fold((0.0, 0.0), |(sum, count), value| (sum + value, count + 1.0));
         sum / count
@@ -138,6 +162,9 @@ impl ControlResult {
 
     /// The standard deviation of the null values that there are (n − 1); NaN below two.
     pub fn sd(&self) -> f64 {
+        if let Some(summary) = self.summary {
+            return summary.sd;
+        }
         let (mean, there) = (self.mean(), || self.null.iter().filter(|value| !value.is_nan()));
         let squares: f64 = there().map(|value| (value - mean).powi(2)).sum();
         (squares / (there().count() as f64 - 1.0)).sqrt()
@@ -145,7 +172,7 @@ impl ControlResult {
 
     /// Whether the control is a distribution, for which p means something, or a single look where no signal can be.
     pub fn is_distribution(&self) -> bool {
-        self.null.len() > 1
+        self.draws() > 1
     }
 }
 
@@ -153,22 +180,22 @@ impl fmt::Display for Score {
     /// The line that the report and the terminal print:
     /// `accuracy 0.812 ±0.03 (8 classes, chance 0.125; shuffle null 0.124, p = 0.005, n = 200)`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.metric, short(self.value))?;
+        write!(f, "{} {}", self.metric, short_number(self.value))?;
         if let Some(unit) = &self.unit {
             write!(f, " {unit}")?;
         }
         if let Some(interval) = &self.interval {
-            write!(f, " ±{}", short((interval.high - interval.low) / 2.0))?;
+            write!(f, " ±{}", short_number((interval.high - interval.low) / 2.0))?;
         }
         let mut parts = Vec::new();
         if let Some(n_classes) = self.n_classes {
             parts.push(format!("{n_classes} classes"));
         }
         if let Some(chance) = self.chance {
-            parts.push(format!("chance {}", short(chance)));
+            parts.push(format!("chance {}", short_number(chance)));
         }
         if let Some(ceiling) = self.ceiling {
-            parts.push(format!("ceiling {}", short(ceiling)));
+            parts.push(format!("ceiling {}", short_number(ceiling)));
         }
         let facts = parts.join(", ");
         let controls = if self.controls.is_empty() {
@@ -178,11 +205,19 @@ impl fmt::Display for Score {
                 let name = control.control.split('(').next().unwrap_or(&control.control);
                 if control.is_distribution() {
                     // One place of many: what it is worth among the others belongs beside it.
-                    let corrected =
-                        if self.metric.contains('@') { format!(", corrected {}", short(control.p_corrected)) } else { String::new() };
-                    format!("{name} null {}, p = {}{corrected}, n = {}", short(control.mean()), short(control.p), control.null.len())
+                    let corrected = if self.metric.contains('@') {
+                        format!(", corrected {}", short_number(control.p_corrected))
+                    } else {
+                        String::new()
+                    };
+                    format!(
+                        "{name} null {}, p = {}{corrected}, n = {}",
+                        short_number(control.mean()),
+                        short_number(control.p),
+                        control.draws()
+                    )
                 } else {
-                    format!("{name} {}", short(control.mean()))
+                    format!("{name} {}", short_number(control.mean()))
                 }
             };
             self.controls.iter().map(one).collect::<Vec<_>>().join("; ")
@@ -191,6 +226,19 @@ impl fmt::Display for Score {
             true => write!(f, " ({controls})"),
             false => write!(f, " ({facts}; {controls})"),
         }
+    }
+}
+
+/// JSON has no NaN: what has no number stands as null.
+mod gap {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(value: &f64, serializer: S) -> Result<S::Ok, S::Error> {
+        Some(*value).filter(|value| value.is_finite()).serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+        Option::<f64>::deserialize(deserializer).map(|value| value.unwrap_or(f64::NAN))
     }
 }
 
@@ -207,8 +255,8 @@ mod gaps {
     }
 }
 
-/// Three decimals, or two significant digits below 0.001.
-fn short(value: f64) -> String {
+/// A number as scores are printed: three places, or two digits where that would be nothing.
+pub fn short_number(value: f64) -> String {
     if value != 0.0 && value.abs() < 0.0005 { format!("{value:.1e}") } else { format!("{value:.3}") }
 }
 

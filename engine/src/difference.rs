@@ -251,6 +251,7 @@ fn name_of(step: &str) -> &str {
 fn causes(before: &Side, after: &Side, step: &str) -> Vec<String> {
     let (Some(was), Some(is)) = (before.steps.get(step), after.steps.get(step)) else { return Vec::new() };
     let mut causes: Vec<String> = Vec::new();
+    let call_differs = was.call.zip(is.call).is_some_and(|(was, is)| before.rows[was].key != after.rows[is].key);
     for (was, is) in [(was.call, is.call), (was.join, is.join)] {
         match (was, is) {
             (Some(was), Some(is)) => {
@@ -265,6 +266,10 @@ fn causes(before: &Side, after: &Side, step: &str) -> Vec<String> {
                 let mut differences = Vec::new();
                 compare("", &was.fields, &is.fields, &mut differences);
                 let stage = is.fields["stage"].as_str().unwrap_or("the stage");
+                // Null draws of another call, or by another control, are other ones, of course.
+                if call_differs || differences.iter().any(|one| one.starts_with("join[")) {
+                    differences.retain(|one| !one.starts_with("inputs.nulls[") || one.contains("nothing"));
+                }
                 let told =
                     batches_together(differences).into_iter().filter_map(|one| cause(before, after, stage, &was.fields, &is.fields, one));
                 causes.extend(told);
@@ -371,7 +376,7 @@ mod tests {
 
     fn input(content: &str) -> InputRecord {
         let members = vec![("m1".to_owned(), Digest::of(content.as_bytes()))];
-        InputRecord { name: "sessions".into(), taken: String::new(), passed_over: Vec::new(), simulated: false, members }
+        InputRecord { name: "sessions".into(), taken: String::new(), passed_over: Vec::new(), simulated: false, members, files: Vec::new() }
     }
 
     fn side(content: &str, result: &str, folds: u32) -> Side {

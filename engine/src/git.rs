@@ -197,6 +197,14 @@ pub fn line(file: &Path, newest: &str, good: Option<&str>) -> Result<Line, GitEr
     Ok(Line { commits, is_cut: is_cut && !met })
 }
 
+/// Commits by their ids, as far as they are in the repository that a file lies in.
+pub fn commits(file: &Path, ids: &[String]) -> HashMap<String, Committed> {
+    let Ok(repository) = discover(file) else { return HashMap::new() };
+    let found =
+        ids.iter().filter_map(|id| repository.find_commit(Oid::from_str(id).ok()?).ok().map(|commit| (id.clone(), committed(&commit))));
+    found.collect()
+}
+
 fn committed(commit: &Commit<'_>) -> Committed {
     let author = commit.author();
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
@@ -218,7 +226,8 @@ pub fn changed_by(file: &Path, commit: &str) -> Result<Vec<String>, GitError> {
     let commit = commit_of(&repository, commit)?;
     let before = commit.parent(0).ok().and_then(|parent| parent.tree().ok());
     let diff = repository.diff_tree_to_tree(before.as_ref(), Some(&commit.tree()?), None)?;
-    let paths = diff.deltas().filter_map(|delta| delta.new_file().path().or(delta.old_file().path()).map(|path| path.display().to_string()));
+    let paths =
+        diff.deltas().filter_map(|delta| delta.new_file().path().or(delta.old_file().path()).map(|path| path.display().to_string()));
     Ok(paths.collect())
 }
 
@@ -260,7 +269,9 @@ pub fn describe<'p>(path: &'p Path, read: impl Iterator<Item = &'p Path>) -> Opt
     let root = root_of(&repository);
     let below = |path: &Path| nearest_folder(path).strip_prefix(&root).map(Path::to_path_buf).ok();
     // What a submodule has is not in this tree, and what it changed is in the patch.
-    let in_submodule = |path: &Path| path.ancestors().skip(1).any(|above| tree.get_path(above).is_ok_and(|found| found.kind() == Some(git2::ObjectType::Commit)));
+    let in_submodule = |path: &Path| {
+        path.ancestors().skip(1).any(|above| tree.get_path(above).is_ok_and(|found| found.kind() == Some(git2::ObjectType::Commit)))
+    };
     let is_known = |path: &Path| tree.get_path(path).is_ok() || in_submodule(path) || repository.is_path_ignored(path).unwrap_or(false);
     let is_new = |path: &Path| below(path).is_some_and(|path| !is_known(&path));
     let dirty = !patch.is_empty() || std::iter::once(path).chain(read).any(is_new);

@@ -200,7 +200,8 @@ impl Session {
         self.newest(|run: &RunRecord| run.pipeline == pipeline)
     }
 
-    fn newest<T: DeserializeOwned>(&self, fits: impl Fn(&T) -> bool) -> Option<T> {
+    /// The newest run that fits; of the oldest ones of a long history nothing is known.
+    pub fn newest<T: DeserializeOwned>(&self, fits: impl Fn(&T) -> bool) -> Option<T> {
         let ids = self.cache.runs().ok()?;
         ids.iter().take(LOOKED_BACK).filter_map(|id| self.cache.run(id).ok()).find(fits)
     }

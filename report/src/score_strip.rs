@@ -41,7 +41,7 @@ pub(crate) fn score_strip(score: &Score) -> String {
             svg.rect(LEFT + bin as f64 * width, base - height, width, height, "#9a9a9a", None);
         }
         let name = control.control.split('(').next().unwrap_or_default().replace('_', " ");
-        let label = format!("{name} null (n = {})", control.null.len());
+        let label = format!("{name} null (n = {})", control.draws());
         svg.text(WIDTH - RIGHT + 8.0, base - 6.0, &label, 10.5, Anchor::Start, "#555");
     }
     svg.line((LEFT, axis_y), (WIDTH - RIGHT, axis_y), "#333", 1.0, false);

@@ -75,3 +75,55 @@ fn what_was_applied_is_taken_back_by_a_proposal_of_its_own() {
     assert_eq!(text(&place, "small.nf"), PIPELINE);
     run(&place, &["agent", "verify"]).exits(0).says("2 commits of proposals, 0 things do not hold");
 }
+
+#[test]
+fn a_folder_of_recordings_becomes_a_report_with_controls_by_answering_questions() {
+    let Some(data) = crate::support::shared_data() else { return };
+    let folder = data.join("v1-gratings-calcium");
+    let call = |name: &str, arguments: &Value| Answer::calls(vec![Call::new("call_1", name, arguments)]);
+    let draft = |steps: &[Value], predict: &[&str]| {
+        let fields = "op name title value call after outside step key from to condition message items text more";
+        let mut all: serde_json::Map<String, Value> = fields.split(' ').map(|field| (field.to_owned(), Value::Null)).collect();
+        all.insert("edits".into(), steps.iter().map(Value::to_string).collect());
+        all.insert("intent".into(), "Can the direction be read from the population?".into());
+        all.insert("predict".into(), json!(predict));
+        all.into()
+    };
+    let first: Value = draft(
+        &[
+            json!({"op": "begin", "name": "fresh", "title": "Which way did the grating drift?"}),
+            json!({"op": "add_input", "name": "sessions", "value": "mat(\"data/*.mat\")"}),
+            json!({"op": "insert_step", "name": "responses", "call": "ingest.trials(sessions[\"one\"])"}),
+            json!({"op": "insert_step", "name": "direction", "after": "responses",
+                   "call": "decode.classify(responses, target = \"direction\", window = 0 s .. 2 s, folds = 4) with control = shuffle(\"direction\", n = 40), seed = 1"}),
+            json!({"op": "add_report", "name": "fresh", "title": "What the population knows", "items": "direction"}),
+        ],
+        &["direction.accuracy.shuffle < direction.accuracy"],
+    );
+    let server = Server::start(move |_, number| match number {
+        0 => call("describe_data", &json!({"number": null})),
+        1 => call("describe_data", &json!({"number": 1})),
+        2 => call("clarify", &json!({"question": "What do you want to know of these recordings?", "options": ["which way the grating drifted", "which units belong together"]})),
+        3 => call("propose_edit", &first),
+        _ => Answer::text("Done: the report has the decoding with its control."),
+    });
+    let server = server.unwrap();
+    let place = project();
+    std::fs::remove_file(place.path().join("small.nf")).unwrap();
+    for (name, from) in [("one", "230809_mrcuts28_fov4_grat-000_data.mat"), ("two", "230810_mrcuts29_fov2_grat-000_data.mat")] {
+        place.write(&format!("data/{name}.mat"), std::fs::read(folder.join(from)).unwrap());
+    }
+    place.write("neuroflow.toml", format!("[agent]\nendpoint = \"{}\"\nmodel = \"scripted\"\n", server.endpoint()));
+    let Some(mut terminal) = Terminal::start(&place, &["chat", "--new", "--way", "tools", "--for", "novice"], &[]) else { return };
+    terminal.wait("> ").types("I have recordings and know nothing of this.");
+    terminal.wait("What do you want to know").wait("1. which way the grating drifted").wait("> ").types("1");
+    terminal.wait("+").wait("predicts").wait("later [q]: ");
+    let id = terminal.seen().rsplit("proposal p-").next().unwrap()[..8].to_owned();
+    terminal.types("a").wait("to say yes: ").types(&id).wait("applied to pipelines/analysis.nf").wait("shuffle null").wait("report: ").wait("held");
+    terminal.wait("> ").types("/quit");
+    assert_eq!(terminal.ends().0, 0);
+    assert!(body(&server, 2).contains("data/*.mat"), "what is in the folder is told with the line to write");
+    let report = place.path().join("reports/fresh.html");
+    let page = std::fs::read_to_string(&report).unwrap_or_else(|error| panic!("{}: {error}", report.display()));
+    assert!(page.contains("shuffle") && page.contains("chance"), "a report with its control");
+}

@@ -5,20 +5,14 @@ use std::process::Command;
 
 #[test]
 fn the_python_client_looks_and_proposes() {
-    let root = env!("CARGO_MANIFEST_DIR");
-    let made = Command::new(format!("{root}/tests/mcp/start")).output();
-    let python = match made {
-        Ok(made) if made.status.success() => String::from_utf8_lossy(&made.stdout).trim().to_owned(),
-        Ok(made) => return eprintln!("passed over: {}", String::from_utf8_lossy(&made.stderr).trim()),
-        Err(error) => return eprintln!("passed over: {error}"),
-    };
+    let Some(bin) = crate::support::python("mcp", &["mcp>=2.3,<3"]) else { return };
     let place = project(LEFT_TO_CLIENTS);
     place.write("knowledge/a.md", "a text that somebody wrote\n");
     let before = outside(&place);
     let mut client = place.command();
     let program = client.get_program().to_owned();
-    let mut command = Command::new(python);
-    command.arg(format!("{root}/tests/mcp/client.py")).arg(&program).current_dir(place.path());
+    let mut command = Command::new(bin.join("python"));
+    command.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/mcp/client.py")).arg(&program).current_dir(place.path());
     // The server gets the environment of these tests; a client of the SDK passes on little of its own.
     for (name, value) in client.arg("mcp").get_envs() {
         match value {

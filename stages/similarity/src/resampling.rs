@@ -31,5 +31,5 @@ pub(crate) fn permuted(score: &mut Score, what: &str, value: f64, null: &[Option
     let at_least = null.iter().filter(|null| null.is_none_or(|null| null >= value - 1e-12)).count();
     let p = (1.0 + at_least as f64) / (1.0 + null.len() as f64);
     let draws = null.iter().map(|draw| draw.map_or(f64::NAN, &shown)).collect();
-    score.controls.push(ControlResult { control: format!("permutation({what})"), null: draws, p, p_corrected: p, n_tests: 1 });
+    score.controls.push(ControlResult { p, p_corrected: p, ..ControlResult::new(format!("permutation({what})"), score.value, draws) });
 }

@@ -1,0 +1,170 @@
+//! `neuroflow diff`: which steps differ between two runs or revisions, why, and how every score moved.
+
+use super::Place;
+use crate::arguments::history::Diff;
+use crate::exit::{Exit, Failure};
+use crate::meant::{self, Meant, NOW};
+use neuroflow_data::{Score, short_number};
+use neuroflow_engine::difference::{Difference, Fate, ScoreDifference, StepDifference, Verdict};
+use neuroflow_engine::git::text_diff;
+use std::path::PathBuf;
+
+/// The most members that are named one by one.
+const MOST_NAMED: usize = 4;
+
+pub(crate) fn diff(place: &Place, diff: &Diff) -> Result<Exit, Failure> {
+    // Each side may say for the other which pipeline is meant.
+    let file_of = |word: &str| -> Option<PathBuf> {
+        if word == NOW {
+            return None;
+        }
+        place.session().ok()?.read(word).ok().map(|record| meant::file_of(&record))
+    };
+    let file = diff.pipeline.clone().or_else(|| file_of(&diff.before)).or_else(|| file_of(&diff.after)).or_else(only_pipeline);
+    let before = meant::side(place, &diff.before, file.as_deref())?;
+    let after = meant::side(place, &diff.after, file.as_deref())?;
+    let mut found = Difference::between(&before.side, &after.side);
+    if !(before.is_known && after.is_known) {
+        found.steps.clear();
+    }
+    if diff.json {
+        let text = serde_json::to_string_pretty(&serde_json::json!({
+            "before": before.title, "after": after.title, "settings": settings(&before, &after), "difference": found,
+        }));
+        println!("{}", text.map_err(Failure::could_not_start)?);
+        return Ok(Exit::Done);
+    }
+    print!("{}", told(&before, &after, &found));
+    Ok(Exit::Done)
+}
+
+/// The pipeline of this folder, when there is exactly one.
+fn only_pipeline() -> Option<PathBuf> {
+    let found = ["*.nf", "pipelines/*.nf"]
+        .into_iter()
+        .flat_map(|pattern| neuroflow_engine::folder::search(std::path::Path::new("."), pattern, &|_| true).unwrap_or_default());
+    let all: Vec<String> = found.collect();
+    match all.as_slice() {
+        [only] => Some(only.into()),
+        _ => None,
+    }
+}
+
+/// What differs beside the tasks: version, parameters that were set, controls.
+fn settings(before: &Meant, after: &Meant) -> Vec<String> {
+    let mut told = Vec::new();
+    let (Some(was), Some(is)) = (&before.record, &after.record) else { return told };
+    if was.neuroflow != is.neuroflow {
+        told.push(format!("neuroflow {} → {}", was.neuroflow, is.neuroflow));
+    }
+    if was.controls != is.controls {
+        told.push(format!("controls {} → {}", if was.controls { "on" } else { "off" }, if is.controls { "on" } else { "off" }));
+    }
+    let names: std::collections::BTreeSet<&String> = was.set.keys().chain(is.set.keys()).collect();
+    for name in names {
+        let (old, new) = (was.set.get(name), is.set.get(name));
+        if old != new {
+            let shown = |value: Option<&String>| value.cloned().unwrap_or_else(|| "as written".into());
+            told.push(format!("--set {name}: {} → {}", shown(old), shown(new)));
+        }
+    }
+    told
+}
+
+fn told(before: &Meant, after: &Meant, found: &Difference) -> String {
+    let mut text = format!("from  {}\nto    {}\n", before.title, after.title);
+    for line in settings(before, after) {
+        text += &format!("      {line}\n");
+    }
+    text.push('\n');
+    if !(before.is_known && after.is_known) {
+        text += "which steps differ can't be said; scores can be compared\n";
+    } else if found.steps.is_empty() {
+        text += match before.text == after.text {
+            true => "every step computes the same\n",
+            false => "the files differ, but every step computes the same\n",
+        };
+    }
+    let width = found.steps.iter().map(|step| step.step.chars().count()).max().unwrap_or(0);
+    for step in &found.steps {
+        text += &step_lines(step, width);
+    }
+    let moved: Vec<&ScoreDifference> = found.scores.iter().filter(|score| score.verdict != Verdict::Same).collect();
+    if !moved.is_empty() {
+        text += "\nscores\n";
+        let name = |score: &ScoreDifference| format!("{}.{}", score.step, score.metric);
+        let width = moved.iter().map(|score| name(score).chars().count()).max().unwrap_or(0);
+        for score in &moved {
+            text += &format!("  {:<width$}  {}\n", name(score), score_line(score));
+        }
+    }
+    let same = found.scores.len() - moved.len();
+    if same > 0 {
+        text += &format!("{same} of {} scores are as before\n", found.scores.len());
+    }
+    if moved.iter().any(|score| matches!(score.verdict, Verdict::Beyond { .. } | Verdict::Within { .. })) {
+        text +=
+            "± is half the interval; that of a difference is of two independent values, so that on the same data it is rather too wide\n";
+    }
+    let lines =
+        if before.text.is_empty() || after.text.is_empty() { String::new() } else { text_diff("pipeline", &before.text, &after.text) };
+    if !lines.is_empty() {
+        text.push('\n');
+        text += &lines.lines().skip_while(|line| !line.starts_with("@@")).map(|line| format!("{line}\n")).collect::<String>();
+    }
+    text
+}
+
+fn step_lines(step: &StepDifference, width: usize) -> String {
+    let members = match step.members.as_slice() {
+        [] => String::new(),
+        few if few.len() <= MOST_NAMED => format!(" ({})", few.join(", ")),
+        many => format!(" ({} and {} more)", many[..2].join(", "), many.len() - 2),
+    };
+    let mut lines: Vec<String> = Vec::new();
+    match &step.fate {
+        Fate::Added => lines.push("added".into()),
+        Fate::Removed => lines.push("removed".into()),
+        Fate::Renamed { from } => lines.push(format!("the same as `{from}` before")),
+        Fate::Changed => {
+            lines.extend(step.causes.iter().cloned());
+            if !step.after.is_empty() {
+                lines.push(format!("follows {}", step.after.join(", ")));
+            }
+            if lines.is_empty() {
+                lines.push("computes something else".into());
+            }
+        }
+    }
+    if step.same_result {
+        lines.push("and gave the same bytes all the same".into());
+    }
+    let mut text = String::new();
+    for (at, line) in lines.iter().enumerate() {
+        let (head, tail) = if at == 0 { (step.step.as_str(), members.as_str()) } else { ("", "") };
+        text += &format!("{head:<width$}  {line}{tail}\n");
+    }
+    text
+}
+
+fn score_line(score: &ScoreDifference) -> String {
+    let shown = |score: &Score| match &score.interval {
+        Some(interval) => format!("{} ±{}", short_number(score.value), short_number((interval.high - interval.low) / 2.0)),
+        None => short_number(score.value),
+    };
+    match (&score.before, &score.after) {
+        (Some(was), Some(is)) => {
+            let difference = is.value - was.value;
+            let sign = if difference > 0.0 { "+" } else { "" };
+            let verdict = match score.verdict {
+                Verdict::Within { half } => format!(" ±{}, within what resampling explains", short_number(half)),
+                Verdict::Beyond { half } => format!(" ±{}, beyond what resampling explains", short_number(half)),
+                _ => ", and no intervals to weigh it by".to_owned(),
+            };
+            format!("{} → {}   {sign}{}{verdict}", shown(was), shown(is), short_number(difference))
+        }
+        (None, Some(is)) => format!("new: {}", shown(is)),
+        (Some(was), None) => format!("gone: {}", shown(was)),
+        (None, None) => String::new(),
+    }
+}

@@ -1,0 +1,129 @@
+//! What a word of the command line means: a run, the latest run of a revision, or the pipeline as it is now.
+
+use crate::commands::Place;
+use crate::commands::data::runtime;
+use crate::commands::source::{Source, told};
+use crate::exit::{Exit, Failure};
+use neuroflow_cache::CacheError;
+use neuroflow_dsl::diagnostics::has_errors;
+use neuroflow_engine::difference::Side;
+use neuroflow_engine::files::Revision;
+use neuroflow_engine::foreseen::foreseen;
+use neuroflow_engine::kept;
+use neuroflow_engine::record::RunRecord;
+use neuroflow_engine::session::{Purpose, Session, SessionError};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// The pipeline as it is now.
+pub(crate) const NOW: &str = ".";
+
+/// What was meant.
+pub(crate) struct Meant {
+    /// In words: `run 2026… of mouse_v1, commit 1a2b3c4d5e`.
+    pub(crate) title: String,
+    /// The pipeline's text; empty when it is no longer in the cache.
+    pub(crate) text: String,
+    /// Whether its tasks are known, and not only its scores.
+    pub(crate) is_known: bool,
+    /// The run, when there was one.
+    pub(crate) record: Option<RunRecord>,
+    /// What was, or would be, computed.
+    pub(crate) side: Side,
+}
+
+/// A run by its id, or by a revision that has one.
+pub(crate) fn run(session: &Session, word: &str, file: Option<&Path>) -> Result<Option<RunRecord>, Failure> {
+    match session.read(word) {
+        Ok(record) => return Ok(Some(record)),
+        Err(SessionError::Cache(CacheError::NoSuchRun(_))) => {}
+        Err(error) => return Err(Failure::could_not_start(error)),
+    }
+    match kept::find(Path::new("."), word) {
+        Ok(Some(kept)) => return Ok(Some(kept.run)),
+        Ok(None) => {}
+        Err(error) => return Err(Failure::could_not_start(error)),
+    }
+    if word == "latest" {
+        return Err(Failure::could_not_start("there is no run yet").with_help("`neuroflow run PIPELINE` makes one"));
+    }
+    let revision = Revision::open(file.unwrap_or(Path::new("pipeline.nf")), word).map_err(|error| {
+        let failure = Failure::could_not_start(format!("`{word}` is no run, and no revision: {error}"));
+        failure.with_help("`neuroflow runs` lists runs, `git log --oneline` commits; `.` is the pipeline as it is now")
+    })?;
+    // A revision may have runs of several pipelines.
+    let path = file.and_then(|file| revision.path_of(file));
+    let is_meant = |record: &RunRecord| {
+        let at = record.revision.as_ref().filter(|at| at.commit == revision.commit && !at.dirty);
+        at.is_some_and(|at| path.is_none() || at.file.is_none() || at.file == path)
+    };
+    Ok(session.newest(is_meant))
+}
+
+/// One side of a comparison. `file` is the pipeline, where the word does not say it.
+pub(crate) fn side(place: &Place, word: &str, file: Option<&Path>) -> Result<Meant, Failure> {
+    let mut session = place.session()?;
+    if word != NOW
+        && let Some(record) = run(&session, word, file)?
+    {
+        return of_run(&session, record);
+    }
+    let Some(file) = file else {
+        let failure = Failure::could_not_start(format!("nothing ran at `{word}` yet, and it is not said which pipeline is meant"));
+        return Err(failure.with_help("name it: `--pipeline FILE`"));
+    };
+    let (source, title) = if word == NOW {
+        (Source::now(file, Vec::new())?, format!("{} as it is now", file.display()))
+    } else {
+        let revision = Revision::open(file, word).map_err(told)?;
+        let short = revision.commit[..revision.commit.len().min(10)].to_owned();
+        (Source::at_revision(&mut session, &revision, file, Vec::new())?, format!("{} at {short}, which did not run", file.display()))
+    };
+    let checked = source.check(&session.registry);
+    if has_errors(&checked.diagnostics) {
+        crate::commands::print_diagnostics(&source.shown, &source.text, &checked.diagnostics, crate::arguments::MessageFormat::Text);
+        return Err(Failure::printed(Exit::WrongPipeline));
+    }
+    let prepared = runtime()?
+        .block_on(session.prepare_with(checked.pipeline, Arc::clone(&source.files), Purpose::Plan, true, &|_, _, _| {}))
+        .map_err(|error| crate::commands::run::failure(&source.shown, &source.text, error))?;
+    let side = foreseen(&prepared, &session.cache).map_err(Failure::could_not_start)?;
+    Ok(Meant { title, text: source.text, is_known: true, record: None, side })
+}
+
+fn of_run(session: &Session, record: RunRecord) -> Result<Meant, Failure> {
+    // Of a run that another cache has, or had, the scores are known.
+    let rows = match session.rows(&record) {
+        Err(SessionError::Gone { .. }) => None,
+        rows => Some(rows.map_err(Failure::could_not_start)?),
+    };
+    let is_known = rows.is_some();
+    let title = if is_known { title(&record) } else { format!("{}, whose tasks are not in this cache", title(&record)) };
+    let rows = rows.unwrap_or_default();
+    let text = session.cache.get(&record.source).ok().flatten();
+    let text = text.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default();
+    let side = Side::of(&session.cache, &record, rows);
+    Ok(Meant { title, text, is_known, side, record: Some(record) })
+}
+
+/// A run in words.
+pub(crate) fn title(record: &RunRecord) -> String {
+    let at = record.revision.as_ref().map_or(String::new(), |revision| {
+        let changes = if revision.dirty { " with changes" } else { "" };
+        format!(", commit {}{changes}", &revision.commit[..revision.commit.len().min(10)])
+    });
+    format!("run {} of {}{at}", record.id, record.pipeline)
+}
+
+/// A run at the head of a column: its commit where that says all, otherwise its id.
+pub(crate) fn short(record: &RunRecord) -> String {
+    match &record.revision {
+        Some(revision) if !revision.dirty => revision.commit[..revision.commit.len().min(10)].to_owned(),
+        _ => record.id.clone(),
+    }
+}
+
+/// The pipeline file that a run was of, as it lies now.
+pub(crate) fn file_of(record: &RunRecord) -> PathBuf {
+    PathBuf::from(&record.file)
+}
