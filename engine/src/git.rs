@@ -77,7 +77,8 @@ pub(crate) fn root_of(repository: &Repository) -> PathBuf {
 
 /// The commit that a text means, as git understands it.
 pub(crate) fn commit_of<'r>(repository: &'r Repository, asked: &str) -> Result<Commit<'r>, GitError> {
-    if repository.is_empty().unwrap_or(false) {
+    // `is_empty` looks at the name of the first branch, too.
+    if repository.references()?.next().is_none() && repository.head().is_err() {
         return Err(GitError::new("the repository has no commit yet", "`git commit` makes one; a revision is a commit"));
     }
     let found = repository.revparse_single(asked).map_err(|error| match error.code() {
@@ -218,7 +219,8 @@ pub fn changed_by(file: &Path, commit: &str) -> Result<Vec<String>, GitError> {
     let commit = commit_of(&repository, commit)?;
     let before = commit.parent(0).ok().and_then(|parent| parent.tree().ok());
     let diff = repository.diff_tree_to_tree(before.as_ref(), Some(&commit.tree()?), None)?;
-    let paths = diff.deltas().filter_map(|delta| delta.new_file().path().or(delta.old_file().path()).map(|path| path.display().to_string()));
+    let paths =
+        diff.deltas().filter_map(|delta| delta.new_file().path().or(delta.old_file().path()).map(|path| path.display().to_string()));
     Ok(paths.collect())
 }
 
@@ -260,7 +262,9 @@ pub fn describe<'p>(path: &'p Path, read: impl Iterator<Item = &'p Path>) -> Opt
     let root = root_of(&repository);
     let below = |path: &Path| nearest_folder(path).strip_prefix(&root).map(Path::to_path_buf).ok();
     // What a submodule has is not in this tree, and what it changed is in the patch.
-    let in_submodule = |path: &Path| path.ancestors().skip(1).any(|above| tree.get_path(above).is_ok_and(|found| found.kind() == Some(git2::ObjectType::Commit)));
+    let in_submodule = |path: &Path| {
+        path.ancestors().skip(1).any(|above| tree.get_path(above).is_ok_and(|found| found.kind() == Some(git2::ObjectType::Commit)))
+    };
     let is_known = |path: &Path| tree.get_path(path).is_ok() || in_submodule(path) || repository.is_path_ignored(path).unwrap_or(false);
     let is_new = |path: &Path| below(path).is_some_and(|path| !is_known(&path));
     let dirty = !patch.is_empty() || std::iter::once(path).chain(read).any(is_new);

@@ -180,3 +180,56 @@ fn tolerances(plan: &Plan, registry: &Registry) -> Vec<Option<f64>> {
     }
     all
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::outcome::{Outcome, Output, State};
+    use neuroflow_cache::OsDisk;
+    use neuroflow_data::{Axis, Kind, Tensor, Typed};
+    use std::sync::Arc;
+
+    fn session(folder: &std::path::Path) -> Session {
+        let cache = Arc::new(Cache::open(folder, Arc::new(OsDisk::new())).unwrap());
+        Session { cache, registry: Arc::new(Registry::default()), data: Default::default(), sources: Default::default() }
+    }
+
+    /// A result in the cache of a session.
+    fn put(session: &Session, value: f64) -> Digest {
+        let tensor = Tensor::new(vec![Axis::count("unit", 2)], None, vec![1.0, value]).unwrap();
+        session.cache.put(&tensor.into_artifact().unwrap().encode().unwrap()).unwrap()
+    }
+
+    #[test]
+    fn other_bytes_are_the_same_only_within_a_tolerance_that_was_declared() {
+        let (one, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let (then, now) = (session(one.path()), session(other.path()));
+        let row = |digest| TaskRow {
+            label: "factors".into(),
+            cost: "factors".into(),
+            needs: Vec::new(),
+            key: None,
+            outputs: vec![("out".into(), Kind::Tensor, digest, 0)],
+            joins: None,
+            unasked: false,
+        };
+        let outcome = |digest| Outcome {
+            state: State::Ran,
+            key: None,
+            outputs: Box::new([Output { digest, kind: Kind::Tensor, size: 0 }]),
+            wall_ms: 0.0,
+            scores: None,
+            ran: None,
+        };
+        let (exact, near) = (put(&then, 2.0), put(&now, 2.0002));
+        let of = |digest, tolerance| verdict(&row(exact), (&then, &now), &outcome(digest), tolerance);
+        assert_eq!(of(exact, None), Verdict::Same);
+        assert!(matches!(of(near, Some(1e-3)), Verdict::Within { largest, .. } if largest > 9e-5 && largest < 1.1e-4));
+        assert!(
+            matches!(of(near, Some(1e-5)), Verdict::Differs { how, .. } if how.contains("1e-5 is allowed") && how.contains("number 1"))
+        );
+        assert!(matches!(of(near, None), Verdict::Differs { output, .. } if output == "out"));
+        let nothing = Outcome { outputs: Box::default(), state: State::Skipped, ..outcome(near) };
+        assert!(matches!(verdict(&row(exact), (&then, &now), &nothing, None), Verdict::Missing { .. }));
+    }
+}
