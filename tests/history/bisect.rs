@@ -122,8 +122,8 @@ fn commits_that_can_not_be_decided_are_skipped_and_the_answer_is_a_range() {
         let line = found.out.lines().find(|line| line.starts_with(&commits[commit][..10])).unwrap();
         assert!(line.contains("  skipped  ") && line.contains(why), "{line}");
     }
-    for commit in 4..=7 {
-        assert!(found.out.contains(&format!("  {} commit {commit}\n", &commits[commit][..10])), "{}", found.out);
+    for (number, commit) in commits.iter().enumerate().skip(4).take(4) {
+        assert!(found.out.contains(&format!("  {} commit {number}\n", &commit[..10])), "{}", found.out);
     }
 }
 
@@ -173,4 +173,27 @@ fn a_merge_is_one_commit_and_a_bare_repository_will_do() {
             .says("also changed: README.md");
         assert!(found.out.starts_with("6 commits along first parents"), "{}", found.out);
     }
+}
+
+#[test]
+fn data_of_now_are_told_and_a_step_that_fails_is_skipped() {
+    let (lab, commits) = history(5, |lab, number| match number {
+        1 => {
+            lab.write("private/weights.csv", "unit,weight\n1,3\n");
+            lab.replace("lab.nf", "data/weights.csv", "private/weights.csv");
+        }
+        2 => lab.replace("parts/decoder.nf", "folds = 2", "folds = 2000"),
+        3 => {
+            lab.replace("parts/decoder.nf", "folds = 2000", "folds = 2");
+            lab.replace("lab.nf", "noise = 0.2", "noise = 60.0");
+        }
+        _ => {}
+    });
+    let found = lab
+        .run(&["bisect", "lab.nf", "--bad", CONDITION])
+        .exits(1)
+        .says("one of 2 commits")
+        .says("note: `weights` is not under version control");
+    let line = found.out.lines().find(|line| line.starts_with(&commits[2][..10])).unwrap();
+    assert!(line.contains("  skipped  ") && line.contains("folds"), "{line}");
 }

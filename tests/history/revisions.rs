@@ -200,3 +200,20 @@ fn nobodys_home_and_no_address_stand_in_a_record() {
     // It can be run again all the same.
     lab.run_in(&project, &["run", "--at", &id]).exits(0).says("(0 tasks ran,");
 }
+
+#[test]
+fn the_lock_of_an_environment_is_that_of_then() {
+    let lab = Lab::new();
+    lab.replace("lab.nf", "-> table(\"total.csv\")", "-> table(\"total.csv\")\n  with env = \"locks/requirements.txt\"");
+    lab.write("locks/requirements.txt", "# nothing is needed\n");
+    lab.commit("a lock");
+    lab.write("locks/requirements.txt", "numpy>=2\n");
+    lab.commit("a lock that leaves something open");
+    std::fs::remove_file(lab.folder.join("locks/requirements.txt")).unwrap();
+    lab.commit("no lock");
+    // Looked at only, for making an environment takes time.
+    let at = |revision: &str| lab.run(&["run", "lab.nf", "--dry", "--at", revision]);
+    at("HEAD~2").exits(0).says("total: would run");
+    at("HEAD~1").exits(2).says("line 1, `numpy>=2` is not pinned");
+    at("HEAD").exits(2).says("there is no file `locks/requirements.txt`");
+}

@@ -16,6 +16,7 @@ use neuroflow_engine::schedule::RunOptions;
 use neuroflow_engine::select::Selection;
 use neuroflow_engine::session::{Clock, Purpose, Session, decide};
 use neuroflow_stage::CancelToken;
+use std::collections::BTreeSet;
 use std::path::Path;
 
 /// So many lines of a difference, and so many commits or files, are shown.
@@ -28,6 +29,8 @@ struct Search<'a> {
     options: RunOptions,
     runtime: tokio::runtime::Runtime,
     set: Vec<(String, String)>,
+    /// What a person should know about where data came from.
+    notes: BTreeSet<String>,
 }
 
 /// What was found out about a commit.
@@ -43,7 +46,8 @@ struct Looked {
 
 impl Looked {
     fn skipped(why: impl Into<String>) -> Looked {
-        Looked { verdict: Verdict::Skipped, said: why.into(), tasks: None, mistakes: Vec::new() }
+        let said = why.into().lines().map(str::trim).collect::<Vec<_>>().join("; ");
+        Looked { verdict: Verdict::Skipped, said, tasks: None, mistakes: Vec::new() }
     }
 }
 
@@ -69,7 +73,7 @@ pub(crate) fn bisect(place: &Place, bisect: &Bisect) -> Result<Exit, Failure> {
     let session = place.session()?;
     let run = Run { cores: bisect.cores, ..Run::of(&bisect.file) };
     let options = options(place, &run, String::new(), session.cache.root())?;
-    let mut search = Search { bisect, session, options, runtime: runtime()?, set };
+    let mut search = Search { bisect, session, options, runtime: runtime()?, set, notes: BTreeSet::new() };
     println!("{count} commits along first parents, at most {} of them are run", 1 + count.next_power_of_two().ilog2());
     let mut numbers: Vec<Option<String>> = vec![None; count];
     let mut look = |search: &mut Search<'_>, at: usize| -> Result<Looked, Failure> {
@@ -100,6 +104,7 @@ pub(crate) fn bisect(place: &Place, bisect: &Bisect) -> Result<Exit, Failure> {
         let looked = look(&mut search, at)?;
         bisection.tell(at, looked.verdict);
     }
+    search.notes.iter().for_each(|note| println!("note: {}", escape_line(note)));
     let found: Vec<usize> = bisection.answer().collect();
     match found.as_slice() {
         [one] => {

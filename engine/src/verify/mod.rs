@@ -121,7 +121,7 @@ fn verdict(row: &TaskRow, (then, now): (&Session, &Session), outcome: &crate::ou
         };
         return Verdict::Missing { reason };
     }
-    let mut largest = None;
+    let mut largest: Option<f64> = None;
     for ((name, kind, before, _), after) in row.outputs.iter().zip(&outcome.outputs) {
         if *before == after.digest {
             continue;
@@ -133,7 +133,9 @@ fn verdict(row: &TaskRow, (then, now): (&Session, &Session), outcome: &crate::ou
             (_, Err(reason)) => return differs(format!("other bytes; the numbers of now can't be compared: {reason}")),
         };
         match (compare(&before, &after), tolerance) {
-            (Compared::Numbers { largest: found, .. }, Some(tolerance)) if found <= tolerance => largest = largest.max(Some(Found(found))),
+            (Compared::Numbers { largest: found, .. }, Some(tolerance)) if found <= tolerance => {
+                largest = Some(largest.map_or(found, |before| before.max(found)));
+            }
             (Compared::Numbers { largest, at }, Some(tolerance)) => {
                 return differs(format!("by {largest:.2e} at {at}, and {tolerance:.0e} is allowed"));
             }
@@ -142,20 +144,8 @@ fn verdict(row: &TaskRow, (then, now): (&Session, &Session), outcome: &crate::ou
         }
     }
     match (largest, tolerance) {
-        (Some(Found(largest)), Some(tolerance)) => Verdict::Within { tolerance, largest },
+        (Some(largest), Some(tolerance)) => Verdict::Within { tolerance, largest },
         _ => Verdict::Same,
-    }
-}
-
-/// A difference that can be compared; never NaN.
-#[derive(Debug, Clone, Copy, PartialEq, PartialOrd)]
-struct Found(f64);
-
-impl Eq for Found {}
-
-impl Ord for Found {
-    fn cmp(&self, other: &Found) -> std::cmp::Ordering {
-        self.0.total_cmp(&other.0)
     }
 }
 
