@@ -17,6 +17,7 @@ mod documentation;
 mod downloads;
 mod faults;
 mod growing;
+mod history;
 mod inputs;
 mod language;
 mod main_job;
@@ -39,6 +40,7 @@ fn no_test_file_is_forgotten() {
         (format!("{here}/faults"), "mod.rs"),
         (format!("{here}/agent"), "mod.rs"),
         (format!("{here}/mcp"), "mod.rs"),
+        (format!("{here}/history"), "mod.rs"),
     ] {
         let text = std::fs::read_to_string(format!("{folder}/{root}")).unwrap();
         for entry in std::fs::read_dir(&folder).unwrap() {

@@ -240,8 +240,9 @@ mod tests {
     #[test]
     fn labels_are_what_the_wildcards_stand_for() {
         let folder = folder(&["in/3.txt", "in/10.txt", "in/x.csv", "m1/day-1/s.mat", "m2/day-2/s.mat", "other/s.mat"]);
-        let labels =
-            |pattern: &str| -> Vec<String> { members(&Disk, folder.path(), pattern).unwrap().into_iter().map(|(label, _)| label).collect() };
+        let labels = |pattern: &str| -> Vec<String> {
+            members(&Disk, folder.path(), pattern).unwrap().into_iter().map(|(label, _)| label).collect()
+        };
         assert_eq!(labels("in/*.txt"), ["10", "3"]);
         assert_eq!(labels("m*/day-*/s.mat"), ["1/day-1", "2/day-2"]);
         assert_eq!(labels("*/day-?/s.mat"), ["m1/day-1", "m2/day-2"]);

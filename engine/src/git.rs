@@ -77,7 +77,8 @@ pub(crate) fn root_of(repository: &Repository) -> PathBuf {
 
 /// The commit that a text means, as git understands it.
 pub(crate) fn commit_of<'r>(repository: &'r Repository, asked: &str) -> Result<Commit<'r>, GitError> {
-    if repository.is_empty().unwrap_or(false) {
+    // `is_empty` looks at the name of the first branch, too.
+    if repository.references()?.next().is_none() && repository.head().is_err() {
         return Err(GitError::new("the repository has no commit yet", "`git commit` makes one; a revision is a commit"));
     }
     let found = repository.revparse_single(asked).map_err(|error| match error.code() {

@@ -106,7 +106,9 @@ impl Session {
         let is_data_set = input.alternatives.iter().any(|alternative| alternative.wanted && alternative.reader == "dataset");
         let help = match (is_data_set, files.is_of_then()) {
             (true, _) => "put a copy into a mirror folder and set NEUROFLOW_MIRRORS to it, or allow the network".into(),
-            (false, true) => "put the file that was there then back into its place; it is known by its content, and may lie in the cache, too".into(),
+            (false, true) => {
+                "put the file that was there then back into its place; it is known by its content, and may lie in the cache, too".into()
+            }
             (false, false) => {
                 format!("paths of inputs begin at the working folder, {}; mend the file, or name another", files.working().display())
             }
@@ -190,7 +192,8 @@ impl Session {
         if let Some((_, content)) = files.earlier_input(&input.name.text).and_then(|earlier| earlier.files.first()) {
             return Ok(self.bring(files, std::slice::from_ref(&path), content)?.map(|()| Place::Object(*content, path)));
         }
-        let is_folder = || Err(format!("{} is a folder; a pattern names its files: `{}/*`", path.display(), argument.trim_end_matches('/')));
+        let is_folder =
+            || Err(format!("{} is a folder; a pattern names its files: `{}/*`", path.display(), argument.trim_end_matches('/')));
         let missing = || Err(format!("{}: there is no such file", path.display()));
         if !files.is_of_then() {
             return Ok(match Disk.found(&path) {
@@ -250,7 +253,8 @@ impl Session {
         let now: Vec<(String, PathBuf)> = on(&Disk).unwrap_or_default();
         let now: Vec<(String, PathBuf)> = now.into_iter().filter(|(label, _)| !places.iter().any(|(of, _)| of == label)).collect();
         let paths: Vec<PathBuf> = now.iter().map(|(_, path)| path.clone()).collect();
-        let loose: Vec<(String, PathBuf)> = now.into_iter().zip(files.is_loose(&paths)).filter(|(_, loose)| *loose).map(|(one, _)| one).collect();
+        let loose: Vec<(String, PathBuf)> =
+            now.into_iter().zip(files.is_loose(&paths)).filter(|(_, loose)| *loose).map(|(one, _)| one).collect();
         if !loose.is_empty() {
             files.remark(as_now(input));
         }
@@ -484,7 +488,10 @@ fn same_as_then(found: Found, earlier: Option<&InputRecord>, files: &ProjectFile
     }
     let name = &earlier.name;
     if found.record.simulated || !earlier.files.is_empty() {
-        files.remark(format!("`{name}` is read from the same files as by run {}, and is not the same: this neuroflow reads them otherwise", run.run));
+        files.remark(format!(
+            "`{name}` is read from the same files as by run {}, and is not the same: this neuroflow reads them otherwise",
+            run.run
+        ));
         return Ok(found);
     }
     Err(format!("`{name}` is no longer what run {} had, and that run did not record its files", run.run))

@@ -153,6 +153,9 @@ pub struct RunRecord {
     pub revision: Option<Revision>,
     /// The working tree's difference from the commit, as an object.
     pub patch: Option<Digest>,
+    /// What `--at` named, when the files were those of a revision or of an earlier run: the revision as it was asked for, or the run's id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<String>,
     /// Files that the pipeline uses: path and content.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub used: Vec<(String, Digest)>,

@@ -38,6 +38,8 @@ struct AtCommit {
     source: Digest,
     #[serde(default)]
     set: BTreeMap<String, String>,
+    #[serde(default)]
+    at: Option<String>,
     revision: Option<Revision>,
 }
 
@@ -235,9 +237,9 @@ impl Session {
         clock: &Clock,
     ) -> Result<RunRecord, SessionError> {
         let kept = prepared.files.kept();
-        let (revision, patch) = match &prepared.files.recorded {
-            Some(recorded) => recorded.clone(),
-            None => self.describe(prepared, info, &kept)?,
+        let (at, (revision, patch)) = match prepared.files.recorded.clone() {
+            Some(recorded) => (Some(recorded.at), (recorded.revision, recorded.patch)),
+            None => (None, self.describe(prepared, info, &kept)?),
         };
         let expects = expectations(prepared, outcome);
         let status = match (outcome.cancelled, outcome.is_complete(), expects.iter().all(|expect| expect.holds == Some(true))) {
@@ -264,6 +266,7 @@ impl Session {
             set: info.set.iter().cloned().collect(),
             revision,
             patch,
+            at,
             used,
             neuroflow: info.version.clone(),
             machine: format!("{} {}, {} cores", std::env::consts::OS, std::env::consts::ARCH, options.machine.cores),
@@ -296,16 +299,23 @@ impl Session {
         Ok((Some(revision), patch))
     }
 
-    /// The newest run of this very pipeline with these settings at a commit without changes: the one whose data a run at that commit is to have.
+    /// The newest run of this very pipeline with these settings at a commit without changes: the one whose data a run at that commit is to have. One that was
+    /// made of a working tree knows better what was there than one that was made later with `--at`.
     pub fn run_at(&self, commit: &str, source: &Digest, set: &[(String, String)]) -> Option<RunRecord> {
         let set: BTreeMap<String, String> = set.iter().cloned().collect();
         let fits = |run: &AtCommit| {
             let clean = run.revision.as_ref().is_some_and(|revision| revision.commit == commit && !revision.dirty);
             clean && run.source == *source && run.set == set
         };
-        let ids = self.cache.runs().ok()?;
-        let id = ids.into_iter().find(|id| self.cache.run::<AtCommit>(id).is_ok_and(|run| fits(&run)))?;
-        self.cache.run(&id).ok()
+        let mut later = None;
+        for id in self.cache.runs().ok()? {
+            let Some(run) = self.cache.run::<AtCommit>(&id).ok().filter(fits) else { continue };
+            match run.at {
+                None => return self.cache.run(&id).ok(),
+                Some(_) => later = later.or(Some(id)),
+            }
+        }
+        self.cache.run(&later?).ok()
     }
 
     /// Writes a run record.

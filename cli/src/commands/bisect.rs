@@ -16,6 +16,7 @@ use neuroflow_engine::schedule::RunOptions;
 use neuroflow_engine::select::Selection;
 use neuroflow_engine::session::{Clock, Purpose, Session, decide};
 use neuroflow_stage::CancelToken;
+use std::collections::BTreeSet;
 use std::path::Path;
 
 /// So many lines of a difference, and so many commits or files, are shown.
@@ -28,6 +29,8 @@ struct Search<'a> {
     options: RunOptions,
     runtime: tokio::runtime::Runtime,
     set: Vec<(String, String)>,
+    /// What a person should know about where data came from.
+    notes: BTreeSet<String>,
 }
 
 /// What was found out about a commit.
@@ -43,25 +46,34 @@ struct Looked {
 
 impl Looked {
     fn skipped(why: impl Into<String>) -> Looked {
-        Looked { verdict: Verdict::Skipped, said: why.into(), tasks: None, mistakes: Vec::new() }
+        let said = why.into().lines().map(str::trim).collect::<Vec<_>>().join("; ");
+        Looked { verdict: Verdict::Skipped, said, tasks: None, mistakes: Vec::new() }
     }
 }
 
 pub(crate) fn bisect(place: &Place, bisect: &Bisect) -> Result<Exit, Failure> {
     if bisect.bad.contains(['\n', '\r']) || bisect.bad.trim().is_empty() {
-        return Err(Failure { exit: Exit::WrongPipeline, message: "a condition is one line, such as `scene.accuracy < 0.5`".into(), help: None });
+        return Err(Failure {
+            exit: Exit::WrongPipeline,
+            message: "a condition is one line, such as `scene.accuracy < 0.5`".into(),
+            help: None,
+        });
     }
     let set = settings_of(&bisect.set)?;
     let line = git::line(&bisect.file, &bisect.from, bisect.good.as_deref()).map_err(told)?;
     let count = line.commits.len();
     let Some(newest) = count.checked_sub(1) else {
-        let failure = Failure::could_not_start(format!("there is no commit between `{}` and `{}`", bisect.good.as_deref().unwrap_or_default(), bisect.from));
+        let failure = Failure::could_not_start(format!(
+            "there is no commit between `{}` and `{}`",
+            bisect.good.as_deref().unwrap_or_default(),
+            bisect.from
+        ));
         return Err(failure.with_help("`--good` names an older commit than `--from`"));
     };
     let session = place.session()?;
     let run = Run { cores: bisect.cores, ..Run::of(&bisect.file) };
     let options = options(place, &run, String::new(), session.cache.root())?;
-    let mut search = Search { bisect, session, options, runtime: runtime()?, set };
+    let mut search = Search { bisect, session, options, runtime: runtime()?, set, notes: BTreeSet::new() };
     println!("{count} commits along first parents, at most {} of them are run", 1 + count.next_power_of_two().ilog2());
     let mut numbers: Vec<Option<String>> = vec![None; count];
     let mut look = |search: &mut Search<'_>, at: usize| -> Result<Looked, Failure> {
@@ -92,6 +104,7 @@ pub(crate) fn bisect(place: &Place, bisect: &Bisect) -> Result<Exit, Failure> {
         let looked = look(&mut search, at)?;
         bisection.tell(at, looked.verdict);
     }
+    search.notes.iter().for_each(|note| println!("note: {}", escape_line(note)));
     let found: Vec<usize> = bisection.answer().collect();
     match found.as_slice() {
         [one] => {
@@ -100,7 +113,11 @@ pub(crate) fn bisect(place: &Place, bisect: &Bisect) -> Result<Exit, Failure> {
             Ok(Exit::Done)
         }
         several => {
-            println!("\n`{}` began to hold with one of {} commits; the others of them could not be decided:", escape_line(&bisect.bad), several.len());
+            println!(
+                "\n`{}` began to hold with one of {} commits; the others of them could not be decided:",
+                escape_line(&bisect.bad),
+                several.len()
+            );
             for at in several.iter().rev().take(MOST_SHOWN) {
                 println!("  {} {}", line.commits[*at].short(), escape_line(&line.commits[*at].subject));
             }
@@ -156,18 +173,26 @@ impl Search<'_> {
         let (prepared, outcome) = match carried {
             Ok(carried) => carried,
             Err(failure) if failure.exit == Exit::Bug => return Err(failure),
-            Err(failure) => return Ok(Looked::skipped(if failure.message.is_empty() { "it can't be prepared".into() } else { failure.message })),
+            Err(failure) => {
+                return Ok(Looked::skipped(if failure.message.is_empty() { "it can't be prepared".into() } else { failure.message }));
+            }
         };
-        let record = self.session.record(&prepared, &outcome, &source.info(&checked), &options, &clock).map_err(Failure::could_not_start)?;
+        let record =
+            self.session.record(&prepared, &outcome, &source.info(&checked), &options, &clock).map_err(Failure::could_not_start)?;
         if let Err(error) = self.session.write(&record) {
             eprintln!("warning: the run could not be recorded: {error}");
         }
         if outcome.cancelled {
-            return Err(Failure { exit: Exit::Interrupted, message: "stopped; what was computed is kept, and the same command goes on".into(), help: None });
+            return Err(Failure {
+                exit: Exit::Interrupted,
+                message: "stopped; what was computed is kept, and the same command goes on".into(),
+                help: None,
+            });
         }
         let tasks = Some((record.counts.ran, record.counts.cached));
         if !outcome.is_complete() {
-            let failed = record.ran.iter().find_map(|ran| Some(format!("step `{}` failed: {}", ran.label, ran.error.as_deref()?.lines().next()?)));
+            let failed =
+                record.ran.iter().find_map(|ran| Some(format!("step `{}` failed: {}", ran.label, ran.error.as_deref()?.lines().next()?)));
             return Ok(Looked { tasks, ..Looked::skipped(failed.unwrap_or_else(|| "the run did not end".into())) });
         }
         Ok(match decide(&prepared, &outcome, expect) {
@@ -185,7 +210,9 @@ impl Search<'_> {
         let condition = escape_line(&self.bisect.bad);
         if at == 0 && before.is_none() && self.bisect.good.is_none() {
             match line.is_cut {
-                true => println!("\n`{condition}` holds already at the oldest commit of this shallow clone; `git fetch --unshallow` brings what was before:"),
+                true => println!(
+                    "\n`{condition}` holds already at the oldest commit of this shallow clone; `git fetch --unshallow` brings what was before:"
+                ),
                 false => println!("\n`{condition}` holds from the first commit on:"),
             }
         } else {

@@ -59,6 +59,9 @@ pub(crate) fn show(place: &Place, run: &str, json: bool) -> Result<Exit, Failure
     if let Some(revision) = &record.revision {
         println!("  commit {}{}", revision.commit, if revision.dirty { " with changes" } else { "" });
     }
+    if let Some(at) = &record.at {
+        println!("  with the files of then: --at {at}");
+    }
     for input in &record.inputs {
         println!("  {}: {}", input.name, input.taken);
     }

@@ -38,27 +38,33 @@ impl Source {
 
     /// What `--at` names: a run by its id, or a revision as git understands it.
     pub(crate) fn at(session: &mut Session, at: &str, file: Option<&Path>, set: Vec<(String, String)>) -> Result<Source, Failure> {
-        if is_run_id(at) {
-            match session.read(at) {
-                Ok(record) => {
-                    let caches = vec![Arc::clone(&session.cache)];
-                    return Source::of_run(session, &record, file, set, caches);
-                }
-                // Then it is the beginning of a name of git's.
-                Err(SessionError::Cache(CacheError::NoSuchRun(_))) if file.is_some() => {}
-                Err(error) => return Err(Failure::could_not_start(error)),
+        let run = if is_run_id(at) { Some(session.read(at)) } else { None };
+        let unknown = match run {
+            Some(Ok(record)) => {
+                let caches = vec![Arc::clone(&session.cache)];
+                return Source::of_run(session, &record, file, set, caches);
             }
-        }
+            // Then it may be a name of git's.
+            Some(Err(error @ SessionError::Cache(CacheError::NoSuchRun(_)))) => Some(Failure::could_not_start(error)),
+            Some(Err(error)) => return Err(Failure::could_not_start(error)),
+            None => None,
+        };
         let Some(file) = file else {
             let failure = Failure::could_not_start(format!("`--at {at}` is a revision, and the pipeline is not named"));
-            return Err(failure.with_help(format!("write `neuroflow run --at {at} PIPELINE`; only an id of a run does without")));
+            let help = format!("write `neuroflow run --at {at} PIPELINE`; only an id of a run does without");
+            return Err(unknown.unwrap_or_else(|| failure.with_help(help)));
         };
-        let revision = Revision::open(file, at).map_err(told)?;
+        let revision = Revision::open(file, at).map_err(|error| unknown.unwrap_or_else(|| told(error)))?;
         Source::at_revision(session, &revision, file, set)
     }
 
     /// The files of a revision. Data that git does not hold are those of a run at that revision.
-    pub(crate) fn at_revision(session: &mut Session, revision: &Revision, file: &Path, set: Vec<(String, String)>) -> Result<Source, Failure> {
+    pub(crate) fn at_revision(
+        session: &mut Session,
+        revision: &Revision,
+        file: &Path,
+        set: Vec<(String, String)>,
+    ) -> Result<Source, Failure> {
         let working = std::env::current_dir().map_err(Failure::could_not_start)?;
         let short = &revision.commit[..revision.commit.len().min(10)];
         let shown = PathBuf::from(format!("{short}:{}", revision.path_of(file).unwrap_or_else(|| file.display().to_string())));
@@ -96,7 +102,8 @@ impl Source {
         let shown = PathBuf::from(format!("{}:{}", record.id, record.file));
         let text = files.text().map_err(|error| Failure::could_not_start(format!("{}: {error}", shown.display())))?;
         session.data = registry_with(files.project_file("data/registry.toml"))?;
-        let mut all: Vec<(String, String)> = record.set.clone().into_iter().filter(|(name, _)| !set.iter().any(|(of, _)| of == name)).collect();
+        let mut all: Vec<(String, String)> =
+            record.set.clone().into_iter().filter(|(name, _)| !set.iter().any(|(of, _)| of == name)).collect();
         all.extend(set);
         Ok(Source { file: PathBuf::from(&record.file), shown, text, files: Arc::new(files), set: all, controls: record.controls })
     }

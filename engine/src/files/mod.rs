@@ -33,16 +33,27 @@ pub struct ProjectFiles {
     /// The files of then, when those of now are not meant.
     tree: Option<Arc<Tree>>,
     /// What a record says of the version control, when that is not the working tree.
-    pub(crate) recorded: Option<(Option<git::Revision>, Option<Digest>)>,
+    pub(crate) recorded: Option<Recorded>,
     earlier: Option<Earlier>,
     kept: Mutex<BTreeMap<String, KeptFile>>,
     listed: Arc<Mutex<BTreeSet<String>>>,
     remarks: Mutex<BTreeSet<String>>,
 }
 
+/// What the record of a run with files of then says of them.
+#[derive(Debug, Clone)]
+pub(crate) struct Recorded {
+    /// What was asked for: a revision, or the id of a run.
+    pub(crate) at: String,
+    pub(crate) revision: Option<git::Revision>,
+    pub(crate) patch: Option<Digest>,
+}
+
 /// What a run had, for another that is to have the same.
 pub(crate) struct Earlier {
     pub(crate) run: String,
+    /// Whether all files are those of the run, and not only its data.
+    is_whole: bool,
     inputs: Vec<InputRecord>,
     /// Caches in which contents are looked for.
     pub(crate) caches: Vec<Arc<Cache>>,
@@ -70,14 +81,15 @@ impl ProjectFiles {
     /// The files of a revision. `file` is where the pipeline would lie in the working folder of its repository (in a bare one, below the repository itself).
     pub fn at(revision: &Revision, working: &Path, file: &Path) -> ProjectFiles {
         let file = git::nearest_folder(file);
-        let recorded = git::Revision {
+        let of_commit = git::Revision {
             commit: revision.commit.clone(),
             branch: None,
             dirty: false,
             file: revision.tree.path_of(&file).filter(|path| !path.is_empty()),
         };
+        let recorded = Recorded { at: revision.asked.clone(), revision: Some(of_commit), patch: None };
         let working = working.canonicalize().unwrap_or_else(|_| working.to_path_buf());
-        ProjectFiles { tree: Some(Arc::clone(&revision.tree)), recorded: Some((Some(recorded), None)), ..ProjectFiles::now(&working, &file) }
+        ProjectFiles { tree: Some(Arc::clone(&revision.tree)), recorded: Some(recorded), ..ProjectFiles::now(&working, &file) }
     }
 
     /// The files that a run had, whatever they are now and whether or not they were ever committed. Contents are looked for in `caches`, and those that are
@@ -118,23 +130,25 @@ impl ProjectFiles {
         let tree = Arc::new(Tree::new(root, entries, None, caches.clone()));
         let earlier = Earlier {
             run: record.id.clone(),
+            is_whole: true,
             inputs: record.inputs.clone(),
             caches,
             tree: commit.map(|commit| Arc::clone(&commit.tree)),
         };
-        ProjectFiles { tree: Some(tree), recorded: Some((record.revision.clone(), record.patch)), earlier: Some(earlier), ..base }
+        let recorded = Recorded { at: record.id.clone(), revision: record.revision.clone(), patch: record.patch };
+        ProjectFiles { tree: Some(tree), recorded: Some(recorded), earlier: Some(earlier), ..base }
     }
 
     /// The same files, with data as a run at the same revision had them.
     #[must_use]
     pub fn with_data_of(self, record: &RunRecord, caches: Vec<Arc<Cache>>) -> ProjectFiles {
-        let earlier = Earlier { run: record.id.clone(), inputs: record.inputs.clone(), caches, tree: None };
+        let earlier = Earlier { run: record.id.clone(), is_whole: false, inputs: record.inputs.clone(), caches, tree: None };
         ProjectFiles { earlier: Some(earlier), ..self }
     }
 
     /// The commit that a record names for these files, unless they are those of now.
     pub fn commit(&self) -> Option<&str> {
-        self.recorded.as_ref()?.0.as_ref().map(|revision| revision.commit.as_str())
+        self.recorded.as_ref()?.revision.as_ref().map(|revision| revision.commit.as_str())
     }
 
     /// The pipeline file: as it was given, or where it would lie.
@@ -177,7 +191,8 @@ impl ProjectFiles {
         let place = self.working.join(path);
         let of_then = self.trees().find_map(|tree| look::read_text(tree.as_ref(), &place).ok());
         // Of a run it is not known whether it had such a file; of a revision it is.
-        let now = || if self.tree.is_none() || self.earlier.is_some() { std::fs::read_to_string(&place).ok() } else { None };
+        let of_run = self.earlier.as_ref().is_some_and(|earlier| earlier.is_whole);
+        let now = || if self.tree.is_none() || of_run { std::fs::read_to_string(&place).ok() } else { None };
         of_then.or_else(now)
     }
 

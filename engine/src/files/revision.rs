@@ -152,7 +152,8 @@ impl Contents for Odb {
         let repositories = self.repositories.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(repository) = repositories.get(*repository) else { return Err(io::ErrorKind::NotFound.into()) };
         let found = repository.find_blob(*blob).map_err(|error| {
-            let told = format!("its content is not in this repository ({}); in a partial clone, `git fetch --refetch` brings it", error.message());
+            let told =
+                format!("its content is not in this repository ({}); in a partial clone, `git fetch --refetch` brings it", error.message());
             io::Error::other(told)
         })?;
         let content = found.content();
@@ -200,7 +201,9 @@ mod tests {
         let digits = "ab".repeat(32);
         let text = format!("version https://git-lfs.github.com/spec/v1\noid sha256:{digits}\nsize 12\n");
         assert_eq!(pointer(text.as_bytes()), Some((digits.clone(), 12)));
-        for wrong in [text.replace("ab", "zz"), text.replace("size 12", "size x"), text.replace("v1", "v2"), format!("{text}{}", "x".repeat(2000))] {
+        for wrong in
+            [text.replace("ab", "zz"), text.replace("size 12", "size x"), text.replace("v1", "v2"), format!("{text}{}", "x".repeat(2000))]
+        {
             assert_eq!(pointer(wrong.as_bytes()), None, "{wrong}");
         }
     }

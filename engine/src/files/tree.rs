@@ -51,7 +51,12 @@ enum Node<'t> {
 }
 
 impl Tree {
-    pub(crate) fn new(root: PathBuf, entries: BTreeMap<String, Entry>, contents: Option<Arc<dyn Contents>>, caches: Vec<Arc<Cache>>) -> Tree {
+    pub(crate) fn new(
+        root: PathBuf,
+        entries: BTreeMap<String, Entry>,
+        contents: Option<Arc<dyn Contents>>,
+        caches: Vec<Arc<Cache>>,
+    ) -> Tree {
         Tree { root, entries, contents, caches }
     }
 
@@ -238,7 +243,8 @@ mod tests {
         assert_eq!(read("/lab/way/y.csv").unwrap(), "4");
         assert_eq!(read("/lab/way/up.nf").unwrap(), "1");
         assert_eq!(tree.real(Path::new("/lab/way/up.nf")).unwrap(), Path::new("/lab/a.nf"));
-        for (path, said) in [("/lab/out", "leads out"), ("/lab/far", "leads out"), ("/lab/round", "circles"), ("/lab/sub/x", "a submodule")] {
+        for (path, said) in [("/lab/out", "leads out"), ("/lab/far", "leads out"), ("/lab/round", "circles"), ("/lab/sub/x", "a submodule")]
+        {
             assert!(read(path).unwrap_err().to_string().contains(said), "{path}");
         }
         for path in ["/lab/b.nf", "/elsewhere/a.nf", "/lab/a.nf/b", "/lab/../lab2/a.nf"] {

@@ -15,7 +15,13 @@ const MOST: usize = 10_000;
 ///
 /// # Errors
 /// When a pattern leads out of the folder, fits nothing, or fits what can't be read.
-pub(crate) fn find(look: &dyn Look, folder: &Path, template: &str, patterns: &[String], output: &str) -> Result<Vec<(String, PathBuf)>, String> {
+pub(crate) fn find(
+    look: &dyn Look,
+    folder: &Path,
+    template: &str,
+    patterns: &[String],
+    output: &str,
+) -> Result<Vec<(String, PathBuf)>, String> {
     let mut found = BTreeMap::new();
     let root = look.real(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
     for word in words(template) {

@@ -121,7 +121,7 @@ fn verdict(row: &TaskRow, (then, now): (&Session, &Session), outcome: &crate::ou
         };
         return Verdict::Missing { reason };
     }
-    let mut largest = None;
+    let mut largest: Option<f64> = None;
     for ((name, kind, before, _), after) in row.outputs.iter().zip(&outcome.outputs) {
         if *before == after.digest {
             continue;
@@ -133,7 +133,9 @@ fn verdict(row: &TaskRow, (then, now): (&Session, &Session), outcome: &crate::ou
             (_, Err(reason)) => return differs(format!("other bytes; the numbers of now can't be compared: {reason}")),
         };
         match (compare(&before, &after), tolerance) {
-            (Compared::Numbers { largest: found, .. }, Some(tolerance)) if found <= tolerance => largest = largest.max(Some(Found(found))),
+            (Compared::Numbers { largest: found, .. }, Some(tolerance)) if found <= tolerance => {
+                largest = Some(largest.map_or(found, |before| before.max(found)));
+            }
             (Compared::Numbers { largest, at }, Some(tolerance)) => {
                 return differs(format!("by {largest:.2e} at {at}, and {tolerance:.0e} is allowed"));
             }
@@ -142,20 +144,8 @@ fn verdict(row: &TaskRow, (then, now): (&Session, &Session), outcome: &crate::ou
         }
     }
     match (largest, tolerance) {
-        (Some(Found(largest)), Some(tolerance)) => Verdict::Within { tolerance, largest },
+        (Some(largest), Some(tolerance)) => Verdict::Within { tolerance, largest },
         _ => Verdict::Same,
-    }
-}
-
-/// A difference that can be compared; never NaN.
-#[derive(Debug, Clone, Copy, PartialEq, PartialOrd)]
-struct Found(f64);
-
-impl Eq for Found {}
-
-impl Ord for Found {
-    fn cmp(&self, other: &Found) -> std::cmp::Ordering {
-        self.0.total_cmp(&other.0)
     }
 }
 
@@ -179,4 +169,57 @@ fn tolerances(plan: &Plan, registry: &Registry) -> Vec<Option<f64>> {
         all.push(tolerance);
     }
     all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::outcome::{Outcome, Output, State};
+    use neuroflow_cache::OsDisk;
+    use neuroflow_data::{Axis, Kind, Tensor, Typed};
+    use std::sync::Arc;
+
+    fn session(folder: &std::path::Path) -> Session {
+        let cache = Arc::new(Cache::open(folder, Arc::new(OsDisk::new())).unwrap());
+        Session { cache, registry: Arc::new(Registry::default()), data: Default::default(), sources: Default::default() }
+    }
+
+    /// A result in the cache of a session.
+    fn put(session: &Session, value: f64) -> Digest {
+        let tensor = Tensor::new(vec![Axis::count("unit", 2)], None, vec![1.0, value]).unwrap();
+        session.cache.put(&tensor.into_artifact().unwrap().encode().unwrap()).unwrap()
+    }
+
+    #[test]
+    fn other_bytes_are_the_same_only_within_a_tolerance_that_was_declared() {
+        let (one, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let (then, now) = (session(one.path()), session(other.path()));
+        let row = |digest| TaskRow {
+            label: "factors".into(),
+            cost: "factors".into(),
+            needs: Vec::new(),
+            key: None,
+            outputs: vec![("out".into(), Kind::Tensor, digest, 0)],
+            joins: None,
+            unasked: false,
+        };
+        let outcome = |digest| Outcome {
+            state: State::Ran,
+            key: None,
+            outputs: Box::new([Output { digest, kind: Kind::Tensor, size: 0 }]),
+            wall_ms: 0.0,
+            scores: None,
+            ran: None,
+        };
+        let (exact, near) = (put(&then, 2.0), put(&now, 2.0002));
+        let of = |digest, tolerance| verdict(&row(exact), (&then, &now), &outcome(digest), tolerance);
+        assert_eq!(of(exact, None), Verdict::Same);
+        assert!(matches!(of(near, Some(1e-3)), Verdict::Within { largest, .. } if largest > 9e-5 && largest < 1.1e-4));
+        assert!(
+            matches!(of(near, Some(1e-5)), Verdict::Differs { how, .. } if how.contains("1e-5 is allowed") && how.contains("number 1"))
+        );
+        assert!(matches!(of(near, None), Verdict::Differs { output, .. } if output == "out"));
+        let nothing = Outcome { outputs: Box::default(), state: State::Skipped, ..outcome(near) };
+        assert!(matches!(verdict(&row(exact), (&then, &now), &nothing, None), Verdict::Missing { .. }));
+    }
 }

@@ -97,7 +97,9 @@ impl Apart {
         match a.data_type() {
             DataType::Float64 => self.numbers(name, a.as_primitive::<Float64Type>().values(), b.as_primitive::<Float64Type>().values()),
             DataType::Float32 => {
-                let wide = |array: &dyn Array| array.as_primitive::<Float32Type>().values().iter().map(|value| f64::from(*value)).collect::<Vec<_>>();
+                let wide = |array: &dyn Array| {
+                    array.as_primitive::<Float32Type>().values().iter().map(|value| f64::from(*value)).collect::<Vec<_>>()
+                };
                 self.numbers(name, &wide(a), &wide(b));
             }
             DataType::FixedSizeList(..) => return self.column(name, a.as_fixed_size_list().values(), b.as_fixed_size_list().values()),
@@ -200,7 +202,9 @@ mod tests {
 
     #[test]
     fn texts_and_files_are_the_same_or_not() {
-        let table = |words: &[&str]| neuroflow_data::Table::from_columns(vec![columns::from_texts("word", words)]).unwrap().into_artifact().unwrap();
+        let table = |words: &[&str]| {
+            neuroflow_data::Table::from_columns(vec![columns::from_texts("word", words)]).unwrap().into_artifact().unwrap()
+        };
         assert!(matches!(compare(&table(&["a", "b"]), &table(&["a", "c"])), Compared::Otherwise(how) if how.contains("`word`")));
         let file = |bytes: &[u8]| Artifact::from_bytes(bytes.to_vec().into());
         assert!(matches!(compare(&file(b"abc"), &file(b"abd")), Compared::Otherwise(how) if how.contains("byte 2")));

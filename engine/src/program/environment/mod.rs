@@ -11,8 +11,8 @@ mod requirements;
 
 pub(super) use build::{Environments, Ready};
 pub(super) use container::remove_left;
-pub use lock::{FoundEnvironment, FoundFile};
 pub(crate) use lock::find;
+pub use lock::{FoundEnvironment, FoundFile};
 
 use serde::{Deserialize, Serialize};
 
