@@ -181,6 +181,9 @@ pub struct Run {
     /// Where reports are written.
     #[arg(long, value_name = "DIR", default_value = "reports")]
     pub out: PathBuf,
+    /// Write the figures of the reports there too, as SVG, PNG, CSV and JSON.
+    #[arg(long, value_name = "DIR")]
+    pub figures: Option<PathBuf>,
     /// Print only the result.
     #[arg(long, short)]
     pub quiet: bool,
@@ -207,6 +210,7 @@ impl Run {
             force: Vec::new(),
             keep_going: false,
             out: PathBuf::from("reports"),
+            figures: None,
             quiet: false,
             format: MessageFormat::Text,
         }
@@ -358,12 +362,45 @@ pub struct Get {
     /// The run.
     #[arg(long, default_value = "latest")]
     pub run: String,
-    /// The file format: npy, csv, parquet, arrow or json; default: by the ending of the file's name.
-    #[arg(long = "as", value_parser = clap::builder::ValueParser::new(|text: &str| text.parse::<ExportFormat>()))]
-    pub format: Option<ExportFormat>,
+    /// The file format: npy, csv, parquet, arrow, json, or the figure as svg or png; default: by the ending of the file's name.
+    #[arg(long = "as", value_parser = clap::builder::ValueParser::new(|text: &str| text.parse::<FileForm>()))]
+    pub format: Option<FileForm>,
     /// The file to write; `-` for the terminal.
     #[arg(short, long)]
     pub out: PathBuf,
+}
+
+/// The form of a file with a result.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FileForm {
+    /// Its values.
+    Values(ExportFormat),
+    /// Its figure, as SVG.
+    Svg,
+    /// Its figure, as PNG.
+    Png,
+}
+
+impl std::str::FromStr for FileForm {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<FileForm, String> {
+        match text {
+            "svg" => Ok(FileForm::Svg),
+            "png" => Ok(FileForm::Png),
+            other => other.parse().map(FileForm::Values).map_err(|told| format!("{told}, svg, png")),
+        }
+    }
+}
+
+impl std::fmt::Display for FileForm {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            FileForm::Values(format) => write!(f, "{format}"),
+            FileForm::Svg => f.write_str("svg"),
+            FileForm::Png => f.write_str("png"),
+        }
+    }
 }
 
 /// `neuroflow cache …`.

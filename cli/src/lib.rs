@@ -28,6 +28,9 @@ pub fn main() -> ExitCode {
     if let Some(code) = neuroflow_engine::program::host_if_asked() {
         return code;
     }
+    if let Some(code) = report::template::host_if_asked() {
+        return code;
+    }
     report_bugs();
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,

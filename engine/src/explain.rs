@@ -85,8 +85,13 @@ fn reasons(task: &Task, contents: &[Digest], key: &Digest, cache: &Cache, before
         return vec!["its result was removed from the cache".into()];
     }
     let Some(record) = before.and_then(|key| cache.recorded(key)) else { return vec!["it has never run".into()] };
+    differences(&record.summary["key"], &task.key_fields(contents))
+}
+
+/// What differs between two keys, each in a few words.
+pub(crate) fn differences(before: &Value, now: &Value) -> Vec<String> {
     let mut differences = Vec::new();
-    compare("", &record.summary["key"], &task.key_fields(contents), &mut differences);
+    compare("", before, now, &mut differences);
     // Batches of null draws that came, went or changed are one reason.
     let (batches, mut differences): (Vec<String>, Vec<String>) = differences.into_iter().partition(|one| one.starts_with("inputs.nulls["));
     if !batches.is_empty() {

@@ -31,6 +31,7 @@ mod shared;
 pub mod task;
 pub mod trace;
 mod tries;
+pub mod why;
 pub mod worker;
 
 pub use cached::read_artifact;

@@ -141,7 +141,10 @@ pub(crate) fn settings_of(set: &[String]) -> Result<Vec<(String, String)>, Failu
 /// Checks the text of a pipeline file against all stages and readers, with the files of its folder.
 pub(crate) fn check_text(file: &Path, text: &str, set: &[(String, String)], registry: &Registry) -> Checked {
     let readers = readers::catalogue();
-    neuroflow_dsl::check_with(text, set, &Catalogue { stages: registry, readers: &readers }, &Folder::of(file))
+    let folder = Folder::of(file);
+    let mut checked = neuroflow_dsl::check_with(text, set, &Catalogue { stages: registry, readers: &readers }, &folder);
+    crate::report::template::check(&mut checked, &folder);
+    checked
 }
 
 /// Prints mistakes: for people to standard error, for programs to standard output.

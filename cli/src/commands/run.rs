@@ -105,7 +105,8 @@ pub(crate) fn run(place: &Place, run: &Run) -> Result<Exit, Failure> {
         // A failed run has no report: what was published is there, and `get` gives it. A report that can't be written costs the run nothing else.
         let mut unreported = None;
         if outcome.is_complete() {
-            match crate::report::write(&session, &prepared, &outcome, &record, &run.out) {
+            let places = crate::report::Places { pages: &run.out, figures: run.figures.as_deref() };
+            match crate::report::write(&session, &prepared, &outcome, &record, &places) {
                 Ok(reports) => record.reports = reports,
                 Err(failure) => unreported = Some(failure),
             }
@@ -303,11 +304,15 @@ async fn asked_to_stop() {
     let _ = tokio::signal::ctrl_c().await;
 }
 
+/// The running program itself, also when its file was replaced meanwhile.
+pub(crate) fn own_program() -> PathBuf {
+    let own = Path::new("/proc/self/exe").exists().then(|| "/proc/self/exe".into());
+    own.or_else(|| std::env::current_exe().ok()).unwrap_or_else(|| "neuroflow".into())
+}
+
 /// neuroflow as a worker on a cache, with programs run as they are run here; `program` when it is not the one that runs.
 pub(super) fn worker_command(program: Option<PathBuf>, cache: &Path, programs: &ProgramOptions) -> WorkerCommand {
-    // The running program itself, also when its file was replaced meanwhile.
-    let own = || Path::new("/proc/self/exe").exists().then(|| "/proc/self/exe".into());
-    let program = program.or_else(own).or_else(|| std::env::current_exe().ok()).unwrap_or_else(|| "neuroflow".into());
+    let program = program.unwrap_or_else(own_program);
     let mut command = vec![program.into(), "worker".into(), "--cache-dir".into(), cache.into()];
     if programs.offline {
         command.push("--offline".into());
