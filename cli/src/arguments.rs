@@ -108,6 +108,8 @@ pub enum Command {
     },
     /// Serve the project to clients of the Model Context Protocol: they look, and propose; a person decides. Over standard input and output unless `--http`.
     Mcp(Mcp),
+    /// Show on a page on this machine what runs, how scores went over runs, and proposals that wait.
+    Serve(Serve),
     /// What this machine offers: cores, GPU adapters, cache, mirrors.
     Doctor,
     /// What the runs in this cache are doing, and what waits for what.
@@ -266,6 +268,17 @@ pub struct Mcp {
     /// How many seconds a person may take with a form in the client; then the proposal waits on.
     #[arg(long, value_name = "SECONDS", default_value_t = 300, value_parser = clap::value_parser!(u64).range(1..=3600))]
     pub wait: u64,
+}
+
+/// `neuroflow serve`.
+#[derive(Debug, Args)]
+pub struct Serve {
+    /// The port of this machine; 0 takes any that is free.
+    #[arg(long, value_name = "PORT", default_value_t = 8799)]
+    pub port: u16,
+    /// Make a new link, and end the old one.
+    #[arg(long)]
+    pub new_link: bool,
 }
 
 /// `neuroflow chat`.

@@ -72,6 +72,7 @@ fn run(arguments: Arguments) -> Result<Exit, Failure> {
         Command::Chat(chat) => commands::chat::chat(&place, &chat),
         Command::Agent { command } => commands::agent::agent(&place, &command),
         Command::Mcp(mcp) => commands::mcp::mcp(&place, &mcp),
+        Command::Serve(serve) => commands::serve::serve(&place, &serve),
         Command::Doctor => commands::doctor::doctor(&place),
         Command::Top { once, json } => commands::top::top(&place, once, json),
         Command::Worker { manifest, index, sandbox, processes } => {

@@ -272,6 +272,7 @@ fn dag(prepared: &Prepared, outcome: &RunOutcome) -> Vec<DagNode> {
             wall_ms: 0.0,
             ran_cached: (0, 1),
             state: State::Cached,
+            progress: None,
         })
         .collect();
     let inputs = nodes.len();
@@ -319,6 +320,7 @@ fn dag(prepared: &Prepared, outcome: &RunOutcome) -> Vec<DagNode> {
             wall_ms,
             ran_cached: (ran, cached),
             state: state.unwrap_or(if ran > 0 { State::Ran } else { State::Cached }),
+            progress: None,
         });
     }
     nodes

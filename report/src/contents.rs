@@ -283,6 +283,7 @@ mod tests {
             wall_ms: 1234.0,
             ran_cached: (3, 2),
             state,
+            progress: None,
         };
         Report {
             title: title.into(),

@@ -13,6 +13,8 @@ pub enum State {
     Failed,
     /// It did not run.
     Skipped,
+    /// It runs.
+    Running,
 }
 
 impl State {
@@ -23,6 +25,7 @@ impl State {
             State::Cached => "cached",
             State::Failed => "failed",
             State::Skipped => "not run",
+            State::Running => "runs",
         }
     }
 }
@@ -53,6 +56,8 @@ pub struct DagNode {
     pub ran_cached: (usize, usize),
     /// How it ended.
     pub state: State,
+    /// How far it is, in words, while it is not done.
+    pub progress: Option<String>,
 }
 
 /// An `expect` line and what came of it.

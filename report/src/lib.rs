@@ -21,6 +21,7 @@ mod template;
 pub use contents::{contents, render};
 pub use drawing::Drawing;
 pub use error::ReportError;
+pub use figures::dag::dag as graph;
 pub use files::{FigureFile, figure_files};
 pub use input::{DagNode, Expectation, Fact, Report, ShownArtifact, ShownStep, State, Work};
 pub use template::{BUILT_IN, LONGEST_TEMPLATE, TemplateError, check_template, render_with};

@@ -143,7 +143,7 @@ fn why(work: &Work) -> Option<String> {
         (_, true) => None,
         (State::Ran, _) => Some(format!("It ran because of this: {reasons}.")),
         (State::Cached, _) => Some(format!("It was taken from the cache: {reasons}.")),
-        (State::Failed | State::Skipped, _) => Some(format!("{reasons}.")),
+        (State::Failed | State::Skipped | State::Running, _) => Some(format!("{reasons}.")),
     }
 }
 

@@ -15,6 +15,7 @@ pub(crate) mod mcp;
 pub(crate) mod propose;
 pub(crate) mod run;
 pub(crate) mod runs;
+pub(crate) mod serve;
 pub(crate) mod top;
 pub(crate) mod worker;
 

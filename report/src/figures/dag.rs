@@ -7,7 +7,7 @@ const BOX: (f64, f64) = (168.0, 46.0);
 const GAP: (f64, f64) = (46.0, 16.0);
 
 /// The graph, from left to right: a column is the longest way from an input.
-pub(crate) fn dag(nodes: &[DagNode]) -> Drawing {
+pub fn dag(nodes: &[DagNode]) -> Drawing {
     let mut rank = vec![0usize; nodes.len()];
     // Nodes come after what they need; a need that points forward is left out rather than trusted.
     for (position, node) in nodes.iter().enumerate() {
@@ -52,6 +52,7 @@ pub(crate) fn dag(nodes: &[DagNode]) -> Drawing {
             State::Cached => ("#f4f4f4", "#666", false),
             State::Failed => ("#fbe3d6", "#D55E00", false),
             State::Skipped => ("#fff", "#999", true),
+            State::Running => ("#d9f0e3", "#00664b", false),
         };
         drawing.open(&node.name);
         drawing.rounded([x, y, BOX.0, BOX.1], fill, (stroke, dashed));
@@ -60,6 +61,7 @@ pub(crate) fn dag(nodes: &[DagNode]) -> Drawing {
         drawing.text(x + 8.0, y + 28.5, &shorten(&node.stage, 28), 9.5, Anchor::Start, "#555");
         let (ran, cached) = node.ran_cached;
         let work = match (ran, cached) {
+            _ if node.progress.is_some() => node.progress.clone().unwrap_or_default(),
             (0, 0) => String::new(),
             (0, _) => "cached".into(),
             (_, 0) => duration(node.wall_ms),
