@@ -50,7 +50,7 @@ fn a_browser_shows_the_report() {
     place.write("truth.nf", pipeline("simulated_truth.nf"));
     place.run(&["run", "truth.nf", "--set", "shuffles=20", "--quiet"]).exits(0);
     open(&mut page, &place.path().join("reports/simulated_truth.html"));
-    let text = page.eval("document.body.innerText").as_str().unwrap().to_owned();
+    let text = page.eval("document.body.textContent").as_str().unwrap().to_owned();
     assert!(text.contains("Simulated data") && text.contains("ordered by its 4 communities"), "{text}");
     assert!(page.eval("document.querySelectorAll('figure svg').length").as_u64().unwrap() > 5);
     assert_eq!(page.complaints(), Vec::<String>::new());

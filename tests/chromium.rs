@@ -124,7 +124,7 @@ impl Page {
         }
     }
 
-    /// Presses a key as a person does: a letter, or `Enter`, `Escape`, `ArrowRight`.
+    /// Presses a key as a person does: a letter, Enter, Escape or an arrow.
     #[track_caller]
     pub fn press(&mut self, key: &str) {
         let mut down = json!({ "type": "keyDown", "key": key });
@@ -133,7 +133,10 @@ impl Page {
         }
         if key == "Enter" {
             down["text"] = "\r".into();
-            down["windowsVirtualKeyCode"] = 13.into();
+        }
+        let codes = [("Enter", 13), ("Escape", 27), ("ArrowLeft", 37), ("ArrowUp", 38), ("ArrowRight", 39), ("ArrowDown", 40)];
+        if let Some((_, code)) = codes.iter().find(|(name, _)| *name == key) {
+            down["windowsVirtualKeyCode"] = (*code).into();
         }
         self.call("Input.dispatchKeyEvent", down);
         self.call("Input.dispatchKeyEvent", json!({ "type": "keyUp", "key": key }));

@@ -97,7 +97,7 @@ fn only_who_holds_the_link_is_told_anything() {
     let (status, answer) = served.request("GET /", &[("Host", &host)], "");
     assert!(status == 200 && answer.contains("frame-ancestors 'none'") && answer.contains("no-store"), "{answer}");
     // The empty page says nothing of the project.
-    assert!(!answer.contains("small") && !answer.contains(served.token()), "{answer}");
+    assert!(!answer.contains("small.nf") && !answer.contains("pipeline") && !answer.contains(served.token()), "{answer}");
     let (status, answer) = served.ask("GET /api/state", "");
     assert!(status == 200 && answer.contains("\"pipeline\":\"small\""), "{answer}");
     for (line, headers, wanted) in [
@@ -113,7 +113,7 @@ fn only_who_holds_the_link_is_told_anything() {
     ] {
         let (status, answer) = served.request(line, &headers, "");
         assert_eq!(status, wanted, "{line} {headers:?}: {answer}");
-        assert!(!answer.contains("small"), "{answer}");
+        assert!(!answer.contains("pipeline"), "{answer}");
     }
     // The link stays the same, unless a new one is wanted.
     let first = served.token().to_owned();
@@ -200,7 +200,10 @@ fn a_person_decides_on_the_page() {
 fn a_run_is_seen_while_it_goes_on_and_either_side_may_be_killed() {
     let place = Place::new();
     let Some(mut page) = Page::start(&place.path().join("profile")) else { return };
-    let text = SMALL.replace("report small", "slow = exec(\"echo begun; sleep 600\", x = tuning[\"sim1\"]) -> file(\"x\")\nreport small");
+    let text = SMALL.replace(
+        "report small",
+        "slow = exec(\"echo begun; sleep 600; cp {{ x }} {{ out }}\", x = tuning[\"sim1\"]) -> file(\"x\")\nreport small",
+    );
     place.write("small.nf", text.replace("{ direction, tuning }", "{ direction, tuning, slow }"));
     let served = Served::start(&place, "0");
     let (link, port) = (served.link.clone(), served.port().to_owned());

@@ -58,6 +58,11 @@ enum Shape {
         fill: Colour,
         vertical: bool,
     },
+    /// Bars of one colour, each as x, y, width, height.
+    Bars {
+        bars: Vec<[f64; 4]>,
+        fill: Colour,
+    },
     /// A matrix of cells: the corner, the size of a cell, and for each colour runs of `(row, column, length)`.
     Cells {
         corner: (f64, f64),
@@ -78,8 +83,10 @@ pub(crate) struct Marks {
     pub(crate) axis: String,
     /// What they are called in this drawing: `true`, for conditions that were shown.
     pub(crate) shown: String,
-    /// The name of each position.
+    /// The name of each position, without its unit: an axis that lost its unit on the way is the same axis still.
     pub(crate) labels: Vec<String>,
+    /// What is shown behind each name.
+    pub(crate) unit: String,
     /// Their places.
     pub(crate) places: Places,
 }
@@ -122,6 +129,10 @@ impl Drawing {
     pub(crate) fn rect(&mut self, x: f64, y: f64, width: f64, height: f64, fill: impl Into<Colour>, title: Option<&str>) {
         let title = title.map(str::to_owned);
         self.shapes.push(Shape::Rect { place: [x, y, width, height], round: 0.0, fill: Some(fill.into()), stroke: None, title });
+    }
+
+    pub(crate) fn bars(&mut self, bars: Vec<[f64; 4]>, fill: impl Into<Colour>) {
+        self.shapes.push(Shape::Bars { bars, fill: fill.into() });
     }
 
     pub(crate) fn frame(&mut self, x: f64, y: f64, width: f64, height: f64, stroke: impl Into<Colour>) {

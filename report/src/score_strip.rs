@@ -36,10 +36,11 @@ pub(crate) fn score_strip(score: &Score) -> Drawing {
         }
         let most = counts.iter().copied().max().unwrap_or(1).max(1) as f64;
         let width = (WIDTH - LEFT - RIGHT) / bins as f64;
-        for (bin, count) in counts.iter().enumerate().filter(|(_, count)| **count > 0) {
+        let bar = |(bin, count): (usize, &usize)| {
             let height = 22.0 * *count as f64 / most;
-            drawing.rect(LEFT + bin as f64 * width, base - height, width, height, "#9a9a9a", None);
-        }
+            [LEFT + bin as f64 * width, base - height, width, height]
+        };
+        drawing.bars(counts.iter().enumerate().filter(|(_, count)| **count > 0).map(bar).collect(), "#9a9a9a");
         let name = control.control.split('(').next().unwrap_or_default().replace('_', " ");
         let label = format!("{name} null (n = {})", control.null.len());
         drawing.text(WIDTH - RIGHT + 8.0, base - 6.0, &label, 10.5, Anchor::Start, "#555");

@@ -1,7 +1,7 @@
 //! A step on the page: its scores, figures and tables, how it was made, and what is elsewhere.
 
 use crate::contents::slug;
-use crate::csv_link::csv_link;
+use crate::csv_link::{Inside, csv_link};
 use crate::drawing::number;
 use crate::error::ReportError;
 use crate::figures::figures;
@@ -21,8 +21,7 @@ pub(crate) struct Step {
     why: Option<String>,
     made_with: Vec<(String, String)>,
     scores: Vec<ScoreLine>,
-    scores_csv: Option<String>,
-    scores_file: String,
+    scores_csv: Option<Inside>,
     figures: Vec<Drawn>,
     tables: Vec<Rows>,
     sources: Vec<String>,
@@ -45,7 +44,7 @@ struct Drawn {
     caption: String,
     svg: String,
     /// The data, at the first figure of several of the same data.
-    csv: Option<String>,
+    csv: Option<Inside>,
     file: String,
 }
 
@@ -55,8 +54,7 @@ struct Rows {
     header: Vec<String>,
     rows: Vec<Vec<String>>,
     more: usize,
-    csv: String,
-    file: String,
+    csv: Inside,
 }
 
 /// A score is called "at chance" when a null distribution says so: p of 0.05 or more.
@@ -81,28 +79,27 @@ pub(crate) fn file_name(step: &ShownStep, output: &str) -> String {
 /// The step as the page shows it. `beside` are the artifacts of the same member.
 pub(crate) fn view(step: &ShownStep, anchor: String, work: Option<&Work>, beside: &[&Artifact]) -> Result<Step, ReportError> {
     let mut scores = Vec::new();
-    let (mut scores_csv, mut scores_file) = (None, String::new());
+    let mut scores_csv = None;
     let (mut drawn, mut tables) = (Vec::new(), Vec::new());
     let mut sources = BTreeSet::new();
     for (position, ShownArtifact { output, artifact }) in step.artifacts.iter().enumerate() {
         sources.extend(artifact.meta().sources.iter().cloned());
         let name = file_name(step, output);
-        let file = format!("{name}.csv");
         match artifact.kind() {
             Kind::Scores => {
                 scores.extend(controls_first(&Scores::from_artifact(artifact)?.scores).map(score_line));
-                (scores_csv, scores_file) = (Some(csv_link(artifact)?), file);
+                scores_csv = Some(csv_link(artifact, &name)?);
             }
             Kind::Table => {
                 let table = Table::from_artifact(artifact)?;
-                tables.push(rows(&table, output.clone(), artifact, file)?);
+                tables.push(rows(&table, output.clone(), artifact, &name)?);
             }
             Kind::Communities => {
                 let caption = community_sizes(&Communities::from_artifact(artifact)?);
                 tables.push(Rows {
                     rows: Vec::new(),
                     more: 0,
-                    ..rows(&Table::from_batch(artifact.batch_of(Kind::Communities)?.clone()), caption, artifact, file)?
+                    ..rows(&Table::from_batch(artifact.batch_of(Kind::Communities)?.clone()), caption, artifact, &name)?
                 });
             }
             _ => {
@@ -111,7 +108,7 @@ pub(crate) fn view(step: &ShownStep, anchor: String, work: Option<&Work>, beside
                     drawn.push(Drawn {
                         caption: figure.caption,
                         svg: figure.drawing.svg(),
-                        csv: if number == 0 { Some(csv_link(artifact)?) } else { None },
+                        csv: if number == 0 { Some(csv_link(artifact, &name)?) } else { None },
                         file: if number == 0 { name.clone() } else { format!("{name}-{}", number + 1) },
                     });
                 }
@@ -128,7 +125,6 @@ pub(crate) fn view(step: &ShownStep, anchor: String, work: Option<&Work>, beside
         made_with: work.map(|work| work.made_with.clone()).unwrap_or_default(),
         scores,
         scores_csv,
-        scores_file,
         figures: drawn,
         tables,
         sources: sources.into_iter().collect(),
@@ -170,14 +166,14 @@ fn score_line(score: &Score) -> ScoreLine {
     }
 }
 
-fn rows(table: &Table, caption: String, artifact: &Artifact, file: String) -> Result<Rows, ReportError> {
+fn rows(table: &Table, caption: String, artifact: &Artifact, name: &str) -> Result<Rows, ReportError> {
     const SHOWN: usize = 10;
     let header = table.column_names();
     let take: Vec<usize> = (0..table.rows().min(SHOWN)).collect();
     let head = table.select(&take)?;
     let columns = header.iter().map(|name| cells(&head, name)).collect::<Result<Vec<_>, ReportError>>()?;
     let rows = take.iter().map(|&row| columns.iter().map(|column| column[row].clone()).collect()).collect();
-    Ok(Rows { caption, header, rows, more: table.rows().saturating_sub(SHOWN), csv: csv_link(artifact)?, file })
+    Ok(Rows { caption, header, rows, more: table.rows().saturating_sub(SHOWN), csv: csv_link(artifact, name)? })
 }
 
 fn cells(table: &Table, name: &str) -> Result<Vec<String>, ReportError> {

@@ -124,8 +124,23 @@ fn told(error: &tera::Error) -> TemplateError {
             message: format!("it includes `{name}`, which is not there"),
             help: format!("a template reads no files; `{BUILT_IN}` is the only other one"),
         },
-        other => TemplateError { place: None, message: lower(&other.to_string()), help },
+        other => of_report(&other.to_string()),
     }
+}
+
+/// What Tera found in a text as a whole: it comes written out, with the place in it.
+fn of_report(report: &str) -> TemplateError {
+    let first = report.lines().next().unwrap_or_default();
+    let message = lower(first.strip_prefix("error: ").unwrap_or(first));
+    let place = report.lines().find_map(|line| {
+        let (line, column) = line.trim().strip_prefix("--> own.html:")?.split_once(':')?;
+        Some((line.parse().ok()?, column.parse().ok()?))
+    });
+    let help = match message.starts_with("unknown template") {
+        true => format!("a template reads no files; `{BUILT_IN}` is the only other one"),
+        false => "`neuroflow doc report` lists what a template is given".to_owned(),
+    };
+    TemplateError { place, message, help }
 }
 
 fn lower(text: &str) -> String {
@@ -202,6 +217,8 @@ mod tests {
         assert_eq!(told.place, Some((2, 6)), "{told:?}");
         let told = check_template("{% for x in %}").unwrap_err();
         assert!(told.place.is_some() && !told.message.is_empty() && !told.help.is_empty(), "{told:?}");
+        let told = check_template("\n {{ 1 | nothing }}").unwrap_err();
+        assert_eq!((told.place, told.message.as_str()), (Some((2, 9)), "unknown filter `nothing`"));
         assert!(check_template(&"x".repeat(LONGEST_TEMPLATE + 1)).unwrap_err().message.contains("are the most"));
     }
 

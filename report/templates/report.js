@@ -140,7 +140,7 @@
     say(text);
   };
   const tell = (svg, positions) => {
-    const words = positions.map(([axis, position]) => `${axis.n} ${axis.l[position]}`).join(", ");
+    const words = positions.map(([axis, position]) => `${axis.n} ${axis.l[position]}${axis.u}`).join(", ");
     const [rows, columns] = figures().of.get(svg);
     const values = svg.dataset.values?.split(",");
     const at = (axis) => positions.find(([other]) => other === axis)?.[1];
@@ -243,6 +243,15 @@
     };
     picture.src = `data:image/svg+xml;charset=utf-8,${encodeURIComponent(written(svg))}`;
   };
+  // Large data is compressed in the page; it is saved as it was.
+  document.addEventListener("click", async (event) => {
+    const link = event.target instanceof Element ? event.target.closest("a[download$='.csv.gz']") : null;
+    if (!link || typeof DecompressionStream === "undefined") return;
+    event.preventDefault();
+    const bytes = Uint8Array.from(atob(link.href.split(",")[1]), (letter) => letter.charCodeAt(0));
+    const text = await new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"))).blob();
+    save(new Blob([text], { type: "text/csv" }), link.download.slice(0, -3));
+  });
   for (const figure of all("figure[data-file]")) {
     const name = figure.dataset.file, files = $(".files", figure);
     for (const [word, act] of [["SVG", (svg) => save(new Blob([written(svg)], { type: "image/svg+xml" }), `${name}.svg`)], ["PNG", (svg) => asPng(svg, `${name}.png`)]]) {

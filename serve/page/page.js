@@ -156,7 +156,7 @@
   const spark = (line) => {
     const [width, height, pad] = [220, 36, 5], values = line.points.flatMap((point) => [point.value, point.low ?? point.value, point.high ?? point.value]);
     const [low, high] = [Math.min(...values), Math.max(...values)], span = high - low || 1, n = line.points.length;
-    const x = (at) => n > 1 ? pad + at * (width - 2 * pad) / (n - 1) : width / 2, y = (value) => height - pad - (value - low) / span * (height - 2 * pad);
+    const x = (at) => n > 1 ? pad + at * (width - 2 * pad) / (n - 1) : width / 2, y = (value) => high === low ? height / 2 : height - pad - (value - low) / span * (height - 2 * pad);
     const svg = draw("svg", { viewBox: `0 0 ${width} ${height}`, width, height, role: "img", class: "spark" }, draw("title", {}, `${line.step} ${line.metric} over ${n} runs`), draw("desc", {}, line.points.map((point) => point.value.toPrecision(3)).join(", ")));
     line.points.forEach((point, at) => { if (point.low != null) svg.append(draw("line", { x1: x(at), x2: x(at), y1: y(point.low), y2: y(point.high) })); });
     svg.append(draw("path", { d: line.points.map((point, at) => `${at ? "L" : "M"}${x(at).toFixed(1)} ${y(point.value).toFixed(1)}`).join("") }));
@@ -165,9 +165,9 @@
   };
   const history_ = async () => {
     const lines = await askJson("history");
-    put("history", JSON.stringify(lines.map((line) => [line.step, line.metric, line.points.length, line.points[line.points.length - 1]])), () => lines.length ? [table("Scores over runs", ["pipeline", "step", "metric", "over runs", "latest", ""], lines.map((line) => {
+    put("history", JSON.stringify(lines.map((line) => [line.step, line.metric, line.points.length, line.points[line.points.length - 1]])), () => lines.length ? [table("Each step's first score over runs, those with a control first", ["pipeline", "step", "metric", "over runs", "latest", "control"], lines.map((line) => {
       const last = line.points[line.points.length - 1];
-      return make("tr", {}, cell(line.pipeline), cell(line.step), cell(line.metric), make("td", {}, spark(line)), cell(last.value.toPrecision(3)), cell(last.uncontrolled ? "uncontrolled" : ""));
+      return make("tr", {}, cell(line.pipeline), cell(line.step), cell(line.metric), make("td", {}, spark(line)), cell(last.value.toPrecision(3)), make("td", { className: last.uncontrolled ? "bad" : "", textContent: last.uncontrolled ? "uncontrolled" : "yes" }));
     }))] : [make("p", { className: "small", textContent: "no scores yet" })]);
   };
 

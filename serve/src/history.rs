@@ -47,5 +47,7 @@ pub(crate) fn lines(runs: &[Arc<Ended>]) -> Vec<Line> {
         metric: metric.to_owned(),
         points,
     };
-    lines.into_iter().map(line).collect()
+    let mut lines: Vec<Line> = lines.into_iter().map(line).collect();
+    lines.sort_by_key(|line| line.points.last().is_some_and(|point| point.uncontrolled));
+    lines
 }

@@ -9,7 +9,7 @@ use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
 /// The first argument of a process that renders a template.
-const ASKED: &str = "render-template";
+const ASKED: &str = "__template";
 /// Seconds of processor time that a template may take.
 const MOST_SECONDS: u64 = 10;
 /// How long its process is waited for.

@@ -72,6 +72,15 @@ impl Canvas<'_> {
                 self.fill(PathBuilder::from_circle(at.0 as f32, at.1 as f32, *radius as f32), fill, self.scale, true);
             }
             Shape::Text { at, text, size, anchor, fill, vertical } => self.text(*at, text, *size, *anchor, fill, *vertical),
+            Shape::Bars { bars, fill } => {
+                let mut path = PathBuilder::new();
+                for [x, y, width, height] in bars {
+                    if let Some(bar) = Rect::from_xywh(*x as f32, *y as f32, *width as f32, *height as f32) {
+                        path.push_rect(bar);
+                    }
+                }
+                self.fill(path.finish(), fill, self.scale, true);
+            }
             Shape::Cells { corner, cell, runs } => {
                 let place = Transform::from_row(cell.0 as f32, 0.0, 0.0, cell.1 as f32, corner.0 as f32, corner.1 as f32);
                 let place = place.post_concat(self.scale);

@@ -26,17 +26,17 @@ pub(super) fn write(drawing: &Drawing) -> String {
     out
 }
 
-/// Where positions are, for the page's script: `a` the axis, `n` its name here, `l` the labels, `p` the first place and the way to the next, or `r` each place.
+/// Where positions are, for the page's script: `a` the axis, `n` its name here, `l` the labels, `u` their unit, `p` the first place and the way to the next, or `r` each place.
 fn axes(marks: &[Marks]) -> String {
     let numbers = |numbers: &[f64]| numbers.iter().map(|number| (number * 100.0).round() / 100.0).collect::<Vec<f64>>();
     let one = |marks: &Marks| match &marks.places {
         Places::Row(first, (dx, dy)) => {
             let place: Vec<f64> = first.iter().copied().chain([*dx, *dy]).collect();
-            serde_json::json!({ "a": marks.axis, "n": marks.shown, "l": marks.labels, "p": numbers(&place) })
+            serde_json::json!({ "a": marks.axis, "n": marks.shown, "u": marks.unit, "l": marks.labels, "p": numbers(&place) })
         }
         Places::Each(places) => {
             let places: Vec<Vec<f64>> = places.iter().map(|place| numbers(place)).collect();
-            serde_json::json!({ "a": marks.axis, "n": marks.shown, "l": marks.labels, "r": places })
+            serde_json::json!({ "a": marks.axis, "n": marks.shown, "u": marks.unit, "l": marks.labels, "r": places })
         }
     };
     serde_json::Value::Array(marks.iter().map(one).collect()).to_string()
@@ -94,13 +94,22 @@ fn write_shape(out: &mut String, shape: &Shape) {
             let text = escape(text);
             write!(out, "<text x=\"{x}\" y=\"{y}\" font-size=\"{size}\" text-anchor=\"{anchor}\" fill=\"{fill}\"{turn}>{text}</text>")
         }
+        Shape::Bars { bars, fill } => {
+            let _ = write!(out, "<path fill=\"{fill}\" d=\"");
+            for [x, y, width, height] in bars.iter().map(|bar| bar.map(short)) {
+                let _ = write!(out, "M{x} {y}h{width}v{height}h-{width}z");
+            }
+            write!(out, "\"/>")
+        }
         Shape::Cells { corner, cell, runs } => {
-            let (x, y, width, height) = (short(corner.0), short(corner.1), precise(cell.0), precise(cell.1));
-            let _ = write!(out, "<g transform=\"translate({x} {y}) scale({width} {height})\" shape-rendering=\"crispEdges\">");
+            // Runs are strokes as wide as a row: half as long as outlines, and there may be many thousands.
+            let (x, y, width, height) = (short(corner.0), short(corner.1 + cell.1 / 2.0), precise(cell.0), precise(cell.1));
+            let _ =
+                write!(out, "<g transform=\"translate({x} {y}) scale({width} {height})\" shape-rendering=\"crispEdges\" fill=\"none\">");
             for (colour, runs) in runs {
-                let _ = write!(out, "<path fill=\"{colour}\" d=\"");
+                let _ = write!(out, "<path stroke=\"{colour}\" d=\"");
                 for (row, column, length) in runs {
-                    let _ = write!(out, "M{column} {row}h{length}v1h-{length}z");
+                    let _ = write!(out, "M{column} {row}h{length}");
                 }
                 out.push_str("\"/>");
             }
@@ -155,7 +164,13 @@ mod tests {
         let mut drawing = Drawing::new(10.0, 10.0);
         drawing.text(0.0, 0.0, "</text><script>alert(1)</script>", 8.0, Anchor::Start, "#000");
         let labels = vec!["\"><script>".to_owned()];
-        drawing.mark(Marks { axis: "'><script>".into(), shown: "<script>".into(), labels, places: Places::Row([0.0; 4], (1.0, 0.0)) });
+        drawing.mark(Marks {
+            axis: "'><script>".into(),
+            shown: "<script>".into(),
+            unit: "<script>".into(),
+            labels,
+            places: Places::Row([0.0; 4], (1.0, 0.0)),
+        });
         drawing.open("\"><script>");
         drawing.close();
         assert!(!drawing.finish("\"><script>", "<script>").svg().contains("<script"));
@@ -166,11 +181,17 @@ mod tests {
         let mut drawing = Drawing::new(20.0, 10.0);
         drawing.cells((1.0, 2.0), (3.0, 4.0), 2, ["#111", "#222"].into_iter().map(Into::into));
         let labels = vec!["a".to_owned(), "b".to_owned()];
-        drawing.mark(Marks { axis: "unit".into(), shown: "unit".into(), labels, places: Places::Row([1.0, 2.0, 3.0, 4.0], (3.0, 0.0)) });
+        drawing.mark(Marks {
+            axis: "unit".into(),
+            shown: "unit".into(),
+            unit: String::new(),
+            labels,
+            places: Places::Row([1.0, 2.0, 3.0, 4.0], (3.0, 0.0)),
+        });
         drawing.values(vec!["0.5".into(), "1".into()]);
         let svg = drawing.finish("name", "what is in it").svg();
         assert!(svg.contains("<title>name</title><desc>what is in it</desc>") && svg.contains("data-values=\"0.5,1\""), "{svg}");
-        assert!(svg.contains("scale(3 4)") && svg.contains("<path fill=\"#111\" d=\"M0 0h1v1h-1z\"/>"), "{svg}");
+        assert!(svg.contains("scale(3 4)") && svg.contains("<path stroke=\"#111\" d=\"M0 0h1\"/>"), "{svg}");
         assert!(svg.contains("&quot;l&quot;:[&quot;a&quot;,&quot;b&quot;]"), "{svg}");
     }
 }

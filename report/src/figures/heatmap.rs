@@ -6,7 +6,7 @@ use crate::drawing::{Anchor, Drawing, Places, number};
 use neuroflow_data::{Axis, Tensor};
 
 /// So many shades a colour map is drawn in: more, no eye tells apart, and fewer shapes are smaller files.
-const STEPS: f64 = 128.0;
+const STEPS: f64 = 64.0;
 
 /// A matrix to be drawn.
 pub(super) struct Heatmap<'a> {
@@ -129,7 +129,9 @@ impl<'a> Heatmap<'a> {
                 drawing.text(x, top + (row as f64 + 0.5) * cell_h + 3.5, &label, 10.0, Anchor::End, "#333");
             }
         }
-        let every = (34.0 / cell_w).ceil().max(1.0) as usize;
+        // So many columns apart that no label runs into the next.
+        let widest = (0..n_columns).map(|column| position_label(self.columns, column).chars().count().min(8)).max().unwrap_or(0);
+        let every = ((6.2 * widest as f64 + 8.0).max(34.0) / cell_w).ceil().max(1.0) as usize;
         for column in (0..n_columns).step_by(every) {
             let label: String = position_label(self.columns, column).chars().take(8).collect();
             drawing.text(left + (column as f64 + 0.5) * cell_w, top + height + 13.0, &label, 10.0, Anchor::Middle, "#333");

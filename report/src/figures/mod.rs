@@ -115,21 +115,29 @@ fn ordered_matrix(matrix: &Tensor, beside: &[&Artifact]) -> Result<Figure, Repor
 /// Where the positions of an axis are in a drawing. What was shown and what was decoded are conditions like others.
 fn marks(axis: &Axis, places: Places) -> Marks {
     let name = if matches!(axis.name.as_str(), "true" | "predicted") { "condition" } else { &axis.name };
-    let labels = (0..axis.len()).map(|position| position_label(axis, position)).collect();
-    Marks { axis: name.to_owned(), shown: axis.name.clone(), labels, places }
+    let (labels, unit) = match &axis.coordinates {
+        Coordinates::Numbers(numbers) => (numbers.iter().map(|value| crate::drawing::number(*value)).collect(), suffix(axis)),
+        other => ((0..axis.len()).map(|position| other.label(position)).collect(), String::new()),
+    };
+    Marks { axis: name.to_owned(), shown: axis.name.clone(), labels, unit, places }
+}
+
+/// An axis' unit behind a number: `°`, ` s`.
+fn suffix(axis: &Axis) -> String {
+    match axis.unit.as_deref() {
+        Some("deg") => "°".into(),
+        Some(unit) => format!(" {unit}"),
+        None => String::new(),
+    }
 }
 
 /// A name for a position of an axis, with its unit when it is a number: `45°`, `0.5 s`.
 pub(crate) fn position_label(axis: &Axis, position: usize) -> String {
-    match (&axis.coordinates, axis.unit.as_deref()) {
-        (Coordinates::Numbers(numbers), unit) => {
+    match &axis.coordinates {
+        Coordinates::Numbers(numbers) => {
             let number = numbers.get(position).map_or_else(String::new, |value| crate::drawing::number(*value));
-            match unit {
-                Some("deg") => format!("{number}°"),
-                Some(unit) => format!("{number} {unit}"),
-                None => number,
-            }
+            format!("{number}{}", suffix(axis))
         }
-        _ => axis.coordinates.label(position),
+        other => other.label(position),
     }
 }

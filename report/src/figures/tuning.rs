@@ -47,7 +47,9 @@ pub(super) fn curves(tensor: &Tensor) -> Vec<Figure> {
         drawing.text(x, top + height + 13.0, &position_label(conditions, column), 9.0, Anchor::Middle, "#333");
     }
     drawing.text(left + width / 2.0, top + height + 30.0, "condition", 11.0, Anchor::Middle, "#333");
-    drawing.vertical_text(14.0, top + height / 2.0, "unit, by preferred condition", 11.0);
+    // In few rows there is no room for more than a word.
+    let side = if height < 150.0 { "unit" } else { "unit, by preferred condition" };
+    drawing.vertical_text(14.0, top + height / 2.0, side, 11.0);
     let caption = format!("tuning of all {} units, each scaled to its own range and sorted by preferred condition", units.len());
     let told = format!("{} rows, one a unit, and {} columns, one a condition; light is more", units.len(), conditions.len());
     let all = Figure { drawing: drawing.finish(&caption, told), caption };
