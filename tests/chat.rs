@@ -248,3 +248,143 @@ fn a_recorded_conversation_is_said_again_without_a_model() {
     place.run(&["chat", "--replay", "recorded", "--once", "is it right?"]).exits(0).says("No mistake was found.");
     place.run(&["chat", "--replay", "recorded", "--once", "is it wrong?"]).exits(4);
 }
+
+/// Everything that lies below a folder.
+fn listing(folder: &std::path::Path) -> Vec<std::path::PathBuf> {
+    let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
+    let mut all: Vec<std::path::PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
+    all.extend(all.clone().iter().filter(|path| path.is_dir()).flat_map(|path| listing(path)));
+    all.sort();
+    all
+}
+
+#[test]
+fn a_step_is_tried_aside_on_a_few_trials_where_a_person_allows_it() {
+    let attempt = |given: Value| {
+        let mut all = json!({ "step": "direction", "call": null, "trials": 60, "prediction": "max(direction[*].accuracy) > 0.3" });
+        all.as_object_mut().unwrap().extend(given.as_object().unwrap().clone());
+        call("try_step", &all)
+    };
+    let other = "decode.classify(responses, target = \"direction\", window = 0 s .. 2 s, model = lda(shrinkage = auto), folds = 3)";
+    let script = || {
+        vec![
+            attempt(json!({ "prediction": null })),
+            attempt(json!({})),
+            attempt(json!({ "call": other })),
+            attempt(json!({ "step": "latency", "call": "decode.clasify(responses)" })),
+            attempt(json!({ "step": "direction[\"nobody\"]" })),
+            attempt(json!({ "call": "decode.classify(responses, target = \"direction\", folds = 50)" })),
+            Answer::text("it works"),
+        ]
+    };
+    // Nothing is tried unless a person says so.
+    let server = Server::list(script()).unwrap();
+    let place = project(&server, "");
+    place.run(&["run", "sim.nf"]).exits(0);
+    once(&place, "try it").exits(0);
+    assert!(given(&server).iter().all(|told| told.contains("preview")), "{:?}", given(&server));
+
+    let server = Server::list(script()).unwrap();
+    let set = format!("[agent]\nendpoint = \"{}\"\nmodel = \"scripted\"\npreview = \"sample\"\n", server.endpoint());
+    place.write("neuroflow.toml", &set);
+    let cache = std::path::PathBuf::from(place.path().join("cache"));
+    let before = (listing(&cache), place.run(&["runs"]).exits(0).out);
+    once(&place, "try it").exits(0);
+    let told = given(&server);
+    assert!(told[0].contains("say first what you expect"), "{}", told[0]);
+    assert!(told[1].contains("\"60 of ") && told[1].contains("accuracy") && told[1].contains("no result"), "{}", told[1]);
+    assert!(!told[1].contains("shuffle null"), "controls are not run: {}", told[1]);
+    assert!(told[2].contains("\"60 of ") && told[2].contains("accuracy"), "{}", told[2]);
+    assert!(told[3].contains("there is no stage") && told[3].contains("decode.classify"), "{}", told[3]);
+    assert!(told[4].contains("no step"), "{}", told[4]);
+    assert!(told[5].contains("failed"), "{}", told[5]);
+    assert_eq!((listing(&cache), place.run(&["runs"]).exits(0).out), before, "nothing of it is kept");
+    assert_eq!(std::fs::read_to_string(place.path().join("sim.nf")).unwrap(), PIPELINE);
+    place.run(&["agent", "history"]).exits(0).says("held-out scores were looked at 2 times");
+    place.run(&["agent", "log"]).exits(0).says("tried");
+
+    // What they compute has a limit, and those of other sessions count.
+    let server = Server::list(script()).unwrap();
+    let set = format!("[agent]\nendpoint = \"{}\"\npreview = \"sample\"\n[agent.budget]\ncompute_per_day = \"59 s\"\n", server.endpoint());
+    place.write("neuroflow.toml", set);
+    once(&place, "try it").exits(0);
+    assert!(given(&server)[1].contains("compute_per_day"), "{}", given(&server)[1]);
+}
+
+/// What a model was sent as its key.
+fn bearer(server: &Server) -> Option<String> {
+    server.received()[0].header("authorization").map(str::to_owned)
+}
+
+#[cfg(unix)]
+#[test]
+fn a_key_comes_from_the_systems_keyring() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let server = Server::list(vec![Answer::text("hello")]).unwrap();
+    let place = project(&server, "key_keyring = \"model\"\n");
+    // A keyring that knows one key, as the system's command answers.
+    let tool = "#!/bin/sh\n[ \"$*\" = 'lookup service neuroflow key model' ] && printf planted-key-of-this-test && exit 0\n\
+                [ \"$*\" = 'find-generic-password -s neuroflow -a model -w' ] && echo planted-key-of-this-test && exit 0\nexit 1\n";
+    for name in ["bin/secret-tool", "bin/security"] {
+        place.write(name, tool);
+        std::fs::set_permissions(place.path().join(name), std::fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    let asked = |key: &str| {
+        place.write("neuroflow.toml", format!("[agent]\nendpoint = \"{}\"\nkey_keyring = \"{key}\"\n", server.endpoint()));
+        let path = std::env::join_paths(
+            std::iter::once(place.path().join("bin")).chain(std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default())),
+        );
+        let mut command = place.command();
+        command.args(["chat", "--way", "tools", "--once", "hello"]).env("PATH", path.unwrap());
+        crate::support::said(command.output().unwrap())
+    };
+    let said = asked("model").exits(0);
+    assert!(!said.out.contains("planted-key") && !said.err.contains("planted-key"));
+    assert_eq!(bearer(&server).as_deref(), Some("Bearer planted-key-of-this-test"));
+    asked("other").exits(4).says("there is none").says("neuroflow");
+    asked("-w").exits(4).says("must be a name");
+}
+
+/// The real keyring of a Linux desktop, without a desktop.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_key_comes_from_a_real_keyring() {
+    let is_here =
+        |name: &str| std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default()).any(|folder| folder.join(name).exists());
+    if let Some(missing) = ["dbus-run-session", "gnome-keyring-daemon", "secret-tool"].into_iter().find(|name| !is_here(name)) {
+        eprintln!("skipped: there is no {missing} here");
+        return;
+    }
+    let server = Server::list(vec![Answer::text("hello")]).unwrap();
+    let place = project(&server, "key_keyring = \"model\"\n");
+    let script = "printf pw | gnome-keyring-daemon --unlock --components=secrets >/dev/null 2>&1\n\
+                  printf planted-key-of-this-test | secret-tool store --label=neuroflow service neuroflow key model || exit 99\n\
+                  \"$@\"\nended=$?\nkill $(cat \"$XDG_RUNTIME_DIR\"/keyring/pid 2>/dev/null) 2>/dev/null\nexit $ended\n";
+    let own = place.command();
+    let mut command = std::process::Command::new("dbus-run-session");
+    command.args(["--", "sh", "-c", script, "sh"]).arg(own.get_program()).args(own.get_args()).current_dir(place.path());
+    command.args(["chat", "--way", "tools", "--once", "hello"]);
+    for (name, value) in own.get_envs() {
+        match value {
+            Some(value) => command.env(name, value),
+            None => command.env_remove(name),
+        };
+    }
+    // A folder of its own: a socket's path must be short.
+    let runtime = tempfile::Builder::new().prefix("nf").tempdir().unwrap();
+    command.env("HOME", place.path().join("home")).env("XDG_RUNTIME_DIR", runtime.path()).env("XDG_DATA_HOME", place.path().join("data"));
+    crate::support::said(command.output().unwrap()).exits(0);
+    assert_eq!(bearer(&server).as_deref(), Some("Bearer planted-key-of-this-test"));
+}
+
+#[test]
+fn a_person_reads_what_a_model_is_told() {
+    let place = Place::new();
+    place.write("sim.nf", PIPELINE);
+    place.write("knowledge/bands.md", "The mu band is 8 to 13 Hz.\n");
+    place.run(&["agent", "summarize"]).exits(0).says("pipelines:\n  - sim.nf").says("notes:\n  - knowledge/bands.md");
+    let said = place.run(&["agent", "summarize", "--what", "dag", "--depth", "3"]).exits(0);
+    said.says("- step: responses").says("stage: decode.classify");
+    place.run(&["agent", "summarize", "--what", "data"]).exits(0).says("simulated: true");
+    place.run(&["agent", "summarize", "--depth", "4"]).exits(4).says("1..=3");
+}

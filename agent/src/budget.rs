@@ -31,6 +31,8 @@ pub struct BudgetLimits {
     pub turns: Option<u64>,
     /// How long a session may take.
     pub wall: Option<Duration>,
+    /// How long trials of steps may compute in a day; what they took stands in the ledger.
+    pub compute_per_day: Option<Duration>,
 }
 
 /// What a session has spent. Kept with it.

@@ -166,6 +166,13 @@ impl Desk {
             }
             self.seen.looks += 1;
         }
+        if let Some(seconds) = reply.tried {
+            let mut entry = Entry::now(Event::Tried, None, &self.origin.to_string());
+            entry.detail = json!({ "step": tools::text(arguments, "step"), "seconds": seconds, "pipeline": self.pipeline });
+            if let Err(error) = self.gate.note(entry) {
+                return Handled::refused(error.to_string());
+            }
+        }
         Handled { text: reply.text(), ..Handled::default() }
     }
 
@@ -305,7 +312,7 @@ impl Desk {
 }
 
 /// Free text in what is wrong: lines of the pipeline, and names of the data in messages.
-fn said_in(wrong: &Wrong) -> Vec<String> {
+pub(crate) fn said_in(wrong: &Wrong) -> Vec<String> {
     let mut said = tools::Said::default();
     match wrong {
         Wrong::Mistakes { file, text, found } => {

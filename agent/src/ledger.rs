@@ -30,6 +30,10 @@ pub enum Event {
     Compared,
     /// Held-out scores were looked at.
     Looked,
+    /// The person was told that a client's yes applied it.
+    Told,
+    /// A step was tried on a few trials.
+    Tried,
     /// A session's tokens and money.
     Spent,
     /// Somebody who may not start a run would like one. Nothing follows from it by itself.

@@ -25,6 +25,7 @@ mod settings;
 mod sign;
 mod store;
 mod token;
+mod told;
 pub mod tools;
 mod unified;
 mod verify;
@@ -45,6 +46,7 @@ pub use review::{Approval, Level, Person, ask, needed};
 pub use settings::{Autonomy, Reader, Settings, SettingsError};
 pub use store::{State, Status, Store};
 pub use token::Token;
+pub use told::untold;
 pub use unified::{PatchError, drafts};
 pub use verify::{Finding, verify};
 

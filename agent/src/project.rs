@@ -9,6 +9,7 @@ use neuroflow_dsl::{Catalogue, Checked, Diagnostic, Files, Pipeline};
 use neuroflow_engine::cost::{self, CostEstimate};
 use neuroflow_engine::delta::PlanDelta;
 use neuroflow_engine::folder::Folder;
+use neuroflow_engine::schedule::WorkerCommand;
 use neuroflow_engine::session::{Prepared, Purpose, Session, SessionError};
 use neuroflow_engine::{Digest, readers};
 use std::collections::BTreeMap;
@@ -33,6 +34,8 @@ pub struct Project {
     pub session: Arc<Session>,
     /// What is set for the agent.
     pub settings: Settings,
+    /// What starts a process that performs orders on a cache; none where nothing can be tried.
+    pub worker: Option<fn(&Path) -> WorkerCommand>,
 }
 
 /// Why a change can't be offered.

@@ -92,7 +92,7 @@ fn may_be_client(proposal: &Proposal, settings: &Settings) -> bool {
 }
 
 /// The stage that an edit calls anew; none for anything that is not a plain new call.
-fn stage_of(edit: &neuroflow_dsl::edit::Edit) -> Option<String> {
+pub(crate) fn stage_of(edit: &neuroflow_dsl::edit::Edit) -> Option<String> {
     use neuroflow_dsl::edit::Edit;
     match edit {
         Edit::InsertStep { call, .. } | Edit::ReplaceCall { call, .. } => Some(call.split('(').next()?.trim().to_owned()),

@@ -3,6 +3,7 @@
 //! A [`Secret`] can't be printed, compared or written down by accident: it has no `Debug`, no `Display` and no `Serialize`.
 //! A [`Scanner`] looks through each outgoing body; what it finds stops the request.
 
+mod keyring;
 mod scanner;
 
 pub use scanner::{Finding, FindingKind, Scanner};
@@ -46,7 +47,7 @@ pub enum SecretError {
     NotAKey,
     /// The key itself stands in a file of the project.
     #[error(
-        "a key stands in {0}, where everyone who gets the project reads it: take it out, have it replaced where it was issued, and write `key_env = \"NAME\"` or `key_file = \"PATH\"` (outside of the project, mode 0600) instead"
+        "a key stands in {0}, where everyone who gets the project reads it: take it out, have it replaced where it was issued, and write `key_keyring = \"NAME\"`, `key_env = \"NAME\"` or `key_file = \"PATH\"` (outside of the project, mode 0600) instead"
     )]
     InProject(String),
     /// The setting names no variable.
@@ -58,8 +59,21 @@ pub enum SecretError {
     #[error("the environment variable `{0}`, which `key_env` names, is not set")]
     Unset(String),
     /// Two places are named.
-    #[error("both `key_env` and `key_file` are set; keep one")]
-    Both,
+    #[error("more than one of `key_env`, `key_file` and `key_keyring` is set; keep one")]
+    Several,
+    /// The setting names no key of a keyring.
+    #[error(
+        "`key_keyring` must be a name of letters, digits, `-`, `_` and `.`, at most 64; what stands there is none, and not shown in case it is the key itself"
+    )]
+    NotAKeyringName,
+    /// The keyring has no such key, or can't be asked.
+    #[error("the key `{name}` can't be had from the system's keyring: {reason}")]
+    Keyring {
+        /// The key's name.
+        name: String,
+        /// What is wrong.
+        reason: String,
+    },
     /// The file can't be read.
     #[error("the key file {path} can't be read: {reason}")]
     File {
@@ -87,33 +101,55 @@ pub enum KeySource {
     Variable(String),
     /// In a file of mode 0600.
     File(PathBuf),
+    /// In the system's keyring, under this name.
+    Keyring(String),
+}
+
+/// The settings of a key, as they are written.
+#[derive(Clone, Copy, Default)]
+pub struct KeySettings<'a> {
+    /// `key`, which is refused.
+    pub key: Option<&'a str>,
+    /// `key_env`.
+    pub variable: Option<&'a str>,
+    /// `key_file`.
+    pub file: Option<&'a str>,
+    /// `key_keyring`.
+    pub keyring: Option<&'a str>,
 }
 
 impl KeySource {
-    /// From the settings `key`, `key_env` and `key_file` of `place`, the file that they stand in, for messages.
+    /// From the settings of `place`, the file that they stand in, for messages.
     ///
     /// # Errors
-    /// When `key` is set, which would be a key in a project file; when `key_env` is no name; when both others are set.
-    pub fn from_settings(place: &str, key: Option<&str>, key_env: Option<&str>, key_file: Option<&str>) -> Result<Self, SecretError> {
-        match (key, key_env, key_file) {
-            (Some(_), ..) => Err(SecretError::InProject(place.to_owned())),
-            (None, Some(_), Some(_)) => Err(SecretError::Both),
-            (None, Some(name), None) => {
+    /// When `key` is set, which would be a key in a project file; when what should be a name is none; when more than one is set.
+    pub fn from_settings(place: &str, settings: KeySettings<'_>) -> Result<Self, SecretError> {
+        if settings.key.is_some() {
+            return Err(SecretError::InProject(place.to_owned()));
+        }
+        match (settings.variable, settings.file, settings.keyring) {
+            (Some(name), None, None) => {
                 let is_name = name.len() <= 64
                     && name.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_')
                     && !name.starts_with(|first: char| first.is_ascii_digit())
                     && !name.is_empty();
                 if is_name { Ok(Self::Variable(name.to_owned())) } else { Err(SecretError::NotAName) }
             }
-            (None, None, Some(path)) => Ok(Self::File(path.into())),
+            (None, Some(path), None) => Ok(Self::File(path.into())),
+            (None, None, Some(name)) => {
+                let fits = |letter: u8| letter.is_ascii_alphanumeric() || matches!(letter, b'-' | b'_' | b'.');
+                let is_name = !name.is_empty() && name.len() <= 64 && !name.starts_with('-') && name.bytes().all(fits);
+                if is_name { Ok(Self::Keyring(name.to_owned())) } else { Err(SecretError::NotAKeyringName) }
+            }
             (None, None, None) => Ok(Self::None),
+            _ => Err(SecretError::Several),
         }
     }
 
     /// The key. `environment` looks up a variable; `project` is the folder in which no key may lie.
     ///
     /// # Errors
-    /// When the variable is not set, the file can't be read, lies within the project, or is open to others, or what is there is no key.
+    /// When the variable is not set, the file can't be read, lies within the project, or is open to others, the keyring has none, or what is there is no key.
     pub fn read(&self, environment: impl Fn(&str) -> Option<String>, project: &Path) -> Result<Option<Secret>, SecretError> {
         match self {
             Self::None => Ok(None),
@@ -122,6 +158,7 @@ impl KeySource {
                 Secret::new(&text).map(Some)
             }
             Self::File(path) => read_file(path, project).map(Some),
+            Self::Keyring(name) => keyring::read(name).map(Some),
         }
     }
 }
@@ -157,17 +194,23 @@ mod tests {
 
     #[test]
     fn a_key_in_the_settings_is_refused_and_not_repeated() {
-        let error = KeySource::from_settings("neuroflow.toml", Some("sk-very-secret"), None, None).unwrap_err().to_string();
+        let from = |settings: KeySettings<'_>| KeySource::from_settings("neuroflow.toml", settings);
+        let error = from(KeySettings { key: Some("sk-very-secret"), ..KeySettings::default() }).unwrap_err().to_string();
         assert!(error.contains("neuroflow.toml") && error.contains("key_env") && !error.contains("very-secret"), "{error}");
-        let error = KeySource::from_settings("neuroflow.toml", None, Some("sk-very-secret"), None).unwrap_err().to_string();
+        let error = from(KeySettings { variable: Some("sk-very-secret"), ..KeySettings::default() }).unwrap_err().to_string();
         assert!(error.contains("name of an environment variable") && !error.contains("very-secret"), "{error}");
-        assert!(KeySource::from_settings("x", None, Some("A"), Some("b")).is_err());
-        assert_eq!(KeySource::from_settings("x", None, None, None).unwrap(), KeySource::None);
+        for name in ["", "-w", "a b", "sk/very-secret", "ä"] {
+            let error = from(KeySettings { keyring: Some(name), ..KeySettings::default() }).unwrap_err().to_string();
+            assert!(error.contains("key_keyring") && !error.contains("very-secret"), "{error}");
+        }
+        assert!(from(KeySettings { variable: Some("A"), file: Some("b"), ..KeySettings::default() }).is_err());
+        assert!(from(KeySettings { file: Some("b"), keyring: Some("c"), ..KeySettings::default() }).is_err());
+        assert_eq!(from(KeySettings::default()).unwrap(), KeySource::None);
     }
 
     #[test]
     fn a_variable_is_looked_up_by_its_name_alone() {
-        let source = KeySource::from_settings("x", None, Some("MODEL_KEY"), None).unwrap();
+        let source = KeySource::from_settings("x", KeySettings { variable: Some("MODEL_KEY"), ..KeySettings::default() }).unwrap();
         let environment = |name: &str| (name == "MODEL_KEY").then(|| " abcdef\n".to_owned());
         assert_eq!(source.read(environment, Path::new(".")).unwrap().unwrap().expose(), "abcdef");
         assert!(matches!(source.read(|_| None, Path::new(".")), Err(SecretError::Unset(name)) if name == "MODEL_KEY"));

@@ -3,6 +3,7 @@
 use crate::budget::{BudgetSettings, PriceSettings};
 use crate::proposal::Exposure;
 use crate::review::Level;
+use crate::secret::KeySettings;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -17,6 +18,16 @@ pub enum Autonomy {
     /// A person says yes at a terminal.
     #[default]
     Ask,
+}
+
+/// What a model may try out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Preview {
+    /// Nothing.
+    Off,
+    /// Single steps on a few trials, aside.
+    Sample,
 }
 
 /// Who the agent speaks with.
@@ -57,6 +68,8 @@ pub struct Settings {
     pub exposure: Option<Exposure>,
     /// What of the data another machine may be shown, by its name; names and shapes unless set.
     pub exposure_of: BTreeMap<String, Exposure>,
+    /// What a model may try out; nothing unless set.
+    pub preview: Option<Preview>,
     /// Columns that may be shown although they look like a participant's data.
     pub show_columns: Vec<String>,
     /// By stage or topic: how much is left to the agent.
@@ -75,6 +88,8 @@ pub struct Settings {
     pub key_env: Option<String>,
     /// The file, of mode 0600 and outside of the project, that holds the key.
     pub key_file: Option<String>,
+    /// The name of the key in the system's keyring.
+    pub key_keyring: Option<String>,
     /// How long a conversation may be in tokens, as far as the model goes.
     pub window: Option<u64>,
     /// What may be spent.
@@ -135,6 +150,10 @@ impl Settings {
                 (a, b) => a.or(b),
             },
             exposure_of,
+            preview: match (self.preview, other.preview) {
+                (Some(a), Some(b)) => Some(a.min(b)),
+                (a, b) => a.or(b),
+            },
             show_columns: self.show_columns,
             autonomy,
             most_seconds: strictest(self.most_seconds, other.most_seconds),
@@ -144,6 +163,7 @@ impl Settings {
             key: self.key.or(other.key.filter(|_| is_theirs)),
             key_env: self.key_env.or(other.key_env.filter(|_| is_theirs)),
             key_file: self.key_file.or(other.key_file.filter(|_| is_theirs)),
+            key_keyring: self.key_keyring.or(other.key_keyring.filter(|_| is_theirs)),
             window: self.window.or(other.window),
             budget: self.budget.and(other.budget),
             prices,
@@ -162,6 +182,21 @@ impl Settings {
             None => here,
             Some(host) => self.exposure_of.get(host).copied().unwrap_or(Exposure::Schema).min(here),
         }
+    }
+
+    /// Where the key is, as written.
+    pub fn key_settings(&self) -> KeySettings<'_> {
+        KeySettings {
+            key: self.key.as_deref(),
+            variable: self.key_env.as_deref(),
+            file: self.key_file.as_deref(),
+            keyring: self.key_keyring.as_deref(),
+        }
+    }
+
+    /// Whether a key is named.
+    pub fn has_key(&self) -> bool {
+        self.key_env.is_some() || self.key_file.is_some() || self.key_keyring.is_some()
     }
 
     /// How much a stage is left to the agent: as set for the stage, else for its topic, else nothing.

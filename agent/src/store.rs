@@ -179,7 +179,7 @@ pub(crate) fn states(entries: &[Entry]) -> Vec<Status> {
             Event::Rejected => State::Rejected,
             Event::Withdrawn => State::Withdrawn,
             Event::Stale => State::Stale,
-            Event::Approving | Event::Compared | Event::Looked | Event::Spent | Event::Wished => continue,
+            Event::Approving | Event::Compared | Event::Looked | Event::Told | Event::Tried | Event::Spent | Event::Wished => continue,
         };
         let status = Status { id: id.clone(), state, at: entry.at.clone(), reason: entry.reason.clone() };
         match all.iter_mut().find(|known| known.id == *id) {

@@ -350,8 +350,32 @@ pub enum AgentCommand {
     },
     /// How good predictions and estimates were.
     History,
+    /// What a model is told about the project, without scores: the project, its data, the steps, or which results there are.
+    Summarize {
+        /// The pipeline; the only one of this folder unless given.
+        pipeline: Option<PathBuf>,
+        /// What of.
+        #[arg(long, value_enum, default_value_t = SummaryOf::Project)]
+        what: SummaryOf,
+        /// 1 gives names, 2 gives calls and kinds, 3 gives everything that there is room for.
+        #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u64).range(1..=3))]
+        depth: u64,
+    },
     /// Whether the model's endpoint answers, and how it can be asked.
     Doctor,
+}
+
+/// What `agent summarize` is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum SummaryOf {
+    /// Pipelines, notes and proposals.
+    Project,
+    /// Inputs of the pipeline.
+    Data,
+    /// Steps and what they take.
+    Dag,
+    /// Runs, and which steps have scores.
+    Results,
 }
 
 /// The form of a card.

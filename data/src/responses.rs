@@ -163,6 +163,18 @@ impl Responses {
         Ok(next)
     }
 
+    /// The trials at `positions`, in that order (repeats allowed), with their columns and covariates.
+    ///
+    /// # Errors
+    /// When a position is past the end.
+    pub fn select_trials(&self, positions: &[usize]) -> Result<Responses, DataError> {
+        let covariates = self.covariates.as_ref().map(|covariates| covariates.select_rows(positions)).transpose()?;
+        let (values, trials) = (self.values.select_rows(positions)?, self.trials.select(positions)?);
+        let mut next = Responses::new(self.session.clone(), values, trials, covariates)?;
+        next.sources.clone_from(&self.sources);
+        Ok(next)
+    }
+
     /// The same responses with other trial columns.
     ///
     /// # Errors
@@ -228,6 +240,21 @@ fn to_json<T: serde::Serialize + ?Sized>(value: &T) -> Result<serde_json::Value,
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn chosen_trials_keep_their_columns_and_covariates() {
+        let axes = |middle: &str| vec![Axis::count("trial", 3), Axis::count(middle, 1), Axis::numbers("bin", Some("s"), vec![0.0, 0.5])];
+        let values = Tensor::new(axes("unit"), None, (0..6).map(f64::from).collect::<Vec<_>>()).unwrap();
+        let covariates = Tensor::new(axes("covariate"), None, (10..16).map(f64::from).collect::<Vec<_>>()).unwrap();
+        let trials = Table::from_columns(vec![columns::from_numbers("x", vec![7.0, 8.0, 9.0])]).unwrap();
+        let all = Responses::new("s", values, trials, Some(covariates)).unwrap();
+        let two = all.select_trials(&[2, 0]).unwrap();
+        assert_eq!((two.n_trials(), two.trace(0, 0), two.trace(1, 0)), (2, [4.0, 5.0].as_slice(), [0.0, 1.0].as_slice()));
+        assert_eq!(two.trials().numbers("x").unwrap(), [9.0, 7.0]);
+        assert_eq!(two.covariates().unwrap().values(), [14.0, 15.0, 10.0, 11.0]);
+        assert_eq!(all.select_trials(&[0, 1, 2]).unwrap(), all);
+        assert!(all.select_trials(&[3]).is_err());
+    }
 
     fn rate(times: Vec<f64>) -> Result<f64, DataError> {
         let axes = vec![Axis::count("trial", 0), Axis::count("unit", 1), Axis::numbers("bin", Some("s"), times)];

@@ -108,6 +108,20 @@ impl Tensor {
         self.values.get(position * length..(position + 1) * length).unwrap_or(&[])
     }
 
+    /// The rows of the first axis at `positions`, in that order (repeats allowed).
+    ///
+    /// # Errors
+    /// When a position is past the end.
+    pub fn select_rows(&self, positions: &[usize]) -> Result<Tensor, DataError> {
+        let rows = &self.axes[0];
+        if let Some(past) = positions.iter().find(|&&position| position >= rows.len()) {
+            return Err(DataError::Invalid(format!("position {past} of axis `{}` with {} positions", rows.name, rows.len())));
+        }
+        let values: Vec<f64> = positions.iter().flat_map(|&position| self.row(position).iter().copied()).collect();
+        let axes = std::iter::once(rows.select(positions)).chain(self.axes[1..].iter().cloned()).collect();
+        Tensor::from_parts(axes, self.unit.clone(), values.into())
+    }
+
     /// Refuses other axes than `names`.
     ///
     /// # Errors

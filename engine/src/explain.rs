@@ -92,7 +92,12 @@ fn reasons(task: &Task, contents: &[Digest], key: &Digest, cache: &Cache, before
 pub(crate) fn differences(before: &Value, now: &Value) -> Vec<String> {
     let mut differences = Vec::new();
     compare("", before, now, &mut differences);
-    // Batches of null draws that came, went or changed are one reason.
+    let differences = batches_together(differences);
+    if differences.is_empty() { vec!["its key was made differently before".into()] } else { differences }
+}
+
+/// Batches of null draws that came, went or changed are one reason.
+pub(crate) fn batches_together(differences: Vec<String>) -> Vec<String> {
     let (batches, mut differences): (Vec<String>, Vec<String>) = differences.into_iter().partition(|one| one.starts_with("inputs.nulls["));
     if !batches.is_empty() {
         let gone = batches.iter().filter(|one| one.ends_with("→ nothing")).count();
@@ -101,7 +106,7 @@ pub(crate) fn differences(before: &Value, now: &Value) -> Vec<String> {
         let parts: Vec<String> = parts.iter().filter(|(count, _)| *count > 0).map(|(count, word)| format!("{count} {word}")).collect();
         differences.push(format!("batches of null draws: {}", parts.join(", ")));
     }
-    if differences.is_empty() { vec!["its key was made differently before".into()] } else { differences }
+    differences
 }
 
 /// The leaves that differ, as `path: before → now`.

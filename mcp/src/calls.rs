@@ -42,7 +42,7 @@ fn annotations(name: &str) -> ToolAnnotations {
         "propose_knowledge" | RUN => hints.read_only(false).destructive(false).idempotent(false),
         "withdraw" => hints.read_only(false).destructive(false).idempotent(true),
         // A look at scores is counted in the ledger, and stands beside the score from then on.
-        "results" | "diff_runs" => hints.read_only(false).destructive(false).idempotent(false),
+        "results" | "diff_runs" | "try_step" => hints.read_only(false).destructive(false).idempotent(false),
         _ => hints.read_only(true),
     }
 }
@@ -108,6 +108,7 @@ mod tests {
             "diff_runs",
             "explain",
             "read_knowledge",
+            "try_step",
             "propose_edit",
             "propose_knowledge",
             "withdraw",
@@ -126,8 +127,8 @@ mod tests {
             }
             let annotations = tool.annotations.unwrap();
             assert_eq!(annotations.open_world_hint, Some(false));
-            let writes =
-                ["results", "diff_runs", "propose_edit", "propose_knowledge", "withdraw", "request_run"].contains(&tool.name.as_ref());
+            let writes = ["results", "diff_runs", "try_step", "propose_edit", "propose_knowledge", "withdraw", "request_run"]
+                .contains(&tool.name.as_ref());
             assert_eq!(annotations.read_only_hint, Some(!writes), "{}", tool.name);
         }
     }

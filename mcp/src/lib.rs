@@ -4,7 +4,7 @@
 //! for a person at a terminal. Where the project leaves it to clients, and the client can show a form, the person is asked there; whatever comes back that is
 //! not exactly a yes to exactly this proposal leaves it waiting. An elicited yes is recorded as what it is: the word of a client.
 //!
-//! The server runs nothing, has no tool that takes a path or a command, and writes no file but through [`neuroflow_agent::Gate`].
+//! The server runs nothing but trials of single stages where the project allows them, has no tool that takes a path or a command, and writes no file but through [`neuroflow_agent::Gate`].
 
 mod calls;
 mod clients;

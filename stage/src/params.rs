@@ -135,11 +135,17 @@ impl ParamSpec {
 /// `0 to 1`, `at least 2`, `at most 5`.
 pub fn describe_limits(low: f64, high: f64) -> String {
     match (low.is_finite(), high.is_finite()) {
-        (true, true) => format!("{low} to {high}"),
-        (true, false) => format!("what is allowed, at least {low}"),
-        (false, true) => format!("what is allowed, at most {high}"),
+        (true, true) => format!("{} to {}", plain(low), plain(high)),
+        (true, false) => format!("what is allowed, at least {}", plain(low)),
+        (false, true) => format!("what is allowed, at most {}", plain(high)),
         (false, false) => "any number".into(),
     }
+}
+
+/// A number without a row of zeros.
+fn plain(number: f64) -> String {
+    let size = number.abs();
+    if size >= 1e7 || (size > 0.0 && size < 1e-4) { format!("{number:e}") } else { format!("{number}") }
 }
 
 fn collect_numbers(value: &Value, numbers: &mut Vec<f64>) {

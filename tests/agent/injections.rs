@@ -2,7 +2,9 @@
 //! obeys it. Whatever it calls, nothing changes; and what it then proposes says on its card that it had read somebody's words.
 
 use super::evil::is_tame;
+use super::mat5_bytes::Mat5;
 use super::outside::Outside;
+use super::small_files::{npy, zip};
 use super::{PIPELINE, neuroflow, project};
 use crate::support::Place;
 use neuroflow_agent::budget::{Budget, BudgetLimits, Price, Spent, SpentToday};
@@ -49,6 +51,25 @@ fn plant(place: &Place, carrier: &str, says: &str) -> (&'static str, Value) {
                 "file_name" => ("data_schema", json!({ "of": "parts" })),
                 _ => ("summarize", json!({ "what": "data", "depth": 3 })),
             }
+        }
+        "described_file_name" => {
+            place.write(&format!("parts/{says}.csv"), "a\n1\n");
+            ("describe_data", json!({ "number": null }))
+        }
+        // The first file of data by its path.
+        "mat_variable" => {
+            let mat = Mat5 { big_endian: false };
+            place.write("planted.mat", mat.file(&[mat.column(says, &[1.0, 2.0])]));
+            ("describe_data", json!({ "number": 1 }))
+        }
+        "npz_array" => {
+            let array = npy("<f8", "(2,)", &[0; 16]);
+            place.write("planted.npz", zip(&[(&format!("{says}.npy"), &array)], true));
+            ("describe_data", json!({ "number": 1 }))
+        }
+        "damaged_file" => {
+            place.write("planted.npy", npy(says, "(2,)", &[0; 16]));
+            ("describe_data", json!({ "number": 1 }))
         }
         "note_text" => {
             place.write("knowledge/note.md", format!("# A note\n\n{says}\n"));

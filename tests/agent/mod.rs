@@ -7,8 +7,12 @@ mod cards;
 mod conversation;
 mod evil;
 mod injections;
+#[path = "../../data/tests/formats/mat5_bytes.rs"]
+mod mat5_bytes;
 mod outside;
 mod records;
+#[path = "../../data/tests/formats/small_files.rs"]
+mod small_files;
 mod terminal;
 
 use crate::support::{Place, said};
@@ -110,7 +114,7 @@ fn events(place: &Place) -> Vec<String> {
 }
 
 /// The binary in a pseudo-terminal, which `script` opens.
-struct Terminal {
+pub(crate) struct Terminal {
     child: Child,
     seen: Arc<Mutex<String>>,
     /// How far what was seen has been waited for.
@@ -119,7 +123,7 @@ struct Terminal {
 
 impl Terminal {
     /// Starts the binary; none where there is no `script` of util-linux.
-    fn start(place: &Place, arguments: &[&str], variables: &[(&str, &str)]) -> Option<Terminal> {
+    pub(crate) fn start(place: &Place, arguments: &[&str], variables: &[(&str, &str)]) -> Option<Terminal> {
         let binary = neuroflow(place);
         let words: Vec<&str> = std::iter::once(binary.get_program().to_str().unwrap()).chain(arguments.iter().copied()).collect();
         Terminal::start_program(place, &words, variables)
@@ -163,7 +167,7 @@ impl Terminal {
 
     /// Waits until a text is shown behind what was waited for before.
     #[track_caller]
-    fn wait(&mut self, text: &str) -> &mut Terminal {
+    pub(crate) fn wait(&mut self, text: &str) -> &mut Terminal {
         let began = Instant::now();
         loop {
             let seen = self.seen();
@@ -192,7 +196,7 @@ impl Terminal {
 
     /// Waits for the end: the exit code, and all that was shown.
     #[track_caller]
-    fn ends(mut self) -> (i32, String) {
+    pub(crate) fn ends(mut self) -> (i32, String) {
         let began = Instant::now();
         loop {
             if let Some(status) = self.child.try_wait().unwrap() {

@@ -161,3 +161,25 @@ async fn two_servers_of_one_project_keep_one_ledger() {
     place.run(&["agent", "verify"]);
     place.run(&["agent", "log"]).exits(0).says("other 1.2.3 (MCP)");
 }
+
+#[tokio::test]
+async fn what_a_clients_yes_did_is_told_where_the_person_wants_to_know() {
+    for (word, is_told) in [("notify", true), ("auto", false)] {
+        let place = project(&LEFT_TO_CLIENTS.replace("\"auto\"", &format!("\"{word}\"")));
+        let form = Client::answering(|form| Ok(accept(json!({ "decision": "approve", "proposal": named(form) }))));
+        let client = form.connect(&place, true).await;
+        let told = client.told("propose_edit", cheap("twice")).await;
+        assert_eq!(told["status"], "applied", "{told}");
+        client.goes().await;
+        let said = place.run(&["agent", "review"]).exits(0).out;
+        assert_eq!(said.contains("done meanwhile: p-"), is_told, "{said}");
+        assert!(said.contains("no proposal waits"), "{said}");
+        // A program that reads is not the person: it is said again, and at a terminal once.
+        assert_eq!(place.run(&["agent", "review"]).exits(0).out, said);
+        if let (true, Some(mut first)) = (is_told, crate::agent::Terminal::start(&place, &["agent", "review"], &[])) {
+            first.wait("done meanwhile: p-").wait("no proposal waits");
+            assert_eq!(first.ends().0, 0);
+            assert!(!place.run(&["agent", "review"]).exits(0).out.contains("meanwhile"));
+        }
+    }
+}

@@ -28,7 +28,7 @@ fn the_python_client_looks_and_proposes() {
     }
     let said = crate::support::said(command.output().unwrap()).exits(0);
     let told: Value = serde_json::from_str(said.out.lines().last().unwrap()).unwrap();
-    assert_eq!(told["tools"], 19, "{told}");
+    assert_eq!(told["tools"], 20, "{told}");
     assert_eq!(told["waiting"]["status"], "awaiting_human", "{told}");
     assert_eq!(told["declined"]["status"], "awaiting_human", "{told}");
     assert!(told["declined"]["not_approved"].as_str().unwrap().contains("declined"), "{told}");

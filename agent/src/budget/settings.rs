@@ -19,6 +19,8 @@ pub struct BudgetSettings {
     pub turns: Option<u64>,
     /// How long a session may take, such as `"30 min"`.
     pub wall: Option<String>,
+    /// How long trials may compute in a day, such as `"10 min"`.
+    pub compute_per_day: Option<String>,
 }
 
 /// `[agent.prices.MODEL]`: dollars for a million tokens.
@@ -44,8 +46,13 @@ pub enum SettingError {
         error: NotMoney,
     },
     /// A time is none.
-    #[error("`wall = \"{0}\"` is no duration: write a number and a unit, like \"30 min\" or \"2 h\"")]
-    Time(String),
+    #[error("`{key} = \"{text}\"` is no duration: write a number and a unit, like \"30 min\" or \"2 h\"")]
+    Time {
+        /// The setting.
+        key: &'static str,
+        /// As written.
+        text: String,
+    },
 }
 
 impl BudgetSettings {
@@ -59,10 +66,10 @@ impl BudgetSettings {
             }
         }
         // A time that can't be read stays, so that it is refused and not passed over.
-        let wall = match (self.wall, other.wall) {
+        let shorter = |a: Option<String>, b: Option<String>| match (a, b) {
             (Some(a), Some(b)) => Some(match (duration(&a), duration(&b)) {
-                (Ok(_), Err(_)) => b,
-                (Ok(first), Ok(second)) if second < first => b,
+                (Some(_), None) => b,
+                (Some(first), Some(second)) if second < first => b,
                 _ => a,
             }),
             (a, b) => a.or(b),
@@ -72,14 +79,15 @@ impl BudgetSettings {
             usd_per_session: least(self.usd_per_session, other.usd_per_session),
             usd_per_day: least(self.usd_per_day, other.usd_per_day),
             turns: least(self.turns, other.turns),
-            wall,
+            wall: shorter(self.wall, other.wall),
+            compute_per_day: shorter(self.compute_per_day, other.compute_per_day),
         }
     }
 
     /// The limits.
     ///
     /// # Errors
-    /// When money is negative or not finite, or `wall` is no duration of at most 400 days.
+    /// When money is negative or not finite, or a time is no duration of at most 400 days.
     pub fn limits(&self) -> Result<BudgetLimits, SettingError> {
         let usd = |key: &str, dollars: Option<f64>| dollars.map(|dollars| money(key, dollars)).transpose();
         Ok(BudgetLimits {
@@ -87,7 +95,8 @@ impl BudgetSettings {
             usd_per_session: usd("usd_per_session", self.usd_per_session)?,
             usd_per_day: usd("usd_per_day", self.usd_per_day)?,
             turns: self.turns,
-            wall: self.wall.as_deref().map(duration).transpose()?,
+            wall: time("wall", self.wall.as_deref())?,
+            compute_per_day: time("compute_per_day", self.compute_per_day.as_deref())?,
         })
     }
 }
@@ -108,9 +117,13 @@ fn money(key: &str, dollars: f64) -> Result<Usd, SettingError> {
     Usd::from_dollars(dollars).map_err(|error| SettingError::Money { key: key.to_owned(), error })
 }
 
-fn duration(text: &str) -> Result<Duration, SettingError> {
+fn time(key: &'static str, text: Option<&str>) -> Result<Option<Duration>, SettingError> {
+    text.map(|text| duration(text).ok_or_else(|| SettingError::Time { key, text: text.to_owned() })).transpose()
+}
+
+fn duration(text: &str) -> Option<Duration> {
     let read = text.parse::<jiff::SignedDuration>().ok().and_then(|duration| Duration::try_from(duration).ok());
-    read.filter(|duration| *duration <= Duration::from_secs(400 * 86400)).ok_or_else(|| SettingError::Time(text.to_owned()))
+    read.filter(|duration| *duration <= Duration::from_secs(400 * 86400))
 }
 
 #[cfg(test)]
@@ -119,14 +132,17 @@ mod tests {
 
     #[test]
     fn limits_are_read_in_dollars_and_with_units() {
-        let settings: BudgetSettings =
-            serde_json::from_str(r#"{"tokens_per_session": 5000, "usd_per_day": 1.25, "turns": 9, "wall": "30 min"}"#).unwrap();
+        let settings: BudgetSettings = serde_json::from_str(
+            r#"{"tokens_per_session": 5000, "usd_per_day": 1.25, "turns": 9, "wall": "30 min", "compute_per_day": "90 s"}"#,
+        )
+        .unwrap();
         let expected = BudgetLimits {
             tokens_per_session: Some(5000),
             usd_per_session: None,
             usd_per_day: Some(Usd(1_250_000)),
             turns: Some(9),
             wall: Some(Duration::from_secs(1800)),
+            compute_per_day: Some(Duration::from_secs(90)),
         };
         assert_eq!(settings.limits().unwrap(), expected);
         assert_eq!(BudgetSettings::default().limits().unwrap(), BudgetLimits::default());

@@ -131,6 +131,9 @@ pub(super) fn described(artifact: &Artifact, view: &View<'_>, said: &mut Said) -
         });
         out["columns"] = columns.collect();
     }
+    if let Payload::Tree(tree) = artifact.payload() {
+        out["files"] = tree.iter().take(MOST).map(|(name, _)| said.say("the name of a file inside", name)).collect();
+    }
     out
 }
 

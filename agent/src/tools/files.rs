@@ -115,10 +115,11 @@ fn inside(view: &View<'_>, file: Option<&(String, u64)>, said: &mut Said) -> Val
     if reader.name == "mat" {
         return match mat5::read_mat5(&bytes, &Limits::default()) {
             Ok(file) => {
+                let name = said.say("the name of a file", path);
                 let variables = file.variables.iter().take(200).map(|(name, value)| {
                     json!({ "variable": said.say("the name of a variable", name), "is": said.say("what a variable is", &value.describe()) })
                 });
-                json!({ "file": path, "variables": variables.collect::<Vec<_>>() })
+                json!({ "file": name, "variables": variables.collect::<Vec<_>>() })
             }
             Err(error) => json!({ "error": said.say("why a file can't be read", &error.to_string()) }),
         };

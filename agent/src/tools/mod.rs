@@ -11,6 +11,7 @@ mod results;
 mod said;
 mod stages;
 mod summarize;
+mod try_step;
 mod view;
 
 pub(crate) use pipeline::mistakes;
@@ -45,12 +46,14 @@ pub struct ToolReply {
     pub free_text: Vec<String>,
     /// A look at held-out scores, to be counted.
     pub look: Option<Look>,
+    /// Seconds that something was computed to try it, to be counted.
+    pub tried: Option<f64>,
 }
 
 impl ToolReply {
     /// Something that shows nothing of the data.
     pub fn plain(content: Value) -> ToolReply {
-        ToolReply { content, exposure: Exposure::Schema, free_text: Vec::new(), look: None }
+        ToolReply { content, exposure: Exposure::Schema, free_text: Vec::new(), look: None, tried: None }
     }
 
     /// A refusal, in words that the model can act on.
@@ -100,6 +103,7 @@ pub fn all() -> Vec<&'static dyn ReadTool> {
         &results::DiffRuns,
         &results::Explain,
         &knowledge::ReadKnowledge,
+        &try_step::TryStep,
     ]
 }
 

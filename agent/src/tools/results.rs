@@ -45,18 +45,8 @@ impl ReadTool for Results {
         if checked.pipeline.step(&step).is_none() {
             return ToolReply::refusal(format!("the pipeline has no step `{}`", crate::escape_line(&step)));
         }
-        if prediction.is_empty() && !view.is_predicted(&step) {
-            return ToolReply::refusal(format!(
-                "say first what you expect of `{step}`: `prediction` is a condition, such as `{step}.accuracy > 0.5`"
-            ));
-        }
-        if !prediction.is_empty() {
-            if !prediction.split(|letter: char| !(letter.is_ascii_alphanumeric() || letter == '_')).any(|word| word == step) {
-                return ToolReply::refusal(format!("the prediction says nothing about `{step}`"));
-            }
-            if let Err(error) = view.is_condition(&source, &prediction) {
-                return ToolReply::refusal(error.to_string());
-            }
+        if let Err(reason) = predicted(view, &source, &step, &prediction) {
+            return ToolReply::refusal(reason);
         }
         let mut said = Said::default();
         let rows = scores(&run, &step, &mut said);
@@ -64,8 +54,23 @@ impl ReadTool for Results {
             return ToolReply::refusal(format!("`{step}` has no scores in run {}", run.id));
         }
         let content = json!({ "run": run.id, "scores": rows, "note": "intervals and controls belong to the score; say them with it" });
-        ToolReply { exposure: Exposure::Aggregate, free_text: said.free_text(), look: Some(Look { step, prediction }), content }
+        let look = Some(Look { step, prediction });
+        ToolReply { exposure: Exposure::Aggregate, free_text: said.free_text(), look, ..ToolReply::plain(content) }
     }
+}
+
+/// Whether something is expected of a step's scores, now or before: only then are they shown. `source` is the pipeline that the prediction is about.
+pub(super) fn predicted(view: &View<'_>, source: &str, step: &str, prediction: &str) -> Result<(), String> {
+    if prediction.is_empty() {
+        return match view.is_predicted(step) {
+            true => Ok(()),
+            false => Err(format!("say first what you expect of `{step}`: `prediction` is a condition, such as `{step}.accuracy > 0.5`")),
+        };
+    }
+    if !prediction.split(|letter: char| !(letter.is_ascii_alphanumeric() || letter == '_')).any(|word| word == step) {
+        return Err(format!("the prediction says nothing about `{step}`"));
+    }
+    view.is_condition(source, prediction).map_err(|error| error.to_string())
 }
 
 /// The source that is named for labels of members, which come from the data.
@@ -182,7 +187,7 @@ impl ReadTool for DiffRuns {
             exposure: if look.is_some() { Exposure::Aggregate } else { Exposure::Schema },
             free_text: said.free_text(),
             look,
-            content,
+            ..ToolReply::plain(content)
         }
     }
 }

@@ -6,9 +6,13 @@ use crate::proposal::{Exposure, Proposal};
 use crate::settings::Settings;
 use crate::store::{Status, Store, states};
 use neuroflow_dsl::Checked;
+use neuroflow_dsl::diagnostics::has_errors;
+use neuroflow_dsl::edit::Edit;
 use neuroflow_engine::record::{Results, RunRecord, results};
+use neuroflow_engine::schedule::WorkerCommand;
 use neuroflow_engine::session::Session;
 use std::collections::BTreeMap;
+use std::path::Path;
 
 /// A project, to be looked at. It has no method that changes anything.
 pub struct View<'a> {
@@ -40,6 +44,11 @@ impl<'a> View<'a> {
 
     pub(crate) fn session(&self) -> &Session {
         &self.project.session
+    }
+
+    /// What starts a process for trials on a cache of their own; none where there can't be one.
+    pub(crate) fn worker(&self) -> Option<fn(&Path) -> WorkerCommand> {
+        self.project.worker
     }
 
     /// The pipelines of the project.
@@ -98,6 +107,19 @@ impl<'a> View<'a> {
     /// The pipeline planned as it stands; none when it is wrong, or not there.
     pub async fn planned(&self) -> Option<Planned> {
         self.project.plan_now(self.pipeline).await.ok()?
+    }
+
+    /// The pipeline planned as it would be with some edits.
+    ///
+    /// # Errors
+    /// When they do not fit, or it would be wrong.
+    pub async fn planned_with(&self, text: &str, edits: &[Edit]) -> Result<Planned, Wrong> {
+        let text = if edits.is_empty() { text.to_owned() } else { neuroflow_dsl::edit::apply(text, edits)?.text };
+        let checked = self.project.check(self.pipeline, &text, &BTreeMap::new());
+        if has_errors(&checked.diagnostics) {
+            return Err(Wrong::Mistakes { file: self.pipeline.to_owned(), text, found: checked.diagnostics });
+        }
+        self.project.plan(self.pipeline, &text, checked.pipeline).await
     }
 
     /// Checks a condition on scores of the pipeline.

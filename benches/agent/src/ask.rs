@@ -62,7 +62,7 @@ pub(crate) async fn with(task: &Task, model: Box<dyn Model>) -> Result<Vec<Strin
         data: DataRegistry::default(),
         sources: Sources { mirrors: Vec::new(), offline: true },
     });
-    let project = Project { root: root.clone(), session, settings: Settings::default() };
+    let project = Project { root: root.clone(), session, settings: Settings::default(), worker: None };
     if task.runs {
         run(&project, &file, &before).await?;
     }

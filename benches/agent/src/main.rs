@@ -11,7 +11,7 @@ mod task;
 
 use clap::Parser;
 use neuroflow_agent::model::{Endpoint, Model, OpenAi, Structured, probe};
-use neuroflow_agent::secret::{KeySource, Scanner};
+use neuroflow_agent::secret::{KeySettings, KeySource, Scanner};
 use std::process::ExitCode;
 use std::sync::Arc;
 use task::Task;
@@ -76,7 +76,9 @@ async fn scripted(tasks: &[Task]) -> Result<bool, String> {
 /// Each task by a model.
 async fn asked(arguments: &Arguments, tasks: &[Task]) -> Result<bool, String> {
     let told = |error: &dyn std::fmt::Display| error.to_string();
-    let key = KeySource::from_settings("the command line", None, arguments.key_env.as_deref(), None).map_err(|error| told(&error))?;
+    let key =
+        KeySource::from_settings("the command line", KeySettings { variable: arguments.key_env.as_deref(), ..KeySettings::default() })
+            .map_err(|error| told(&error))?;
     let here = std::env::current_dir().map_err(|error| told(&error))?;
     let mut endpoint = Endpoint::new(arguments.endpoint.clone().unwrap_or_default(), arguments.model.clone());
     endpoint.key = key.read(|name| std::env::var(name).ok(), &here).map_err(|error| told(&error))?;

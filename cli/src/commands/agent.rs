@@ -2,13 +2,14 @@
 
 use super::data::runtime;
 use super::{Place, print_diagnostics};
-use crate::arguments::{AgentCommand, CardFormat, MessageFormat};
+use crate::arguments::{AgentCommand, CardFormat, MessageFormat, SummaryOf};
 use crate::exit::{Exit, Failure};
 use crate::project::Project as Settings;
 use neuroflow_agent::{
-    Applied, Approval, Card, Draft, Event, Gate, GateError, How, Ledger, Level, Person, Project, Proposal, ProposalId, State, Wrong, ask,
-    calibration, escape_line, terminal,
+    Applied, Approval, Card, Desk, Draft, Entry, Event, Exposure, Gate, GateError, How, Ledger, Level, Origin, Person, Project, Proposal,
+    ProposalId, State, Wrong, ask, calibration, escape_line, terminal,
 };
+use neuroflow_engine::program::ProgramOptions;
 use std::io::{BufRead, IsTerminal, Write};
 use std::path::Path;
 use std::sync::Arc;
@@ -19,6 +20,7 @@ pub(crate) fn agent(place: &Place, command: &AgentCommand) -> Result<Exit, Failu
         AgentCommand::Log { n } => log(place, *n),
         AgentCommand::History => history(place),
         AgentCommand::Verify { range } => verify(range.as_deref()),
+        AgentCommand::Summarize { pipeline, what, depth } => summarize(place, pipeline.as_deref(), *what, *depth),
         AgentCommand::Doctor => super::chat::doctor(place),
     }
 }
@@ -29,9 +31,14 @@ pub(crate) fn gate(place: &Place) -> Result<Gate, Failure> {
     let mut session = place.session()?;
     session.sources.offline = true;
     let settings = Settings::read(&root)?.agent.and(place.settings()?.agent);
-    let gate = Gate::of(Project { root, session: Arc::new(session), settings });
+    let gate = Gate::of(Project { root, session: Arc::new(session), settings, worker: Some(for_trials) });
     gate.mend().map_err(could_not)?;
     Ok(gate)
+}
+
+/// A worker for trials: it has a cache of its own, no programs to start, and no network.
+fn for_trials(cache: &Path) -> neuroflow_engine::schedule::WorkerCommand {
+    super::run::worker_command(None, cache, &ProgramOptions { offline: true, ..ProgramOptions::default() })
 }
 
 pub(crate) fn could_not(error: GateError) -> Failure {
@@ -97,8 +104,29 @@ pub(crate) fn colours() -> bool {
     std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none()
 }
 
+/// Says what a client's yes did where the person wants to be told; at a terminal, once.
+pub(super) fn tell(gate: &Gate) -> Result<(), Failure> {
+    for (by, proposal) in neuroflow_agent::untold(gate).map_err(could_not)? {
+        let id = proposal.id();
+        println!(
+            "done meanwhile: {} \"{}\", at the word of {} (`neuroflow agent review {}` shows it)",
+            id.short(),
+            escape_line(&proposal.intent),
+            escape_line(&by),
+            id.short()
+        );
+        if is_terminal() {
+            gate.note(Entry::now(Event::Told, Some(&id), &neuroflow_agent::person_name())).map_err(could_not)?;
+        }
+    }
+    Ok(())
+}
+
 fn review(place: &Place, id: Option<&str>, form: CardFormat) -> Result<Exit, Failure> {
     let gate = gate(place)?;
+    if id.is_none() && form == CardFormat::Text {
+        tell(&gate)?;
+    }
     let statuses = gate.statuses().map_err(could_not)?;
     let id = match id {
         Some(beginning) => gate.store().find(beginning).map_err(Failure::could_not_start)?,
@@ -258,7 +286,7 @@ fn edit(gate: &Gate, proposal: &Proposal) -> Result<Option<Proposal>, Failure> {
         predictions: proposal.predictions.clone(),
         seen: proposal.seen.clone(),
         // What a person wrote is a person's, and stands in the ledger with what it came from.
-        origin: neuroflow_agent::Origin::Human,
+        origin: Origin::Human,
         transcript: proposal.transcript,
         parent: Some(proposal.id()),
     };
@@ -301,7 +329,7 @@ pub(crate) fn undo(gate: &Gate, runtime: &tokio::runtime::Runtime) -> Result<(),
         intent: format!("take proposal {} back", last.id.short()),
         predictions: Vec::new(),
         seen: neuroflow_agent::Seen::default(),
-        origin: neuroflow_agent::Origin::Human,
+        origin: Origin::Human,
         transcript: None,
         parent: None,
     };
@@ -314,6 +342,56 @@ pub(crate) fn undo(gate: &Gate, runtime: &tokio::runtime::Runtime) -> Result<(),
 
 pub(crate) fn run_now(place: &Place, pipeline: &str) -> Result<Exit, Failure> {
     super::run::run(place, &crate::arguments::Run::of(Path::new(pipeline)))
+}
+
+/// What a model is told about the project.
+fn summarize(place: &Place, file: Option<&Path>, what: SummaryOf, depth: u64) -> Result<Exit, Failure> {
+    let gate = gate(place)?;
+    let pipeline = super::chat::file_of(&gate, file, false)?;
+    let what = match what {
+        SummaryOf::Project => "project",
+        SummaryOf::Data => "data",
+        SummaryOf::Dag => "dag",
+        SummaryOf::Results => "results",
+    };
+    let arguments = serde_json::json!({ "what": what, "depth": depth });
+    let mut desk = Desk::new(gate, pipeline, Exposure::Schema, Origin::Human);
+    let told = runtime()?.block_on(desk.call("summarize", &arguments, &String::new)).text;
+    let told: serde_json::Value = serde_json::from_str(&told).map_err(Failure::could_not_start)?;
+    print!("{}", outline(&told, 0));
+    Ok(Exit::Done)
+}
+
+/// A JSON value as lines, what is inside further right.
+fn outline(value: &serde_json::Value, indent: usize) -> String {
+    use serde_json::Value;
+    let plain = |value: &Value| match value {
+        Value::String(text) if !text.contains('\n') => Some(text.clone()),
+        Value::Null => Some("-".into()),
+        Value::Bool(_) | Value::Number(_) => Some(value.to_string()),
+        Value::Array(list) if list.is_empty() => Some("none".into()),
+        _ => None,
+    };
+    let pad = " ".repeat(indent);
+    match value {
+        Value::Object(fields) => {
+            let lines = fields.iter().map(|(name, inner)| match plain(inner) {
+                Some(text) => format!("{pad}{name}: {text}\n"),
+                None => format!("{pad}{name}:\n{}", outline(inner, indent + 2)),
+            });
+            lines.collect()
+        }
+        Value::Array(list) => {
+            let lines = list.iter().map(|inner| match plain(inner) {
+                Some(text) => format!("{pad}- {text}\n"),
+                // Its first line stands behind the dash.
+                None => outline(inner, indent + 2).replacen(&" ".repeat(indent + 2), &format!("{pad}- "), 1),
+            });
+            lines.collect()
+        }
+        Value::String(text) => text.lines().map(|line| format!("{pad}{line}\n")).collect(),
+        other => format!("{pad}{other}\n"),
+    }
 }
 
 fn log(place: &Place, most: usize) -> Result<Exit, Failure> {

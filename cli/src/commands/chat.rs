@@ -32,7 +32,7 @@ type AnyModel = Box<dyn Model>;
 pub(crate) fn chat(place: &Place, arguments: &Arguments) -> Result<Exit, Failure> {
     let gate = gate(place)?;
     let settings = gate.project().settings.clone();
-    let file = file_of(&gate, arguments)?;
+    let file = file_of(&gate, arguments.file.as_deref(), arguments.new)?;
     let runtime = runtime()?;
     let (model, is_local, host) = model_of(place, arguments, &settings, &runtime)?;
     let exposure = settings.exposure(if is_local { None } else { Some(host.as_str()) });
@@ -55,6 +55,7 @@ pub(crate) fn chat(place: &Place, arguments: &Arguments) -> Result<Exit, Failure
         let failure = Failure::could_not_start("a conversation needs a terminal");
         return Err(failure.with_help("ask once with `neuroflow chat --once \"…\"`"));
     }
+    super::agent::tell(session.chat.desk().gate())?;
     println!("{} about {}; the model may see {}.", escape_line(&name), escape_line(&session.file), seen_as(exposure));
     println!("It changes nothing: you read each proposal and decide. /help says what else can be typed.");
     session.talk()
@@ -69,12 +70,12 @@ fn seen_as(exposure: neuroflow_agent::Exposure) -> &'static str {
 }
 
 /// The pipeline that is talked about.
-fn file_of(gate: &Gate, arguments: &Arguments) -> Result<String, Failure> {
+pub(super) fn file_of(gate: &Gate, file: Option<&Path>, new: bool) -> Result<String, Failure> {
     let project = gate.project();
-    if let Some(file) = &arguments.file {
+    if let Some(file) = file {
         let path = path_below(&project.root, file).map_err(Failure::could_not_start)?;
         let there = project.read(&path).map_err(Failure::could_not_start)?.is_some();
-        if !there && !arguments.new {
+        if !there && !new {
             let failure = Failure::could_not_start(format!("there is no file {}", file.display()));
             return Err(failure.with_help("`neuroflow chat --new FILE` drafts it from the data in this folder"));
         }
@@ -82,7 +83,7 @@ fn file_of(gate: &Gate, arguments: &Arguments) -> Result<String, Failure> {
     }
     let pipelines = project.pipelines();
     match pipelines.as_slice() {
-        _ if arguments.new => {
+        _ if new => {
             let free = |name: &&str| !pipelines.iter().any(|known| known == name);
             let names = ["pipelines/analysis.nf", "pipelines/analysis_2.nf", "pipelines/analysis_3.nf"];
             let name = names.iter().find(|name| free(name));
@@ -136,15 +137,14 @@ fn endpoint_of(place: &Place, settings: &Settings) -> Result<(OpenAi, bool, Stri
     // A project that somebody else wrote may name any machine and any variable; a key goes only where the person sends it.
     let url = settings.endpoint.as_deref().unwrap_or_default();
     let is_meant = url.is_empty() || Endpoint::new(url, "").is_local() || place.settings()?.agent.endpoint.as_deref() == Some(url);
-    if (settings.key_env.is_some() || settings.key_file.is_some()) && !is_meant {
+    if settings.has_key() && !is_meant {
         let url = escape_line(url);
         let failure =
             Failure::could_not_start(format!("this project would have a key of yours sent to {url}, which your own settings do not name"));
         return Err(failure
             .with_help("if you trust it, write the same `endpoint` under [agent] of neuroflow's config.toml in your own settings folder"));
     }
-    let key =
-        KeySource::from_settings("neuroflow.toml", settings.key.as_deref(), settings.key_env.as_deref(), settings.key_file.as_deref());
+    let key = KeySource::from_settings("neuroflow.toml", settings.key_settings());
     let root = std::env::current_dir().map_err(Failure::could_not_start)?;
     let key = key.and_then(|key| key.read(|name| std::env::var(name).ok(), &root)).map_err(Failure::could_not_start)?;
     let Some(url) = settings.endpoint.clone() else {
