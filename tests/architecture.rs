@@ -35,6 +35,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("report", &["stage", "data"]),
     ("agent", &["engine", "dsl", "stage", "data"]),
     ("mcp", &["agent", "engine", "dsl"]),
+    ("serve", &["agent", "engine", "cache", "report", "data"]),
     // A server for tests; only they depend on it.
     ("model-server", &[]),
 ];

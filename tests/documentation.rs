@@ -42,6 +42,7 @@ fn the_wrong_example_of_an_error_page_is_told_under_its_code_and_the_right_one_i
     for example in examples(&page("docs/language.md")) {
         write_used(&place, example);
     }
+    place.write("page.html", "{{ title }}");
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         let code = path.file_stem().unwrap().to_str().unwrap().to_owned();

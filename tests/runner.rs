@@ -12,6 +12,7 @@ mod cache_and_results;
 mod cache_commands;
 mod cache_remote;
 mod chat;
+mod chromium;
 mod conformance;
 mod documentation;
 mod downloads;
@@ -27,8 +28,10 @@ mod programs_ends;
 mod programs_sandbox;
 mod queries;
 mod records;
+mod reports;
 mod resources;
 mod robustness;
+mod serve;
 mod slurm;
 mod specs;
 

@@ -126,6 +126,8 @@ pub enum Command {
     },
     /// Serve the project to clients of the Model Context Protocol: they look, and propose; a person decides. Over standard input and output unless `--http`.
     Mcp(Mcp),
+    /// Show on a page on this machine what runs, how scores went over runs, and proposals that wait.
+    Serve(Serve),
     /// What this machine offers: cores, GPU adapters, cache, mirrors.
     Doctor,
     /// What the runs in this cache are doing, and what waits for what.
@@ -203,6 +205,9 @@ pub struct Run {
     /// Where reports are written; default: `reports`, and with `--at` nowhere.
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
+    /// Write the figures of the reports there too, as SVG, PNG, CSV and JSON.
+    #[arg(long, value_name = "DIR")]
+    pub figures: Option<PathBuf>,
     /// Print only the result.
     #[arg(long, short)]
     pub quiet: bool,
@@ -230,6 +235,7 @@ impl Run {
             force: Vec::new(),
             keep_going: false,
             out: None,
+            figures: None,
             quiet: false,
             format: MessageFormat::Text,
         }
@@ -321,6 +327,17 @@ pub struct Mcp {
     /// How many seconds a person may take with a form in the client; then the proposal waits on.
     #[arg(long, value_name = "SECONDS", default_value_t = 300, value_parser = clap::value_parser!(u64).range(1..=3600))]
     pub wait: u64,
+}
+
+/// `neuroflow serve`.
+#[derive(Debug, Args)]
+pub struct Serve {
+    /// The port of this machine; 0 takes any that is free.
+    #[arg(long, value_name = "PORT", default_value_t = 8799)]
+    pub port: u16,
+    /// Make a new link, and end the old one.
+    #[arg(long)]
+    pub new_link: bool,
 }
 
 /// `neuroflow chat`.
@@ -441,12 +458,45 @@ pub struct Get {
     /// The run.
     #[arg(long, default_value = "latest")]
     pub run: String,
-    /// The file format: npy, csv, parquet, arrow or json; default: by the ending of the file's name.
-    #[arg(long = "as", value_parser = clap::builder::ValueParser::new(|text: &str| text.parse::<ExportFormat>()))]
-    pub format: Option<ExportFormat>,
+    /// The file format: npy, csv, parquet, arrow, json, or the figure as svg or png; default: by the ending of the file's name.
+    #[arg(long = "as", value_parser = clap::builder::ValueParser::new(|text: &str| text.parse::<FileForm>()))]
+    pub format: Option<FileForm>,
     /// The file to write; `-` for the terminal.
     #[arg(short, long)]
     pub out: PathBuf,
+}
+
+/// The form of a file with a result.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FileForm {
+    /// Its values.
+    Values(ExportFormat),
+    /// Its figure, as SVG.
+    Svg,
+    /// Its figure, as PNG.
+    Png,
+}
+
+impl std::str::FromStr for FileForm {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<FileForm, String> {
+        match text {
+            "svg" => Ok(FileForm::Svg),
+            "png" => Ok(FileForm::Png),
+            other => other.parse().map(FileForm::Values).map_err(|told| format!("{told}, svg, png")),
+        }
+    }
+}
+
+impl std::fmt::Display for FileForm {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            FileForm::Values(format) => write!(f, "{format}"),
+            FileForm::Svg => f.write_str("svg"),
+            FileForm::Png => f.write_str("png"),
+        }
+    }
 }
 
 /// `neuroflow cache …`.

@@ -31,6 +31,9 @@ pub fn main() -> ExitCode {
     if let Some(code) = neuroflow_engine::program::host_if_asked() {
         return code;
     }
+    if let Some(code) = report::template::host_if_asked() {
+        return code;
+    }
     report_bugs();
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
@@ -80,6 +83,7 @@ fn run(arguments: Arguments) -> Result<Exit, Failure> {
         Command::Chat(chat) => commands::chat::chat(&place, &chat),
         Command::Agent { command } => commands::agent::agent(&place, &command),
         Command::Mcp(mcp) => commands::mcp::mcp(&place, &mcp),
+        Command::Serve(serve) => commands::serve::serve(&place, &serve),
         Command::Doctor => commands::doctor::doctor(&place),
         Command::Top { once, json } => commands::top::top(&place, once, json),
         Command::Worker { manifest, index, sandbox, processes } => {

@@ -7,13 +7,27 @@ use neuroflow_engine::outcome::State as TaskState;
 use neuroflow_engine::record::{Counts, RunRecord};
 use neuroflow_engine::schedule::RunOutcome;
 use neuroflow_engine::session::{Prepared, Session, output_of};
-use neuroflow_report::{DagNode, Expectation, Fact, Report, ShownArtifact, ShownStep, State, render};
+use neuroflow_engine::why::{Became, why};
+use neuroflow_report::{DagNode, Expectation, Fact, Report, ShownArtifact, ShownStep, State, Work, render};
 use std::path::Path;
+
+pub(crate) mod figures;
+pub(crate) mod template;
 
 /// So many members of a step are on a page: more, nobody reads.
 const MOST_MEMBERS: usize = 200;
 /// So many files of an input are named on a page.
 const MOST_FILES: usize = 40;
+/// Of so many steps it is told what became of them.
+const MOST_STEPS: usize = 2000;
+
+/// Where a run's pages and figures are written.
+pub(crate) struct Places<'a> {
+    /// The folder of pages.
+    pub(crate) pages: &'a Path,
+    /// The folder of figures, where they are wanted as files.
+    pub(crate) figures: Option<&'a Path>,
+}
 
 /// Writes every report of a run; gives names and paths.
 ///
@@ -23,8 +37,9 @@ pub(crate) fn write(
     prepared: &Prepared,
     outcome: &RunOutcome,
     record: &RunRecord,
-    out: &Path,
+    places: &Places<'_>,
 ) -> Result<Vec<(String, String)>, Failure> {
+    let out = places.pages;
     let mut written = Vec::new();
     for report in &prepared.pipeline.reports {
         let shown = prepared.instances().iter().enumerate().filter(|(_, instance)| report.steps.contains(&instance.decl));
@@ -36,12 +51,30 @@ pub(crate) fn write(
         let failed = |error: &dyn std::fmt::Display| {
             Failure::could_not_start(format!("the report {}: {error}; the results are in the cache", path.display()))
         };
-        let contents = contents(prepared, outcome, &report.steps, record);
+        let template = match &report.template {
+            Some(path) => Some((path.text.as_str(), template_text(session, record, &path.text)?)),
+            None => None,
+        };
+        let contents = contents(prepared, outcome, &report.steps, record, template.as_ref().map(|(_, text)| text.as_str()));
         let mark = format!("<!-- neuroflow {contents} -->\n");
         let unchanged = record.counts.ran == 0 && starts_with(&path, &mark);
-        if !unchanged {
-            let page = render(&gather(session, prepared, outcome, record, &report.steps, report.title.as_deref())?)
-                .map_err(|error| failed(&error))?;
+        let gathered = if unchanged && places.figures.is_none() {
+            None
+        } else {
+            Some(gather(session, prepared, outcome, record, &report.steps, report.title.as_deref())?)
+        };
+        if let (Some(gathered), Some(folder)) = (&gathered, places.figures) {
+            let count = figures::write(gathered, folder)?;
+            println!("figures of {}: {count} in {}", report.name.text, folder.display());
+        }
+        if let Some(gathered) = gathered.filter(|_| !unchanged) {
+            let page = match &template {
+                Some((path, text)) => {
+                    let told = |error: neuroflow_report::TemplateError| failed(&format!("{path}: {error}")).with_help(error.help);
+                    template::render(text, &gathered).map_err(told)?
+                }
+                None => render(&gathered).map_err(|error| failed(&error))?,
+            };
             std::fs::create_dir_all(out).map_err(|error| failed(&error))?;
             // Beside the file and renamed: a reader never sees half a page, and two runs that write one report do not meet.
             let beside = path.with_extension(format!("{}.new", record.id));
@@ -55,9 +88,18 @@ pub(crate) fn write(
     Ok(written)
 }
 
+/// A template as it was when the pipeline was checked.
+fn template_text(session: &Session, record: &RunRecord, path: &str) -> Result<String, Failure> {
+    let digest = record.used.iter().find(|(used, _)| used == path).map(|(_, digest)| *digest);
+    let bytes = digest.and_then(|digest| session.cache.get(&digest).ok().flatten());
+    bytes
+        .and_then(|bytes| String::from_utf8(bytes.to_vec()).ok())
+        .ok_or_else(|| Failure::could_not_start(format!("the template {path} is not in the cache any more")).with_help("run again"))
+}
+
 /// A digest of everything that a report shows, but for times.
-fn contents(prepared: &Prepared, outcome: &RunOutcome, steps: &[usize], record: &RunRecord) -> String {
-    let mut text = format!("{} {:?} {:?}", record.neuroflow, record.revision, prepared.pipeline.title);
+fn contents(prepared: &Prepared, outcome: &RunOutcome, steps: &[usize], record: &RunRecord, template: Option<&str>) -> String {
+    let mut text = format!("{} {:?} {:?} {template:?}", record.neuroflow, record.revision, prepared.pipeline.title);
     for (position, instance) in prepared.instances().iter().enumerate().filter(|(_, instance)| steps.contains(&instance.decl)) {
         text.push_str(&instance.label());
         for (name, _) in &prepared.pipeline.steps[instance.decl].outputs {
@@ -146,9 +188,36 @@ fn gather(
         notices,
         facts: facts(prepared, record),
         dag: dag(prepared, outcome),
+        work: work(session, prepared, outcome),
+        work_left_out: prepared.instances().len().saturating_sub(MOST_STEPS),
         expectations: expectations.collect(),
         steps: shown,
     })
+}
+
+/// What became of each step, and why.
+fn work(session: &Session, prepared: &Prepared, outcome: &RunOutcome) -> Vec<Work> {
+    // This run is not recorded yet, so the latest one is the one before.
+    let before = session.latest_of(&prepared.pipeline.name).map(|run| session.keys(&run)).unwrap_or_default();
+    let one = |(step, instance): (usize, &neuroflow_dsl::StepInstance)| {
+        let why = why(&prepared.plan, outcome, &session.cache, &before, step);
+        let state = match why.became {
+            Became::Ran => State::Ran,
+            Became::Cached => State::Cached,
+            Became::Failed => State::Failed,
+            Became::Skipped => State::Skipped,
+        };
+        Work {
+            step: instance.name.to_string(),
+            member: (!instance.members.is_empty()).then(|| instance.members.join(", ")),
+            stage: instance.stage.to_string(),
+            state,
+            wall_ms: why.wall_ms,
+            why: why.reasons,
+            made_with: why.made_with,
+        }
+    };
+    prepared.instances().iter().enumerate().take(MOST_STEPS).map(one).collect()
 }
 
 fn facts(prepared: &Prepared, record: &RunRecord) -> Vec<Fact> {
@@ -203,6 +272,7 @@ fn dag(prepared: &Prepared, outcome: &RunOutcome) -> Vec<DagNode> {
             wall_ms: 0.0,
             ran_cached: (0, 1),
             state: State::Cached,
+            progress: None,
         })
         .collect();
     let inputs = nodes.len();
@@ -250,6 +320,7 @@ fn dag(prepared: &Prepared, outcome: &RunOutcome) -> Vec<DagNode> {
             wall_ms,
             ran_cached: (ran, cached),
             state: state.unwrap_or(if ran > 0 { State::Ran } else { State::Cached }),
+            progress: None,
         });
     }
     nodes

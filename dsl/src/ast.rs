@@ -153,8 +153,8 @@ pub enum StatementKind {
     If(Expr, Vec<Statement>, Vec<Statement>),
     /// `expect cond "message"`; the condition as written comes third.
     Expect(Expr, Option<String>, String),
-    /// `report NAME "title" { a, b }`.
-    Report(Word, Option<String>, Vec<Word>),
+    /// `report NAME "title" { a, b } with template = "page.html"`.
+    Report(Word, Option<String>, Vec<Word>, Vec<(Word, Expr)>),
     /// `use "path" as NAME with …`; the path comes as text and place.
     Use(Word, Word, Vec<(Word, Expr)>),
     /// `fn NAME(…) { … value }`.
@@ -250,7 +250,7 @@ fn statement(node: Node<'_>, diagnostics: &mut Vec<Diagnostic>) -> Option<Statem
                 Word { text, span: item.span() }
             });
             let names = names.collect();
-            StatementKind::Report(name(node)?, text_of(node), names)
+            StatementKind::Report(name(node)?, text_of(node), names, entries(node.child(WithClause), diagnostics))
         }
         UseItem => {
             let place = node.token(Text)?.span();

@@ -8,6 +8,7 @@ pub const PAGES: &[(&str, &str)] = &[
     ("bad-query", include_str!("../../docs/errors/bad-query.md")),
     ("bad-set", include_str!("../../docs/errors/bad-set.md")),
     ("bad-sweep", include_str!("../../docs/errors/bad-sweep.md")),
+    ("bad-template", include_str!("../../docs/errors/bad-template.md")),
     ("bad-use", include_str!("../../docs/errors/bad-use.md")),
     ("control-unsupported", include_str!("../../docs/errors/control-unsupported.md")),
     ("cycle", include_str!("../../docs/errors/cycle.md")),

@@ -114,7 +114,9 @@ fn is_continuation(first: &SyntaxToken, line: &[&SyntaxToken]) -> bool {
 }
 
 fn is_inside_report(token: &SyntaxToken) -> bool {
-    token.parent_ancestors().any(|node| node.kind() == ReportItem) && token.kind() != Text
+    // What a report is laid out with goes on behind it, as with a step.
+    let within = |kind| token.parent_ancestors().any(|node| node.kind() == kind);
+    within(ReportItem) && !within(WithClause) && token.kind() != Text
 }
 
 fn is_statement(kind: SyntaxKind) -> bool {

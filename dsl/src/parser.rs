@@ -244,7 +244,7 @@ impl<'a> Parser<'a> {
             ForItem => self.for_item(indent),
             IfItem => self.if_item(indent),
             ExpectItem => self.expect_item(indent),
-            ReportItem => self.report_item(),
+            ReportItem => self.report_item(indent),
             UseItem => self.use_item(indent),
             FnItem => self.fn_item(indent),
             SweepItem => self.sweep_item(indent),
@@ -459,7 +459,7 @@ impl<'a> Parser<'a> {
         Ok(())
     }
 
-    fn report_item(&mut self) -> Parsed {
+    fn report_item(&mut self, indent: usize) -> Parsed {
         self.bump();
         self.name("the report's name")?;
         self.eat(Text);
@@ -480,7 +480,8 @@ impl<'a> Parser<'a> {
             }
         }
         self.finish();
-        self.expect(RightBrace, "`,` or `}`")
+        self.expect(RightBrace, "`,` or `}`")?;
+        self.with_clause(indent)
     }
 
     fn use_item(&mut self, indent: usize) -> Parsed {

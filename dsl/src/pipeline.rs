@@ -258,6 +258,8 @@ pub struct ReportDecl {
     pub title: Option<String>,
     /// The steps that it shows.
     pub steps: Vec<usize>,
+    /// The file that lays its page out, from the pipeline's folder; none for the page that comes with the program.
+    pub template: Option<Word>,
 }
 
 impl Default for Pipeline {

@@ -85,8 +85,13 @@ fn reasons(task: &Task, contents: &[Digest], key: &Digest, cache: &Cache, before
         return vec!["its result was removed from the cache".into()];
     }
     let Some(record) = before.and_then(|key| cache.recorded(key)) else { return vec!["it has never run".into()] };
+    differences(&record.summary["key"], &task.key_fields(contents))
+}
+
+/// What differs between two keys, each in a few words.
+pub(crate) fn differences(before: &Value, now: &Value) -> Vec<String> {
     let mut differences = Vec::new();
-    compare("", &record.summary["key"], &task.key_fields(contents), &mut differences);
+    compare("", before, now, &mut differences);
     let differences = batches_together(differences);
     if differences.is_empty() { vec!["its key was made differently before".into()] } else { differences }
 }

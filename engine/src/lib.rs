@@ -39,6 +39,7 @@ pub mod trace;
 pub mod trial;
 mod tries;
 pub mod verify;
+pub mod why;
 pub mod worker;
 
 pub use cached::read_artifact;

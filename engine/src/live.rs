@@ -1,13 +1,14 @@
-//! What a run is doing right now, for `neuroflow top`: a small file in the cache, written twice a second, and removed when the run ends.
+//! What a run is doing right now, for `neuroflow top` and `neuroflow serve`: a small file in the cache, written twice a second, and removed when the run ends.
 //!
 //! The file stands beside a lock that the run holds: what a killed run left behind is known as such, and removed by whoever looks.
 
-use crate::outcome::Outcome;
+use crate::outcome::{Outcome, State};
 use crate::plan::Plan;
 use crate::schedule::Observer;
 use crate::select::Wish;
 use crate::task::TaskId;
-use neuroflow_cache::Presence;
+use neuroflow_cache::{Digest, Presence};
+use neuroflow_data::Kind;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
@@ -18,6 +19,12 @@ const FOLDER: &str = "live";
 const EVERY: Duration = Duration::from_millis(500);
 /// So many waiting tasks are named.
 const NAMED: usize = 200;
+/// So many lines of what happened are kept.
+const LINES: usize = 200;
+/// So many tasks that were done last are kept with what they gave.
+const MADE: usize = 40;
+/// The arrows of a larger graph nobody reads.
+const MOST_ARROWS: usize = 100_000;
 
 /// A task that runs.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -45,6 +52,42 @@ pub struct LiveWait {
     pub on: Vec<String>,
 }
 
+/// A step of the pipeline, all its members together.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct LiveStep {
+    /// Its name.
+    pub name: String,
+    /// Its stage.
+    pub stage: String,
+    /// The positions of the steps that it needs.
+    pub needs: Vec<usize>,
+    /// How many members it has.
+    pub members: usize,
+    /// Its tasks, as far as they are known.
+    pub tasks: usize,
+    /// Those that ran.
+    pub ran: usize,
+    /// Those that were in the cache.
+    pub cached: usize,
+    /// Those that failed.
+    pub failed: usize,
+    /// Those that run now.
+    pub running: usize,
+    /// Milliseconds of those that ran.
+    pub wall_ms: f64,
+}
+
+/// A task that was computed, with what it gave.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LiveMade {
+    /// What a person calls it.
+    pub label: String,
+    /// Its key; what it printed is recorded there.
+    pub key: Option<Digest>,
+    /// Name, kind and content of its outputs.
+    pub outputs: Vec<(String, Kind, Digest)>,
+}
+
 /// What a run is doing.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct LiveRun {
@@ -70,6 +113,15 @@ pub struct LiveRun {
     pub running: Vec<LiveTask>,
     /// Tasks that wait for these, or for another process.
     pub waiting: Vec<LiveWait>,
+    /// The steps, each after those that it needs.
+    #[serde(default)]
+    pub steps: Vec<LiveStep>,
+    /// What happened, the latest last.
+    #[serde(default)]
+    pub log: Vec<String>,
+    /// Tasks that were computed, the latest last.
+    #[serde(default)]
+    pub made: Vec<LiveMade>,
 }
 
 /// Writes what a run is doing while it does it.
@@ -86,6 +138,55 @@ struct Now {
     running: HashMap<TaskId, (Instant, Option<(u64, u64)>)>,
     others: BTreeMap<TaskId, String>,
     written: Option<Instant>,
+    /// By declaration: its place among the steps.
+    places: HashMap<usize, usize>,
+}
+
+impl Now {
+    fn step(&mut self, plan: &Plan, task: TaskId) -> Option<&mut LiveStep> {
+        let decl = plan.instances().get(plan.step_of(task))?.decl;
+        let place = *self.places.get(&decl)?;
+        self.shown.steps.get_mut(place)
+    }
+
+    fn note(&mut self, began: Instant, line: &str) {
+        if self.shown.log.len() >= LINES {
+            self.shown.log.remove(0);
+        }
+        // A line that a program wrote may be long, and more than one.
+        let line: String = line.lines().next().unwrap_or_default().chars().take(400).collect();
+        self.shown.log.push(format!("{:.1} s  {line}", began.elapsed().as_secs_f64()));
+    }
+
+    /// The steps of a plan; what is known of them stays.
+    fn steps_of(&mut self, plan: &Plan) {
+        let before: HashMap<String, LiveStep> = self.shown.steps.drain(..).map(|step| (step.name.clone(), step)).collect();
+        self.places.clear();
+        for instance in plan.instances() {
+            let place = *self.places.entry(instance.decl).or_insert(self.shown.steps.len());
+            if place == self.shown.steps.len() {
+                let known = before.get(&*instance.name).cloned().unwrap_or_default();
+                let (name, stage) = (instance.name.to_string(), instance.stage.to_string());
+                self.shown.steps.push(LiveStep { name, stage, members: 0, tasks: 0, needs: Vec::new(), running: 0, ..known });
+            }
+            if let Some(step) = self.shown.steps.get_mut(place) {
+                step.members += 1;
+            }
+        }
+        let place_of = |places: &HashMap<usize, usize>, task| places.get(&plan.instances().get(plan.step_of(task))?.decl).copied();
+        for task in 0..plan.len() {
+            let Some(place) = place_of(&self.places, task) else { continue };
+            let mut needs = std::collections::BTreeSet::new();
+            if task < MOST_ARROWS {
+                plan.needs(task, |needed| needs.extend(place_of(&self.places, needed).filter(|needed| *needed != place)));
+            }
+            if let Some(step) = self.shown.steps.get_mut(place) {
+                step.tasks += usize::from(plan.wish(task) != Wish::Unasked);
+                needs.retain(|needed| !step.needs.contains(needed));
+                step.needs.extend(needs);
+            }
+        }
+    }
 }
 
 impl Live {
@@ -95,7 +196,7 @@ impl Live {
         let _ = std::fs::create_dir_all(&folder);
         let lock = Presence::claim(&folder.join(format!("{run}.lock"))).ok().flatten();
         let shown = LiveRun { run: run.to_owned(), pipeline: pipeline.to_owned(), process: std::process::id(), ..LiveRun::default() };
-        let now = Now { shown, running: HashMap::new(), others: BTreeMap::new(), written: None };
+        let now = Now { shown, running: HashMap::new(), others: BTreeMap::new(), written: None, places: HashMap::new() };
         Live { path: folder.join(format!("{run}.json")), _lock: lock, began: Instant::now(), state: Mutex::new(now) }
     }
 
@@ -132,6 +233,12 @@ impl Live {
             })
             .collect();
         now.shown.running.sort_by(|a, b| b.seconds.total_cmp(&a.seconds));
+        now.shown.steps.iter_mut().for_each(|step| step.running = 0);
+        for task in now.running.keys().copied().collect::<Vec<_>>() {
+            if let Some(step) = now.step(plan, task) {
+                step.running += 1;
+            }
+        }
         let mut waits: BTreeMap<TaskId, Vec<String>> = BTreeMap::new();
         for (task, waiting) in &followers {
             waiting.iter().take(NAMED).for_each(|waits_for| waits.entry(*waits_for).or_default().push(plan.label(*task)));
@@ -173,13 +280,19 @@ impl Drop for Live {
 impl Observer for Live {
     fn planned(&self, plan: &Plan) {
         let asked = (0..plan.len()).filter(|task| plan.wish(*task) != Wish::Unasked).count();
-        self.tell(plan, |now| now.shown.tasks = asked);
+        self.tell(plan, |now| {
+            now.shown.tasks = asked;
+            now.steps_of(plan);
+        });
     }
 
     fn cached(&self, plan: &Plan, task: TaskId) {
         self.tell(plan, |now| {
             now.shown.done += 1;
             now.others.remove(&task);
+            if let Some(step) = now.step(plan, task) {
+                step.cached += 1;
+            }
         });
     }
 
@@ -202,9 +315,10 @@ impl Observer for Live {
         }
     }
 
-    fn retried(&self, plan: &Plan, task: TaskId, _reason: &str) {
+    fn retried(&self, plan: &Plan, task: TaskId, reason: &str) {
         self.tell(plan, |now| {
             now.running.remove(&task);
+            now.note(self.began, &format!("{} is tried again: {reason}", plan.label(task)));
         });
     }
 
@@ -216,7 +330,27 @@ impl Observer for Live {
             } else {
                 now.shown.failed += 1;
             }
+            let (label, wall_ms) = (plan.label(task), f64::from(outcome.wall_ms));
+            if let Some(step) = now.step(plan, task) {
+                step.ran += usize::from(outcome.is_done());
+                step.failed += usize::from(!outcome.is_done());
+                step.wall_ms += wall_ms;
+            }
+            match &outcome.state {
+                State::Failed(failure) => now.note(self.began, &format!("{label} failed: {}", failure.message())),
+                _ => now.note(self.began, &format!("{label} ran in {:.2} s", wall_ms / 1e3)),
+            }
+            let outputs = plan.outputs(task).iter().zip(&outcome.outputs);
+            let outputs = outputs.map(|((name, _), output)| (name.clone(), output.kind, output.digest)).collect();
+            if now.shown.made.len() >= MADE {
+                now.shown.made.remove(0);
+            }
+            now.shown.made.push(LiveMade { label, key: outcome.key, outputs });
         });
+    }
+
+    fn remark(&self, text: &str) {
+        self.lock().note(self.began, text);
     }
 
     fn queued(&self, count: usize) {
@@ -230,8 +364,14 @@ impl Observer for Live {
 
 /// The runs that go on in a cache, oldest first. What killed runs left is removed.
 pub fn live_runs(cache: &Path) -> Vec<LiveRun> {
+    live_and_killed(cache).0
+}
+
+/// The runs that go on in a cache, oldest first, and those that ended without a word since somebody looked last. What these left is removed.
+pub fn live_and_killed(cache: &Path) -> (Vec<LiveRun>, Vec<LiveRun>) {
     let folder = cache.join(FOLDER);
-    let mut runs = Vec::new();
+    let (mut runs, mut killed) = (Vec::new(), Vec::new());
+    let read = |path: &Path| std::fs::read(path).ok().and_then(|bytes| serde_json::from_slice::<LiveRun>(&bytes).ok());
     for entry in std::fs::read_dir(&folder).into_iter().flatten().flatten() {
         let lock = entry.path();
         if lock.extension().is_none_or(|ending| ending != "lock") {
@@ -239,12 +379,13 @@ pub fn live_runs(cache: &Path) -> Vec<LiveRun> {
         }
         let path = lock.with_extension("json");
         if Presence::inherit(&lock).is_some() {
+            killed.extend(read(&path));
             let _ = std::fs::remove_file(&path);
             let _ = std::fs::remove_file(&lock);
             continue;
         }
-        runs.extend(std::fs::read(&path).ok().and_then(|bytes| serde_json::from_slice::<LiveRun>(&bytes).ok()));
+        runs.extend(read(&path));
     }
     runs.sort_by(|a, b| a.run.cmp(&b.run));
-    runs
+    (runs, killed)
 }

@@ -3,7 +3,6 @@
 //! Another machine can't reach a loopback address; a page in a browser on this one can, and so can other people's programs. Against both stand the token in
 //! each request, and the checks of `Host` (a name that was made to point here) and `Origin` (a page from elsewhere).
 
-use crate::pending::{hex, random};
 use crate::server::{LONGEST_MESSAGE, ServeError, Server};
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, WWW_AUTHENTICATE};
@@ -12,6 +11,7 @@ use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use neuroflow_agent::Token;
 use rmcp::transport::streamable_http_server::session::local::LocalSessionManager;
 use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, StreamableHttpService};
 use std::convert::Infallible;
@@ -25,33 +25,6 @@ const PATH: &str = "/mcp";
 
 /// The most connections at once.
 const MOST_CONNECTIONS: usize = 64;
-
-/// What a client shows in each request. It is written nowhere but where it is printed once.
-pub struct Token(String);
-
-impl Token {
-    /// A new one, of 256 random bits.
-    ///
-    /// # Errors
-    /// When the system gives no random numbers.
-    pub fn new() -> Result<Token, ServeError> {
-        random::<32>().map(|bytes| Token(hex(&bytes))).map_err(ServeError::Start)
-    }
-
-    /// The text, to be shown to the person once.
-    pub fn reveal(&self) -> &str {
-        &self.0
-    }
-
-    /// Whether a header shows it. Digests are compared, so that how long it takes tells nothing.
-    fn fits(&self, header: Option<&http::HeaderValue>) -> bool {
-        let shown = header.and_then(|value| value.to_str().ok()).and_then(|value| {
-            let (scheme, token) = value.split_once(' ')?;
-            scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
-        });
-        shown.is_some_and(|shown| blake3::hash(shown.as_bytes()) == blake3::hash(self.0.as_bytes()))
-    }
-}
 
 /// A server that listens.
 pub struct HttpServer {
@@ -132,7 +105,7 @@ impl HttpServer {
 
 /// The refusal of a request that does not show the token, or goes elsewhere.
 fn refused(request: &Request<Incoming>, token: &Token) -> Option<Answer> {
-    if !token.fits(request.headers().get(AUTHORIZATION)) {
+    if !token.fits(request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok())) {
         return Some(answer(StatusCode::UNAUTHORIZED, "the token is missing or wrong; `neuroflow mcp --http` printed it when it began"));
     }
     (request.uri().path() != PATH).then(|| answer(StatusCode::NOT_FOUND, "there is nothing here; the server is at /mcp"))
@@ -147,31 +120,4 @@ fn answer(status: StatusCode, text: &'static str) -> Answer {
         answer.headers_mut().insert(WWW_AUTHENTICATE, http::HeaderValue::from_static("Bearer"));
     }
     answer
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_token_fits_itself_and_nothing_else() {
-        let token = Token::new().unwrap();
-        assert_eq!(token.reveal().len(), 64);
-        assert_ne!(token.reveal(), Token::new().unwrap().reveal());
-        let header = |text: String| http::HeaderValue::from_str(&text).unwrap();
-        assert!(token.fits(Some(&header(format!("Bearer {}", token.reveal())))));
-        assert!(token.fits(Some(&header(format!("bearer {}", token.reveal())))));
-        for wrong in [
-            String::new(),
-            "Bearer".into(),
-            "Bearer ".into(),
-            format!("Basic {}", token.reveal()),
-            token.reveal().into(),
-            format!("Bearer {}0", token.reveal()),
-            format!("Bearer {}", &token.reveal()[..63]),
-        ] {
-            assert!(!token.fits(Some(&header(wrong.clone()))), "{wrong}");
-        }
-        assert!(!token.fits(None));
-    }
 }

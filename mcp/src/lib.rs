@@ -17,5 +17,5 @@ mod resources;
 mod server;
 mod wishes;
 
-pub use http::{HttpServer, Token};
+pub use http::HttpServer;
 pub use server::{Options, ServeError, Server};

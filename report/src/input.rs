@@ -2,7 +2,7 @@
 
 use neuroflow_data::Artifact;
 
-/// How a task of the plan ended, as far as the drawing of the graph cares.
+/// How a step ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum State {
     /// It ran.
@@ -13,6 +13,21 @@ pub enum State {
     Failed,
     /// It did not run.
     Skipped,
+    /// It runs.
+    Running,
+}
+
+impl State {
+    /// In a word.
+    pub fn word(self) -> &'static str {
+        match self {
+            State::Ran => "ran",
+            State::Cached => "cached",
+            State::Failed => "failed",
+            State::Skipped => "not run",
+            State::Running => "runs",
+        }
+    }
 }
 
 /// A fact of the header: a name and a value.
@@ -41,6 +56,8 @@ pub struct DagNode {
     pub ran_cached: (usize, usize),
     /// How it ended.
     pub state: State,
+    /// How far it is, in words, while it is not done.
+    pub progress: Option<String>,
 }
 
 /// An `expect` line and what came of it.
@@ -82,6 +99,25 @@ pub struct ShownStep {
     pub elsewhere: Vec<String>,
 }
 
+/// What became of a step in a run, and why.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Work {
+    /// The step's name without family index.
+    pub step: String,
+    /// The family index.
+    pub member: Option<String>,
+    /// The stage.
+    pub stage: String,
+    /// How it ended.
+    pub state: State,
+    /// Milliseconds in this run, null draws included.
+    pub wall_ms: f64,
+    /// Why it ran, or where its result comes from: `folds: 8 → 10`, `run 20261130-070347-0a1b2c3 made it`.
+    pub why: Vec<String>,
+    /// What its result is made with: version, seed, parameters, contents of inputs.
+    pub made_with: Vec<(String, String)>,
+}
+
 /// Everything on the page.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Report {
@@ -93,6 +129,10 @@ pub struct Report {
     pub facts: Vec<Fact>,
     /// The graph.
     pub dag: Vec<DagNode>,
+    /// Every step of the run, in the order of the plan.
+    pub work: Vec<Work>,
+    /// How many steps are not in `work` because they are too many.
+    pub work_left_out: usize,
     /// The expectations.
     pub expectations: Vec<Expectation>,
     /// The steps, in the order of the report line.

@@ -103,7 +103,10 @@ fn a_folder_of_recordings_becomes_a_report_with_controls_by_answering_questions(
     let server = Server::start(move |_, number| match number {
         0 => call("describe_data", &json!({"number": null})),
         1 => call("describe_data", &json!({"number": 1})),
-        2 => call("clarify", &json!({"question": "What do you want to know of these recordings?", "options": ["which way the grating drifted", "which units belong together"]})),
+        2 => call(
+            "clarify",
+            &json!({"question": "What do you want to know of these recordings?", "options": ["which way the grating drifted", "which units belong together"]}),
+        ),
         3 => call("propose_edit", &first),
         _ => Answer::text("Done: the report has the decoding with its control."),
     });
@@ -119,7 +122,14 @@ fn a_folder_of_recordings_becomes_a_report_with_controls_by_answering_questions(
     terminal.wait("What do you want to know").wait("1. which way the grating drifted").wait("> ").types("1");
     terminal.wait("+").wait("predicts").wait("later [q]: ");
     let id = terminal.seen().rsplit("proposal p-").next().unwrap()[..8].to_owned();
-    terminal.types("a").wait("to say yes: ").types(&id).wait("applied to pipelines/analysis.nf").wait("shuffle null").wait("report: ").wait("held");
+    terminal
+        .types("a")
+        .wait("to say yes: ")
+        .types(&id)
+        .wait("applied to pipelines/analysis.nf")
+        .wait("shuffle null")
+        .wait("report: ")
+        .wait("held");
     terminal.wait("> ").types("/quit");
     assert_eq!(terminal.ends().0, 0);
     assert!(body(&server, 2).contains("data/*.mat"), "what is in the folder is told with the line to write");

@@ -24,6 +24,10 @@ pub(crate) fn doc(name: &str) -> Result<Exit, Failure> {
         print!("{}", manual::parameters(&control.params));
         return Ok(Exit::Done);
     }
+    if name == "report" {
+        print!("{}", include_str!("../../../docs/report.md"));
+        return Ok(Exit::Done);
+    }
     if name == "edits" {
         print!("{}", edits());
         return Ok(Exit::Done);

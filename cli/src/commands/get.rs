@@ -1,12 +1,15 @@
 //! `neuroflow get`: any result of any run, as a file.
 
 use super::Place;
-use crate::arguments::Get;
+use crate::arguments::{FileForm, Get};
 use crate::exit::{Exit, Failure};
-use neuroflow_data::Payload;
-use neuroflow_data::export::{ExportFormat, export};
-use neuroflow_engine::record::results;
+use neuroflow_data::export::export;
+use neuroflow_data::{Artifact, Kind, Payload};
+use neuroflow_engine::record::{Results, results};
+use neuroflow_engine::session::Session;
+use neuroflow_report::figures::figures;
 use std::io::Write;
+use std::path::{Path, PathBuf};
 
 pub(crate) fn get(place: &Place, get: &Get) -> Result<Exit, Failure> {
     let session = place.session()?;
@@ -46,14 +49,24 @@ pub(crate) fn get(place: &Place, get: &Get) -> Result<Exit, Failure> {
         return Err(Failure::could_not_start(message).with_help(format!("it has {list}")));
     };
     let artifact = session.artifact(*kind, digest).map_err(Failure::could_not_start)?;
-    let by_name = || get.out.extension().and_then(|ending| ending.to_str()).and_then(|ending| ending.parse::<ExportFormat>().ok());
+    let by_name = || get.out.extension().and_then(|ending| ending.to_str()).and_then(|ending| ending.parse::<FileForm>().ok());
+    if let Some(form @ (FileForm::Svg | FileForm::Png)) = get.format.or_else(by_name) {
+        let beside = partitions(&session, &results, step);
+        let further = (default().as_ref() != Some(&name)).then_some(name.as_str());
+        let pictures = pictures(&artifact, further, &beside, form)?;
+        if pictures.is_empty() {
+            let failure = Failure::could_not_start(format!("`{step}.{name}` is a {kind} that no figure is drawn of"));
+            return Err(failure.with_help("`--as csv` or json gives its values"));
+        }
+        return write_pictures(&pictures, &get.out, &format!("{step}.{name} of run {}", record.id));
+    }
     // A File is its bytes, whatever it is called.
     let (bytes, form) = match (artifact.payload(), get.format.or_else(by_name)) {
         (Payload::Bytes(bytes), _) => (bytes.to_vec(), "as it is".to_owned()),
-        (_, Some(format)) => (export(&artifact, format).map_err(Failure::could_not_start)?, format!("as {format}")),
-        (_, None) => {
+        (_, Some(FileForm::Values(format))) => (export(&artifact, format).map_err(Failure::could_not_start)?, format!("as {format}")),
+        (_, _) => {
             let failure = Failure::could_not_start("the file format is not known");
-            return Err(failure.with_help("add `--as npy`, csv, parquet, arrow or json"));
+            return Err(failure.with_help("add `--as npy`, csv, parquet, arrow, json, svg or png"));
         }
     };
     let written = if get.out.as_os_str() == "-" { std::io::stdout().write_all(&bytes) } else { std::fs::write(&get.out, &bytes) };
@@ -62,4 +75,47 @@ pub(crate) fn get(place: &Place, get: &Get) -> Result<Exit, Failure> {
         eprintln!("{step}.{name} of run {}: a {kind}, {form} in {}", record.id, get.out.display());
     }
     Ok(Exit::Done)
+}
+
+/// Partitions of the same member: matrices are drawn in their order.
+fn partitions(session: &Session, results: &Results, step: &str) -> Vec<Artifact> {
+    let member = step.find('[').and_then(|at| step.get(at..)).unwrap_or_default();
+    let same = results.iter().filter(|(name, _)| name.find('[').and_then(|at| name.get(at..)).unwrap_or_default() == member);
+    let of_kind = same.flat_map(|(_, outputs)| outputs.values()).filter(|(kind, _)| *kind == Kind::Communities);
+    of_kind.filter_map(|(kind, digest)| session.artifact(*kind, digest).ok()).collect()
+}
+
+/// The figures of a result as the bytes of files.
+fn pictures(artifact: &Artifact, further: Option<&str>, beside: &[Artifact], form: FileForm) -> Result<Vec<Vec<u8>>, Failure> {
+    let beside: Vec<&Artifact> = beside.iter().collect();
+    let figures = figures(artifact, further, &beside).map_err(Failure::could_not_start)?;
+    if form == FileForm::Svg {
+        return Ok(figures.iter().map(|figure| figure.drawing.svg().into_bytes()).collect());
+    }
+    let font = if figures.is_empty() { Vec::new() } else { crate::report::figures::font()? };
+    figures.iter().map(|figure| crate::report::figures::png(&figure.drawing, &font)).collect()
+}
+
+/// Writes figures: the first as named, further ones beside it with a number.
+fn write_pictures(pictures: &[Vec<u8>], out: &Path, what: &str) -> Result<Exit, Failure> {
+    if out.as_os_str() == "-" {
+        let first = pictures.first().map(Vec::as_slice).unwrap_or_default();
+        return std::io::stdout().write_all(first).map(|()| Exit::Done).map_err(Failure::could_not_start);
+    }
+    let place = |number: usize| match number {
+        0 => out.to_path_buf(),
+        _ => numbered(out, number + 1),
+    };
+    for (number, bytes) in pictures.iter().enumerate() {
+        let place = place(number);
+        std::fs::write(&place, bytes).map_err(|error| Failure::could_not_start(format!("{}: {error}", place.display())))?;
+        eprintln!("{what}: a figure in {}", place.display());
+    }
+    Ok(Exit::Done)
+}
+
+fn numbered(out: &Path, number: usize) -> PathBuf {
+    let stem = out.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+    let ending = out.extension().map_or_else(String::new, |ending| format!(".{}", ending.to_string_lossy()));
+    out.with_file_name(format!("{stem}-{number}{ending}"))
 }

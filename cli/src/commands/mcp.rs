@@ -5,8 +5,8 @@ use super::agent::gate;
 use super::data::runtime;
 use crate::arguments::Mcp;
 use crate::exit::{Exit, Failure};
-use neuroflow_agent::{Project, path_below};
-use neuroflow_mcp::{HttpServer, Options, ServeError, Server, Token};
+use neuroflow_agent::{Project, Token, path_below};
+use neuroflow_mcp::{HttpServer, Options, ServeError, Server};
 use std::time::Duration;
 
 pub(crate) fn mcp(place: &Place, mcp: &Mcp) -> Result<Exit, Failure> {
@@ -18,7 +18,7 @@ pub(crate) fn mcp(place: &Place, mcp: &Mcp) -> Result<Exit, Failure> {
         let serving = async {
             match mcp.http {
                 Some(address) => {
-                    let token = Token::new()?;
+                    let token = Token::new().map_err(ServeError::Start)?;
                     let said = format!("Authorization: Bearer {}", token.reveal());
                     let listening = HttpServer::bind(server, address, token).await?;
                     // Standard output stays free, as with a client behind it.

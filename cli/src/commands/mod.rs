@@ -22,6 +22,7 @@ pub(crate) mod mcp;
 pub(crate) mod propose;
 pub(crate) mod run;
 pub(crate) mod runs;
+pub(crate) mod serve;
 pub(crate) mod source;
 pub(crate) mod top;
 pub(crate) mod verify;
@@ -160,7 +161,9 @@ pub(crate) fn check_text(file: &Path, text: &str, set: &[(String, String)], regi
 /// Checks the text of a pipeline against all stages and readers, with the files of a folder.
 pub(crate) fn check_with(text: &str, set: &[(String, String)], registry: &Registry, folder: &Folder) -> Checked {
     let readers = readers::catalogue();
-    neuroflow_dsl::check_with(text, set, &Catalogue { stages: registry, readers: &readers }, folder)
+    let mut checked = neuroflow_dsl::check_with(text, set, &Catalogue { stages: registry, readers: &readers }, folder);
+    crate::report::template::check(&mut checked, folder);
+    checked
 }
 
 /// Prints mistakes: for people to standard error, for programs to standard output.

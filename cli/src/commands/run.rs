@@ -89,10 +89,13 @@ pub(crate) fn run(place: &Place, run: &Run) -> Result<Exit, Failure> {
         let mut unreported = None;
         let out = run.out.clone().or_else(|| run.at.is_none().then(|| PathBuf::from("reports")));
         match out {
-            Some(out) if outcome.is_complete() => match crate::report::write(&session, &prepared, &outcome, &record, &out) {
-                Ok(reports) => record.reports = reports,
-                Err(failure) => unreported = Some(failure),
-            },
+            Some(out) if outcome.is_complete() => {
+                let places = crate::report::Places { pages: &out, figures: run.figures.as_deref() };
+                match crate::report::write(&session, &prepared, &outcome, &record, &places) {
+                    Ok(reports) => record.reports = reports,
+                    Err(failure) => unreported = Some(failure),
+                }
+            }
             // A report of then does not take the place of the one of now.
             None if !prepared.pipeline.reports.is_empty() && !run.quiet => println!("no report is written; `--out DIR` says where to"),
             _ => {}
@@ -357,11 +360,15 @@ async fn asked_to_stop() {
     let _ = tokio::signal::ctrl_c().await;
 }
 
+/// The running program itself, also when its file was replaced meanwhile.
+pub(crate) fn own_program() -> PathBuf {
+    let own = Path::new("/proc/self/exe").exists().then(|| "/proc/self/exe".into());
+    own.or_else(|| std::env::current_exe().ok()).unwrap_or_else(|| "neuroflow".into())
+}
+
 /// neuroflow as a worker on a cache, with programs run as they are run here; `program` when it is not the one that runs.
 pub(super) fn worker_command(program: Option<PathBuf>, cache: &Path, programs: &ProgramOptions) -> WorkerCommand {
-    // The running program itself, also when its file was replaced meanwhile.
-    let own = || Path::new("/proc/self/exe").exists().then(|| "/proc/self/exe".into());
-    let program = program.or_else(own).or_else(|| std::env::current_exe().ok()).unwrap_or_else(|| "neuroflow".into());
+    let program = program.unwrap_or_else(own_program);
     let mut command = vec![program.into(), "worker".into(), "--cache-dir".into(), cache.into()];
     if programs.offline {
         command.push("--offline".into());

@@ -144,7 +144,7 @@ impl Checker<'_> {
         for statement in &chosen {
             match &statement.kind {
                 StatementKind::Expect(condition, message, written) => self.expectation(condition, message.as_ref(), written),
-                StatementKind::Report(name, title, names) => self.report(name, title.as_ref(), names),
+                StatementKind::Report(name, title, names, with) => self.report(name, title.as_ref(), names, with),
                 _ => {}
             }
         }

@@ -1,10 +1,11 @@
 //! What is asked of steps at the end: expectations, reports; and steps that need each other or that nothing needs.
 
 use super::Checker;
-use crate::ast::{Expr, Word};
+use crate::ast::{Expr, ExprKind, Word};
 use crate::condition;
 use crate::diagnostics::{Diagnostic, has_errors};
 use crate::pipeline::{ExpectDecl, ReportDecl};
+use crate::used::stays_below;
 use crate::written::short;
 use neuroflow_stage::nearest;
 
@@ -72,7 +73,7 @@ impl Checker<'_> {
         self.pipeline.expects.push(ExpectDecl { condition, written, message, steps });
     }
 
-    pub(super) fn report(&mut self, name: &Word, title: Option<&String>, names: &[Word]) {
+    pub(super) fn report(&mut self, name: &Word, title: Option<&String>, names: &[Word], with: &[(Word, Expr)]) {
         let mut steps = Vec::new();
         for shown in names {
             match self.pipeline.step(&shown.text) {
@@ -91,6 +92,30 @@ impl Checker<'_> {
                 }
             }
         }
-        self.pipeline.reports.push(ReportDecl { name: name.clone(), title: title.cloned(), steps });
+        let mut template = None;
+        for (key, value) in with {
+            match report_template(key, value) {
+                Ok(path) => template = Some(path),
+                Err(told) => self.tell(*told),
+            }
+        }
+        self.pipeline.reports.push(ReportDecl { name: name.clone(), title: title.cloned(), steps, template });
     }
+}
+
+/// What stands behind `with` of a report: the file that lays its page out, a path below the pipeline's folder.
+fn report_template(key: &Word, value: &Expr) -> Result<Word, Box<Diagnostic>> {
+    if key.text != "template" {
+        let message = format!("a report has no `{}`", key.text);
+        return Err(Box::new(Diagnostic::error("bad-template", key.span.clone(), message).help("it has `template = \"page.html\"`")));
+    }
+    let told = |message: String| Diagnostic::error("bad-template", value.span.clone(), message);
+    let ExprKind::Text(path) = &value.kind else {
+        return Err(Box::new(told("a template is the path of a file, in quotes".into()).help("write `template = \"page.html\"`")));
+    };
+    if !stays_below(path) || path.contains('{') {
+        let message = format!("`{path}` must be a path below the pipeline's folder");
+        return Err(Box::new(told(message).help("no `..`, no `{name}`, and nothing that begins at the root")));
+    }
+    Ok(Word { text: path.clone(), span: value.span.clone() })
 }

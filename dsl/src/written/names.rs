@@ -134,8 +134,9 @@ impl Names {
             StatementKind::Expect(condition, message, written) => {
                 StatementKind::Expect(self.expr(condition, true, told), message.clone(), written.clone())
             }
-            StatementKind::Report(name, title, shown) => {
-                StatementKind::Report(self.word(name), title.clone(), shown.iter().map(|word| self.shown(word, told)).collect())
+            StatementKind::Report(name, title, shown, with) => {
+                let shown = shown.iter().map(|word| self.shown(word, told)).collect();
+                StatementKind::Report(self.word(name), title.clone(), shown, with.clone())
             }
             other => other.clone(),
         };

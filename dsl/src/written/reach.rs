@@ -64,7 +64,7 @@ fn mentions(statement: &Statement, names: &mut Vec<String>) {
             }
         }
         StatementKind::Expect(condition, ..) => mentioned(condition, names),
-        StatementKind::Report(_, _, shown) => names.extend(shown.iter().map(|word| word.text.clone())),
+        StatementKind::Report(_, _, shown, _) => names.extend(shown.iter().map(|word| word.text.clone())),
         StatementKind::Pipeline(..) | StatementKind::Use(..) => {}
     }
 }

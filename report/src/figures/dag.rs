@@ -1,13 +1,13 @@
 //! The graph of steps with times and cache hits.
 
+use crate::drawing::{Anchor, Drawing};
 use crate::input::{DagNode, State};
-use crate::svg::{Anchor, Svg};
 
 const BOX: (f64, f64) = (168.0, 46.0);
 const GAP: (f64, f64) = (46.0, 16.0);
 
 /// The graph, from left to right: a column is the longest way from an input.
-pub(crate) fn dag(nodes: &[DagNode]) -> String {
+pub fn dag(nodes: &[DagNode]) -> Drawing {
     let mut rank = vec![0usize; nodes.len()];
     // Nodes come after what they need; a need that points forward is left out rather than trusted.
     for (position, node) in nodes.iter().enumerate() {
@@ -31,7 +31,7 @@ pub(crate) fn dag(nodes: &[DagNode]) -> String {
     }
     let rows = members.iter().map(Vec::len).max().unwrap_or(0);
     let size = (columns as f64 * (BOX.0 + GAP.0) + 8.0, rows as f64 * (BOX.1 + GAP.1) + 8.0);
-    let mut svg = Svg::new(size.0, size.1);
+    let mut drawing = Drawing::new(size.0, size.1);
     let corner = |node: usize| {
         let shift = (rows - members[rank[node]].len()) as f64 / 2.0;
         (4.0 + rank[node] as f64 * (BOX.0 + GAP.0), 4.0 + (row[node] + shift) * (BOX.1 + GAP.1))
@@ -42,7 +42,7 @@ pub(crate) fn dag(nodes: &[DagNode]) -> String {
             let from = corner(need);
             let (x0, y0, x1, y1) = (from.0 + BOX.0, from.1 + BOX.1 / 2.0, to.0, to.1 + BOX.1 / 2.0);
             let bend = GAP.0 * 0.6;
-            svg.path(&format!("M{x0:.1} {y0:.1} C{:.1} {y0:.1} {:.1} {y1:.1} {x1:.1} {y1:.1}", x0 + bend, x1 - bend), "#8a8a8a", 1.1);
+            drawing.curve([(x0, y0), (x0 + bend, y0), (x1 - bend, y1), (x1, y1)], "#8a8a8a", 1.1);
         }
     }
     for (position, node) in nodes.iter().enumerate() {
@@ -52,21 +52,26 @@ pub(crate) fn dag(nodes: &[DagNode]) -> String {
             State::Cached => ("#f4f4f4", "#666", false),
             State::Failed => ("#fbe3d6", "#D55E00", false),
             State::Skipped => ("#fff", "#999", true),
+            State::Running => ("#d9f0e3", "#00664b", false),
         };
-        svg.rounded(x, y, BOX.0, BOX.1, fill, stroke, dashed);
+        drawing.open(&node.name);
+        drawing.rounded([x, y, BOX.0, BOX.1], fill, (stroke, dashed));
         let name = if node.count > 1 { format!("{} ×{}", node.name, node.count) } else { node.name.clone() };
-        svg.text(x + 8.0, y + 16.0, &shorten(&name, 24), 12.0, Anchor::Start, "#111");
-        svg.text(x + 8.0, y + 28.5, &shorten(&node.stage, 28), 9.5, Anchor::Start, "#555");
+        drawing.text(x + 8.0, y + 16.0, &shorten(&name, 24), 12.0, Anchor::Start, "#111");
+        drawing.text(x + 8.0, y + 28.5, &shorten(&node.stage, 28), 9.5, Anchor::Start, "#555");
         let (ran, cached) = node.ran_cached;
         let work = match (ran, cached) {
+            _ if node.progress.is_some() => node.progress.clone().unwrap_or_default(),
             (0, 0) => String::new(),
             (0, _) => "cached".into(),
             (_, 0) => duration(node.wall_ms),
             _ => format!("{}, {cached} of {} cached", duration(node.wall_ms), ran + cached),
         };
-        svg.text(x + 8.0, y + 40.5, &work, 9.5, Anchor::Start, stroke);
+        drawing.text(x + 8.0, y + 40.5, &work, 9.5, Anchor::Start, "#555");
+        drawing.close();
     }
-    svg.finish("the steps of the pipeline, from inputs on the left to results on the right")
+    let told = format!("{} inputs and steps; the table of steps below says the same in words", nodes.len());
+    drawing.finish("the steps of the pipeline, from inputs on the left to results on the right", told)
 }
 
 fn shorten(text: &str, most: usize) -> String {

@@ -1,9 +1,12 @@
 //! Matrices as coloured cells with a scale beside them.
 
-use super::{Figure, position_label};
+use super::{Figure, marks, position_label};
 use crate::colour::{Map, category};
-use crate::svg::{Anchor, Svg, number};
+use crate::drawing::{Anchor, Drawing, Places, number};
 use neuroflow_data::{Axis, Tensor};
+
+/// So many shades a colour map is drawn in: more, no eye tells apart, and fewer shapes are smaller files.
+const STEPS: f64 = 64.0;
 
 /// A matrix to be drawn.
 pub(super) struct Heatmap<'a> {
@@ -81,68 +84,83 @@ impl<'a> Heatmap<'a> {
     }
 
     /// The drawing.
-    pub(super) fn draw(&self, title: &str) -> String {
+    pub(super) fn draw(&self, title: &str) -> Drawing {
         let (cell_w, cell_h) = self.cell;
         let (n_rows, n_columns) = (self.rows.len(), self.columns.len());
         let longest = (0..n_rows).map(|row| position_label(self.rows, row).chars().count()).max().unwrap_or(0).min(14);
         let left = if cell_h >= 9.0 { 34.0 + 6.2 * longest as f64 } else { 34.0 };
         let (top, width, height) = (22.0, cell_w * n_columns as f64, cell_h * n_rows as f64);
-        let mut svg = Svg::new(left + width + 70.0, top + height + 42.0);
+        let mut drawing = Drawing::new(left + width + 70.0, top + height + 42.0);
+        let (mut colours, mut numbers) = (Vec::with_capacity(n_rows * n_columns), Vec::new());
         for row in 0..n_rows {
             for column in 0..n_columns {
                 let value = self.values[row * n_columns + column];
                 let (x, y) = (left + column as f64 * cell_w, top + row as f64 * cell_h);
                 if self.skip_diagonal && row == column {
-                    svg.rect(x, y, cell_w, cell_h, "#e8e8e8", None);
+                    colours.push("#e8e8e8".into());
                     continue;
                 }
                 let share = (value - self.range.0) / (self.range.1 - self.range.0);
-                // A title on each cell of a large matrix would outweigh the data: the CSV has them.
-                let title = (n_rows * n_columns <= 1600)
-                    .then(|| format!("{} → {}: {}", position_label(self.rows, row), position_label(self.columns, column), number(value)));
-                svg.rect(x, y, cell_w + 0.3, cell_h + 0.3, &self.map.at(share), title.as_deref());
+                colours.push(self.map.at((share * STEPS).round() / STEPS).into());
                 if self.numbers_in_cells && value != 0.0 {
-                    let fill = if self.map.wants_dark_text(share) { "#111" } else { "#fff" };
-                    svg.text(x + cell_w / 2.0, y + cell_h / 2.0 + 3.5, &number(value), 9.5, Anchor::Middle, fill);
+                    // Not the colours of other texts: they change with the page's, these don't.
+                    let fill = if self.map.wants_dark_text(share) { "#101010" } else { "#fefefe" };
+                    numbers.push((x + cell_w / 2.0, y + cell_h / 2.0 + 3.5, number(value), fill));
                 }
             }
         }
+        drawing.cells((left, top), (cell_w, cell_h), n_columns, colours.into_iter());
+        for (x, y, value, fill) in numbers {
+            drawing.text(x, y, &value, 9.5, Anchor::Middle, fill);
+        }
         for &border in &self.borders {
             let (x, y) = (left + border as f64 * cell_w, top + border as f64 * cell_h);
-            svg.line((x, top), (x, top + height), "#000", 1.0, false);
-            svg.line((left, y), (left + width, y), "#000", 1.0, false);
+            drawing.line((x, top), (x, top + height), "#000", 1.0, false);
+            drawing.line((left, y), (left + width, y), "#000", 1.0, false);
         }
         for (row, community) in self.communities.iter().enumerate() {
-            svg.rect(left - 9.0, top + row as f64 * cell_h, 6.0, cell_h + 0.3, category(*community), None);
+            drawing.rect(left - 9.0, top + row as f64 * cell_h, 6.0, cell_h + 0.3, category(*community), None);
         }
-        svg.frame(left, top, width, height, "#333");
+        drawing.frame(left, top, width, height, "#333");
         if cell_h >= 9.0 {
             for row in 0..n_rows {
                 let label: String = position_label(self.rows, row).chars().take(14).collect();
                 let x = if self.communities.is_empty() { left - 5.0 } else { left - 13.0 };
-                svg.text(x, top + (row as f64 + 0.5) * cell_h + 3.5, &label, 10.0, Anchor::End, "#333");
+                drawing.text(x, top + (row as f64 + 0.5) * cell_h + 3.5, &label, 10.0, Anchor::End, "#333");
             }
         }
-        let every = (34.0 / cell_w).ceil().max(1.0) as usize;
+        // So many columns apart that no label runs into the next.
+        let widest = (0..n_columns).map(|column| position_label(self.columns, column).chars().count().min(8)).max().unwrap_or(0);
+        let every = ((6.2 * widest as f64 + 8.0).max(34.0) / cell_w).ceil().max(1.0) as usize;
         for column in (0..n_columns).step_by(every) {
             let label: String = position_label(self.columns, column).chars().take(8).collect();
-            svg.text(left + (column as f64 + 0.5) * cell_w, top + height + 13.0, &label, 10.0, Anchor::Middle, "#333");
+            drawing.text(left + (column as f64 + 0.5) * cell_w, top + height + 13.0, &label, 10.0, Anchor::Middle, "#333");
         }
-        svg.text(left + width / 2.0, top + height + 30.0, &self.columns.name, 11.0, Anchor::Middle, "#333");
-        svg.vertical_text(11.0, top + height / 2.0, &self.rows.name, 11.0);
-        self.scale(&mut svg, left + width + 14.0, top, height.clamp(40.0, 160.0));
-        svg.finish(title)
+        drawing.text(left + width / 2.0, top + height + 30.0, &self.columns.name, 11.0, Anchor::Middle, "#333");
+        drawing.vertical_text(11.0, top + height / 2.0, &self.rows.name, 11.0);
+        self.scale(&mut drawing, left + width + 14.0, top, height.clamp(40.0, 160.0));
+        drawing.mark(marks(self.rows, Places::Row([left, top, width, cell_h], (0.0, cell_h))));
+        drawing.mark(marks(self.columns, Places::Row([left, top, cell_w, height], (cell_w, 0.0))));
+        // The values of a large matrix would outweigh the drawing: the CSV has them.
+        if n_rows * n_columns <= 1600 {
+            drawing.values(self.values.iter().map(|value| number(*value)).collect());
+        }
+        let finite = || self.values.iter().copied().filter(|value| value.is_finite());
+        let (low, high) = (finite().fold(f64::INFINITY, f64::min), finite().fold(f64::NEG_INFINITY, f64::max));
+        let values = if low <= high { format!("; values from {} to {}", number(low), number(high)) } else { String::new() };
+        let (rows, columns) = (&self.rows.name, &self.columns.name);
+        drawing.finish(title, format!("{n_rows} rows ({rows}) and {n_columns} columns ({columns}){values}"))
     }
 
-    fn scale(&self, svg: &mut Svg, x: f64, y: f64, height: f64) {
+    fn scale(&self, drawing: &mut Drawing, x: f64, y: f64, height: f64) {
         let steps = 32;
         for step in 0..steps {
             let share = 1.0 - (step as f64 + 0.5) / steps as f64;
-            svg.rect(x, y + step as f64 * height / steps as f64, 10.0, height / steps as f64 + 0.4, &self.map.at(share), None);
+            drawing.rect(x, y + step as f64 * height / steps as f64, 10.0, height / steps as f64 + 0.4, self.map.at(share), None);
         }
-        svg.frame(x, y, 10.0, height, "#333");
-        svg.text(x + 14.0, y + 8.0, &number(self.range.1), 9.5, Anchor::Start, "#333");
-        svg.text(x + 14.0, y + height, &number(self.range.0), 9.5, Anchor::Start, "#333");
+        drawing.frame(x, y, 10.0, height, "#333");
+        drawing.text(x + 14.0, y + 8.0, &number(self.range.1), 9.5, Anchor::Start, "#333");
+        drawing.text(x + 14.0, y + height, &number(self.range.0), 9.5, Anchor::Start, "#333");
     }
 }
 
@@ -151,5 +169,5 @@ pub(super) fn confusion(tensor: &Tensor) -> Figure {
     let mut heatmap = Heatmap::of_tensor(tensor);
     heatmap.numbers_in_cells = heatmap.rows.len() <= 16;
     let caption = "confusion: rows are what was shown, columns what was decoded (trials)";
-    Figure { caption: caption.into(), svg: heatmap.draw(caption) }
+    Figure { caption: caption.into(), drawing: heatmap.draw(caption) }
 }

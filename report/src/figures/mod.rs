@@ -1,23 +1,22 @@
 //! Figures: one file a form. Which form an artifact takes is decided here, by its kind and axes.
 
-mod dag;
+pub(crate) mod dag;
 mod heatmap;
 mod lines;
 mod tuning;
 
-pub(crate) use dag::dag;
-
+use crate::drawing::{Drawing, Marks, Places};
 use crate::error::ReportError;
 use heatmap::Heatmap;
-use neuroflow_data::{Artifact, Communities, Coordinates, Graph, Kind, Rdm, Tensor, Typed};
+use neuroflow_data::{Artifact, Axis, Communities, Coordinates, Graph, Kind, Rdm, Tensor, Typed};
 
 /// A drawn figure.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Figure {
     /// What it shows, in a line.
     pub caption: String,
     /// The drawing.
-    pub svg: String,
+    pub drawing: Drawing,
 }
 
 /// The figures of an artifact; none for kinds that are shown as text or not at all.
@@ -45,13 +44,13 @@ fn of_tensor(tensor: &Tensor, output: Option<&str>, beside: &[&Artifact]) -> Res
         ["component", "bin"] => vec![lines::time_courses(tensor)],
         ["component", other] => vec![Figure {
             caption: format!("loading of each component on each {other}"),
-            svg: Heatmap::of_tensor(tensor).with_wide_cells().draw(&format!("components by {other}")),
+            drawing: Heatmap::of_tensor(tensor).with_wide_cells().draw(&format!("components by {other}")),
         }],
         [rows, columns] if rows == columns => vec![ordered_matrix(tensor, beside)?],
         [rows, columns] => {
             let name = output.map_or_else(String::new, |output| format!("{output}: "));
             let caption = format!("{name}{rows} by {columns}");
-            vec![Figure { svg: Heatmap::of_tensor(tensor).draw(&caption), caption }]
+            vec![Figure { drawing: Heatmap::of_tensor(tensor).draw(&caption), caption }]
         }
         _ => Vec::new(),
     })
@@ -66,7 +65,7 @@ fn of_rdm(rdm: &Rdm) -> Result<Vec<Figure>, ReportError> {
             let matrix = Tensor::new(axes, None, rdm.values().row(position).to_vec())?;
             let name = rdm.name(position);
             let caption = format!("dissimilarity ({}) between {n} conditions: {name}", rdm.measure);
-            Ok(Figure { svg: Heatmap::of_tensor(&matrix).draw(&caption), caption })
+            Ok(Figure { drawing: Heatmap::of_tensor(&matrix).draw(&caption), caption })
         })
         .collect()
 }
@@ -99,7 +98,7 @@ fn ordered_matrix(matrix: &Tensor, beside: &[&Artifact]) -> Result<Figure, Repor
     let name = nodes.name.clone();
     let Some(partition) = partition else {
         let caption = format!("{name} by {name}, in the order of the recording");
-        return Ok(Figure { svg: Heatmap::of_tensor(matrix).around_zero_if_signed().without_diagonal().draw(&caption), caption });
+        return Ok(Figure { drawing: Heatmap::of_tensor(matrix).around_zero_if_signed().without_diagonal().draw(&caption), caption });
     };
     let mut order: Vec<usize> = (0..n).collect();
     order.sort_by_key(|&node| (partition.membership()[node], node));
@@ -109,21 +108,36 @@ fn ordered_matrix(matrix: &Tensor, beside: &[&Artifact]) -> Result<Figure, Repor
     let communities: Vec<usize> = order.iter().map(|&node| partition.membership()[node]).collect();
     let borders: Vec<usize> = (1..n).filter(|&row| communities[row] != communities[row - 1]).collect();
     let caption = format!("{name} by {name}, ordered by its {} communities", partition.count());
-    let svg = Heatmap::of_tensor(&ordered).around_zero_if_signed().without_diagonal().with_borders(borders, communities).draw(&caption);
-    Ok(Figure { caption, svg })
+    let drawing = Heatmap::of_tensor(&ordered).around_zero_if_signed().without_diagonal().with_borders(borders, communities).draw(&caption);
+    Ok(Figure { caption, drawing })
+}
+
+/// Where the positions of an axis are in a drawing. What was shown and what was decoded are conditions like others.
+fn marks(axis: &Axis, places: Places) -> Marks {
+    let name = if matches!(axis.name.as_str(), "true" | "predicted") { "condition" } else { &axis.name };
+    let (labels, unit) = match &axis.coordinates {
+        Coordinates::Numbers(numbers) => (numbers.iter().map(|value| crate::drawing::number(*value)).collect(), suffix(axis)),
+        other => ((0..axis.len()).map(|position| other.label(position)).collect(), String::new()),
+    };
+    Marks { axis: name.to_owned(), shown: axis.name.clone(), labels, unit, places }
+}
+
+/// An axis' unit behind a number: `°`, ` s`.
+fn suffix(axis: &Axis) -> String {
+    match axis.unit.as_deref() {
+        Some("deg") => "°".into(),
+        Some(unit) => format!(" {unit}"),
+        None => String::new(),
+    }
 }
 
 /// A name for a position of an axis, with its unit when it is a number: `45°`, `0.5 s`.
-pub(crate) fn position_label(axis: &neuroflow_data::Axis, position: usize) -> String {
-    match (&axis.coordinates, axis.unit.as_deref()) {
-        (Coordinates::Numbers(numbers), unit) => {
-            let number = numbers.get(position).map_or_else(String::new, |value| crate::svg::number(*value));
-            match unit {
-                Some("deg") => format!("{number}°"),
-                Some(unit) => format!("{number} {unit}"),
-                None => number,
-            }
+pub(crate) fn position_label(axis: &Axis, position: usize) -> String {
+    match &axis.coordinates {
+        Coordinates::Numbers(numbers) => {
+            let number = numbers.get(position).map_or_else(String::new, |value| crate::drawing::number(*value));
+            format!("{number}{}", suffix(axis))
         }
-        _ => axis.coordinates.label(position),
+        other => other.label(position),
     }
 }

@@ -1,8 +1,8 @@
 //! Tuning curves `[unit × condition]`: all units as one picture, and the most modulated ones as curves.
 
-use super::{Figure, position_label};
+use super::{Figure, marks, position_label};
 use crate::colour::{Map, category};
-use crate::svg::{Anchor, Svg};
+use crate::drawing::{Anchor, Drawing, Places};
 use neuroflow_data::Tensor;
 
 /// How many units are drawn as curves.
@@ -32,31 +32,34 @@ pub(super) fn curves(tensor: &Tensor) -> Vec<Figure> {
     let (left, top, cell_w) = (34.0, 10.0, 26.0);
     let cell_h = (280.0 / units.len() as f64).clamp(2.0, 12.0);
     let (width, height) = (cell_w * conditions.len() as f64, cell_h * units.len() as f64);
-    let mut svg = Svg::new(left + width + 16.0, top + height + 40.0);
-    for (row, &unit) in order.iter().enumerate() {
+    let mut drawing = Drawing::new(left + width + 16.0, top + height + 40.0);
+    let colours = order.iter().flat_map(|&unit| {
         let (low, high) = bounds(unit);
-        for (column, value) in tensor.row(unit).iter().enumerate() {
-            let share = if high > low { (value - low) / (high - low) } else { 0.5 };
-            let (x, y) = (left + column as f64 * cell_w, top + row as f64 * cell_h);
-            svg.rect(x, y, cell_w + 0.3, cell_h + 0.3, &Map::Sequential.at(share), None);
-        }
-    }
-    svg.frame(left, top, width, height, "#333");
+        let share = move |value: &f64| if high > low { (value - low) / (high - low) } else { 0.5 };
+        tensor.row(unit).iter().map(move |value| Map::Sequential.at(share(value)).into())
+    });
+    drawing.cells((left, top), (cell_w, cell_h), conditions.len(), colours);
+    drawing.mark(marks(&units.select(&order), Places::Row([left, top, width, cell_h], (0.0, cell_h))));
+    drawing.mark(marks(conditions, Places::Row([left, top, cell_w, height], (cell_w, 0.0))));
+    drawing.frame(left, top, width, height, "#333");
     for column in 0..conditions.len() {
         let x = left + (column as f64 + 0.5) * cell_w;
-        svg.text(x, top + height + 13.0, &position_label(conditions, column), 9.0, Anchor::Middle, "#333");
+        drawing.text(x, top + height + 13.0, &position_label(conditions, column), 9.0, Anchor::Middle, "#333");
     }
-    svg.text(left + width / 2.0, top + height + 30.0, "condition", 11.0, Anchor::Middle, "#333");
-    svg.vertical_text(14.0, top + height / 2.0, "unit, by preferred condition", 11.0);
+    drawing.text(left + width / 2.0, top + height + 30.0, "condition", 11.0, Anchor::Middle, "#333");
+    // In few rows there is no room for more than a word.
+    let side = if height < 150.0 { "unit" } else { "unit, by preferred condition" };
+    drawing.vertical_text(14.0, top + height / 2.0, side, 11.0);
     let caption = format!("tuning of all {} units, each scaled to its own range and sorted by preferred condition", units.len());
-    let all = Figure { svg: svg.finish(&caption), caption };
+    let told = format!("{} rows, one a unit, and {} columns, one a condition; light is more", units.len(), conditions.len());
+    let all = Figure { drawing: drawing.finish(&caption, told), caption };
 
     let mut strongest: Vec<usize> = (0..units.len()).collect();
     strongest.sort_by(|&a, &b| modulation(b).total_cmp(&modulation(a)).then(a.cmp(&b)));
     strongest.truncate(CURVES);
     let (panel_w, panel_h, across) = (110.0, 70.0, 4);
     let rows = strongest.len().div_ceil(across);
-    let mut svg = Svg::new(panel_w * across as f64, panel_h * rows as f64 + 18.0);
+    let mut drawing = Drawing::new(panel_w * across as f64, panel_h * rows as f64 + 18.0);
     for (panel, &unit) in strongest.iter().enumerate() {
         let (x0, y0) = (panel_w * (panel % across) as f64, panel_h * (panel / across) as f64);
         let (low, high) = bounds(unit);
@@ -66,13 +69,18 @@ pub(super) fn curves(tensor: &Tensor) -> Vec<Figure> {
         let y = |value: f64| y0 + panel_h - 10.0 - (panel_h - 30.0) * (value - low) / span;
         let points: Vec<(f64, f64)> =
             tensor.row(unit).iter().enumerate().filter(|(_, v)| v.is_finite()).map(|(column, value)| (x(column), y(*value))).collect();
-        svg.polyline(&points, category(0), 1.6);
-        points.iter().for_each(|point| svg.circle(point.0, point.1, 1.8, category(0), None));
-        svg.text(x0 + 8.0, y0 + 12.0, &units.coordinates.label(unit), 10.0, Anchor::Start, "#333");
-        svg.line((x0 + 6.0, y0 + panel_h - 6.0), (x0 + panel_w - 10.0, y0 + panel_h - 6.0), "#999", 0.8, false);
+        drawing.polyline(&points, category(0), 1.6);
+        points.iter().for_each(|point| drawing.circle(point.0, point.1, 1.8, category(0), None));
+        drawing.text(x0 + 8.0, y0 + 12.0, &units.coordinates.label(unit), 10.0, Anchor::Start, "#333");
+        drawing.line((x0 + 6.0, y0 + panel_h - 6.0), (x0 + panel_w - 10.0, y0 + panel_h - 6.0), "#999", 0.8, false);
     }
+    let place = |panel: usize| [panel_w * (panel % across) as f64, panel_h * (panel / across) as f64, panel_w - 8.0, panel_h];
+    drawing.mark(marks(&units.select(&strongest), Places::Each((0..strongest.len()).map(place).collect())));
     let ends = format!("each panel: {} to {}", position_label(conditions, 0), position_label(conditions, conditions.len() - 1));
-    svg.text(8.0, panel_h * rows as f64 + 12.0, &ends, 10.0, Anchor::Start, "#555");
+    drawing.text(8.0, panel_h * rows as f64 + 12.0, &ends, 10.0, Anchor::Start, "#555");
     let caption = format!("tuning curves of the {} units that are modulated most", strongest.len());
-    vec![all, Figure { svg: svg.finish(&caption), caption }]
+    vec![
+        all,
+        Figure { drawing: drawing.finish(&caption, "a panel a unit, with its value at each condition, scaled to its own range"), caption },
+    ]
 }
