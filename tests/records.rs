@@ -189,6 +189,12 @@ fn diff_names_exactly_what_was_changed() {
     let said = place.run(&["diff", &first, &second]).exits(0);
     let said = said.says("early      window: 0 s .. 0.25 s → 0 s .. 0.5 s\n").says("direction  follows early\n").says("direction.accuracy");
     said.says("what resampling explains").says("-param half  = 250 ms\n+param half  = 500 ms\n");
+    place.run(&["diff", &first, &second, "--html", "diff.html"]).exits(0).says("what differs: diff.html");
+    let page = std::fs::read_to_string(place.path().join("diff.html")).unwrap();
+    for word in ["<th scope=\"row\">early</th>", "direction.confusion", "<figcaption>before</figcaption><svg", "default-src 'none'"] {
+        assert!(page.contains(word), "{word} is not in\n{page}");
+    }
+    assert_eq!(page.matches("<svg").count() % 2, 0);
     place.run(&["diff", &first, &first]).exits(0).says("every step computes the same").says("scores are as before");
 }
 
@@ -242,6 +248,17 @@ fn revisions_are_compared_by_their_runs_and_by_their_plans() {
     git(&place, &["commit", "-q", "-a", "-m", "7 folds"]);
     place.run(&["diff", "HEAD~1", "HEAD", "--pipeline", "small.nf"]).exits(0).says("which did not run").says("folds: 6 → 7");
     place.run(&["diff", "nothing", "HEAD"]).exits(4).says("no run, and no revision");
+    // What a program is locked to.
+    let lock = |version: &str| format!("numpy=={version} --hash=sha256:{}\n", "ab".repeat(32));
+    let locked = "pipeline locked\ninput units = csv(\"units.csv\")\n\
+                  made = exec(\"wc -l < {{ units }} > {{ out }}\", units = units) -> file(\"n.txt\") with env = \"requirements.txt\"\nreport r { made }\n";
+    place.write("locked.nf", locked);
+    place.write("requirements.txt", lock("2.0.0"));
+    git(&place, &["add", "."]);
+    git(&place, &["commit", "-q", "-m", "a program"]);
+    place.write("requirements.txt", lock("2.0.1"));
+    let said = place.run(&["diff", "HEAD", ".", "--pipeline", "locked.nf"]).exits(0);
+    said.says("made  environment requirements.txt: other bytes\n").says("which did not run");
 }
 
 #[test]

@@ -18,6 +18,9 @@ pub struct Diff {
     /// Everything as JSON.
     #[arg(long)]
     pub json: bool,
+    /// A page with the figures that differ side by side, written to this file.
+    #[arg(long, value_name = "FILE", conflicts_with = "json")]
+    pub html: Option<PathBuf>,
 }
 
 /// `neuroflow log`.

@@ -1,5 +1,7 @@
 //! `neuroflow diff`: which steps differ between two runs or revisions, why, and how every score moved.
 
+mod page;
+
 use super::Place;
 use crate::arguments::history::Diff;
 use crate::exit::{Exit, Failure};
@@ -34,7 +36,13 @@ pub(crate) fn diff(place: &Place, diff: &Diff) -> Result<Exit, Failure> {
         println!("{}", text.map_err(Failure::could_not_start)?);
         return Ok(Exit::Done);
     }
-    print!("{}", told(&before, &after, &found));
+    let told = told(&before, &after, &found);
+    if let Some(out) = &diff.html {
+        page::write(&place.session()?, (&before, &after), &found, &told, out)?;
+        println!("what differs: {}", out.display());
+        return Ok(Exit::Done);
+    }
+    print!("{}", print(&before, &after, &found, &told));
     Ok(Exit::Done)
 }
 
@@ -71,51 +79,74 @@ fn settings(before: &Meant, after: &Meant) -> Vec<String> {
     told
 }
 
-fn told(before: &Meant, after: &Meant, found: &Difference) -> String {
+/// What there is to say beside the steps.
+struct Told {
+    settings: Vec<String>,
+    /// What is said when no step differs.
+    none: &'static str,
+    /// Scores that moved: name, and how.
+    scores: Vec<(String, String)>,
+    /// How many are as before.
+    same: usize,
+    /// Lines of the pipeline that differ, with those around them.
+    lines: Vec<String>,
+}
+
+fn told(before: &Meant, after: &Meant, found: &Difference) -> Told {
+    let moved = found.scores.iter().filter(|score| score.verdict != Verdict::Same);
+    let scores: Vec<(String, String)> = moved.map(|score| (format!("{}.{}", score.step, score.metric), score_line(score))).collect();
+    let lines = if before.text.is_empty() || after.text.is_empty() { String::new() } else { text_diff("pipeline", &before.text, &after.text) };
+    Told {
+        settings: settings(before, after),
+        none: match (before.is_known && after.is_known, before.text == after.text) {
+            (false, _) => "which steps differ can't be said; scores can be compared",
+            (true, true) => "every step computes the same",
+            (true, false) => "the files differ, but every step computes the same",
+        },
+        same: found.scores.len() - scores.len(),
+        scores,
+        lines: lines.lines().skip_while(|line| !line.starts_with("@@")).map(str::to_owned).collect(),
+    }
+}
+
+fn print(before: &Meant, after: &Meant, found: &Difference, told: &Told) -> String {
     let mut text = format!("from  {}\nto    {}\n", before.title, after.title);
-    for line in settings(before, after) {
+    for line in &told.settings {
         text += &format!("      {line}\n");
     }
     text.push('\n');
-    if !(before.is_known && after.is_known) {
-        text += "which steps differ can't be said; scores can be compared\n";
-    } else if found.steps.is_empty() {
-        text += match before.text == after.text {
-            true => "every step computes the same\n",
-            false => "the files differ, but every step computes the same\n",
-        };
+    if found.steps.is_empty() {
+        text += &format!("{}\n", told.none);
     }
     let width = found.steps.iter().map(|step| step.step.chars().count()).max().unwrap_or(0);
     for step in &found.steps {
-        text += &step_lines(step, width);
-    }
-    let moved: Vec<&ScoreDifference> = found.scores.iter().filter(|score| score.verdict != Verdict::Same).collect();
-    if !moved.is_empty() {
-        text += "\nscores\n";
-        let name = |score: &ScoreDifference| format!("{}.{}", score.step, score.metric);
-        let width = moved.iter().map(|score| name(score).chars().count()).max().unwrap_or(0);
-        for score in &moved {
-            text += &format!("  {:<width$}  {}\n", name(score), score_line(score));
+        let (members, lines) = step_texts(step);
+        for (at, line) in lines.iter().enumerate() {
+            let (head, tail) = if at == 0 { (step.step.as_str(), members.as_str()) } else { ("", "") };
+            text += &format!("{head:<width$}  {line}{tail}\n");
         }
     }
-    let same = found.scores.len() - moved.len();
-    if same > 0 {
-        text += &format!("{same} of {} scores are as before\n", found.scores.len());
+    if !told.scores.is_empty() {
+        text += "\nscores\n";
+        let width = told.scores.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
+        for (name, line) in &told.scores {
+            text += &format!("  {name:<width$}  {line}\n");
+        }
     }
-    if moved.iter().any(|score| matches!(score.verdict, Verdict::Beyond { .. } | Verdict::Within { .. })) {
-        text +=
-            "± is half the interval; that of a difference is of two independent values, so that on the same data it is rather too wide\n";
+    if told.same > 0 {
+        text += &format!("{} of {} scores are as before\n", told.same, found.scores.len());
     }
-    let lines =
-        if before.text.is_empty() || after.text.is_empty() { String::new() } else { text_diff("pipeline", &before.text, &after.text) };
-    if !lines.is_empty() {
-        text.push('\n');
-        text += &lines.lines().skip_while(|line| !line.starts_with("@@")).map(|line| format!("{line}\n")).collect::<String>();
+    if found.scores.iter().any(|score| matches!(score.verdict, Verdict::Beyond { .. } | Verdict::Within { .. })) {
+        text += "± is half the interval; that of a difference is of two independent values, so that on the same data it is rather too wide\n";
+    }
+    if !told.lines.is_empty() {
+        text += &format!("\n{}\n", told.lines.join("\n"));
     }
     text
 }
 
-fn step_lines(step: &StepDifference, width: usize) -> String {
+/// Which members of a step are meant, and what is said of it.
+fn step_texts(step: &StepDifference) -> (String, Vec<String>) {
     let members = match step.members.as_slice() {
         [] => String::new(),
         few if few.len() <= MOST_NAMED => format!(" ({})", few.join(", ")),
@@ -139,12 +170,7 @@ fn step_lines(step: &StepDifference, width: usize) -> String {
     if step.same_result {
         lines.push("and gave the same bytes all the same".into());
     }
-    let mut text = String::new();
-    for (at, line) in lines.iter().enumerate() {
-        let (head, tail) = if at == 0 { (step.step.as_str(), members.as_str()) } else { ("", "") };
-        text += &format!("{head:<width$}  {line}{tail}\n");
-    }
-    text
+    (members, lines)
 }
 
 fn score_line(score: &ScoreDifference) -> String {
