@@ -371,7 +371,7 @@ mod tests {
 
     fn input(content: &str) -> InputRecord {
         let members = vec![("m1".to_owned(), Digest::of(content.as_bytes()))];
-        InputRecord { name: "sessions".into(), taken: String::new(), passed_over: Vec::new(), simulated: false, members }
+        InputRecord { name: "sessions".into(), taken: String::new(), passed_over: Vec::new(), simulated: false, members, files: Vec::new() }
     }
 
     fn side(content: &str, result: &str, folds: u32) -> Side {
