@@ -287,7 +287,7 @@ fn a_step_is_tried_aside_on_a_few_trials_where_a_person_allows_it() {
     let server = Server::list(script()).unwrap();
     let set = format!("[agent]\nendpoint = \"{}\"\nmodel = \"scripted\"\npreview = \"sample\"\n", server.endpoint());
     place.write("neuroflow.toml", &set);
-    let cache = std::path::PathBuf::from(place.path().join("cache"));
+    let cache = place.path().join("cache");
     let before = (listing(&cache), place.run(&["runs"]).exits(0).out);
     once(&place, "try it").exits(0);
     let told = given(&server);

@@ -182,9 +182,9 @@ fn data_of_now_are_told_and_a_step_that_fails_is_skipped() {
             lab.write("private/weights.csv", "unit,weight\n1,3\n");
             lab.replace("lab.nf", "data/weights.csv", "private/weights.csv");
         }
-        2 => lab.replace("parts/decoder.nf", "folds = 2", "folds = 2000"),
+        2 => lab.replace("parts/decoder.nf", "folds = 2", "folds = 900"),
         3 => {
-            lab.replace("parts/decoder.nf", "folds = 2000", "folds = 2");
+            lab.replace("parts/decoder.nf", "folds = 900", "folds = 2");
             lab.replace("lab.nf", "noise = 0.2", "noise = 60.0");
         }
         _ => {}

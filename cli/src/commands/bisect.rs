@@ -177,6 +177,7 @@ impl Search<'_> {
                 return Ok(Looked::skipped(if failure.message.is_empty() { "it can't be prepared".into() } else { failure.message }));
             }
         };
+        self.notes.extend(prepared.files.remarks());
         let record =
             self.session.record(&prepared, &outcome, &source.info(&checked), &options, &clock).map_err(Failure::could_not_start)?;
         if let Err(error) = self.session.write(&record) {
