@@ -233,6 +233,7 @@ fn a_thousand_steps_and_five_hundred_figures_open_soon() {
     let began = Instant::now();
     let text = neuroflow_report::render(&large(1000)).unwrap();
     println!("rendered in {:.2} s, {:.1} MB", began.elapsed().as_secs_f64(), text.len() as f64 / 1e6);
+    keep("large.html", text.as_bytes());
     let file = place.write("large.html", text);
     open(&mut page, &file);
     assert_eq!(page.eval("document.querySelectorAll('figure svg').length"), 500);
