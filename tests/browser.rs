@@ -233,6 +233,7 @@ fn a_thousand_steps_and_five_hundred_figures_open_soon() {
     let began = Instant::now();
     let text = neuroflow_report::render(&large(1000)).unwrap();
     println!("rendered in {:.2} s, {:.1} MB", began.elapsed().as_secs_f64(), text.len() as f64 / 1e6);
+    keep("large.html", text.as_bytes());
     let file = place.write("large.html", text);
     open(&mut page, &file);
     assert_eq!(page.eval("document.querySelectorAll('figure svg').length"), 500);
@@ -243,6 +244,11 @@ fn a_thousand_steps_and_five_hundred_figures_open_soon() {
     );
     println!("parsed, loaded and drawn after milliseconds: {times}");
     assert_eq!(times[3], 1000);
+    // Long data is compressed in the page, and saved as it was.
+    page.eval("window.saved = []; HTMLAnchorElement.prototype.click = function () { window.saved.push([this.download, this.href]); }; 0");
+    page.mouse("figure a[download$='.csv.gz']", true);
+    page.wait_for("window.saved.length === 1", Duration::from_secs(20));
+    assert_eq!(page.eval("window.saved[0][0]"), "step1-session000-rates.csv");
     // Two seconds on an idle machine; this one may be busy with other tests.
     assert!(times[1].as_f64().unwrap() < 12_000.0, "{times}");
     let began = Instant::now();

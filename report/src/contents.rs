@@ -9,6 +9,9 @@ use neuroflow_data::{Artifact, Kind, Score, Scores, Typed};
 use serde::Serialize;
 use std::collections::{HashMap, HashSet};
 
+/// With more steps, browsers lay out those that are seen: the page opens soon, and only pictures of all of it at once have gaps.
+const MANY: usize = 60;
+
 /// Everything on the page, as templates are given it; see `docs/report.md`.
 #[derive(Serialize)]
 struct Page<'a> {
@@ -20,6 +23,8 @@ struct Page<'a> {
     scores: Vec<ScoreRow>,
     work: Vec<WorkRow<'a>>,
     work_left_out: usize,
+    /// Whether what is not seen is better not laid out.
+    many: bool,
     groups: Vec<Group>,
 }
 
@@ -122,6 +127,7 @@ pub fn contents(report: &Report) -> Result<serde_json::Value, ReportError> {
         scores: scores(report, &anchors)?,
         work: report.work.iter().map(|work| work_row(work, &anchors)).collect(),
         work_left_out: report.work_left_out,
+        many: report.steps.len() > MANY,
         groups,
     };
     serde_json::to_value(&page).map_err(|error| ReportError::Template(error.to_string()))

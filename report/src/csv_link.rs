@@ -32,3 +32,28 @@ pub(crate) fn csv_link(artifact: &Artifact, name: &str) -> Result<Inside, Report
     let packed = packed.write_all(&bytes).and_then(|()| packed.finish()).map_err(|error| ReportError::Packing(error.to_string()))?;
     Ok(Inside { file: format!("{name}.csv.gz"), address: encode("application/gzip", &packed) })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use neuroflow_data::{Axis, Tensor, Typed};
+
+    fn tensor(length: usize) -> Artifact {
+        let values: Vec<f64> = (0..length).map(|at| at as f64).collect();
+        Tensor::new(vec![Axis::count("bin", length)], None, values).unwrap().into_artifact().unwrap()
+    }
+
+    #[test]
+    fn long_data_is_compressed_and_is_the_same_when_it_is_unpacked() {
+        let short = csv_link(&tensor(10), "x").unwrap();
+        assert!(short.file == "x.csv" && short.address.starts_with("data:text/csv;base64,"), "{short:?}");
+        let (artifact, long) = (tensor(5000), csv_link(&tensor(5000), "x").unwrap());
+        let packed = long.address.strip_prefix("data:application/gzip;base64,").unwrap();
+        let packed = base64::engine::general_purpose::STANDARD.decode(packed).unwrap();
+        let mut unpacked = Vec::new();
+        std::io::Read::read_to_end(&mut flate2::read::GzDecoder::new(packed.as_slice()), &mut unpacked).unwrap();
+        assert_eq!((long.file.as_str(), unpacked), ("x.csv.gz", export(&artifact, ExportFormat::Csv).unwrap()));
+        assert!(packed.len() < export(&artifact, ExportFormat::Csv).unwrap().len());
+        assert_eq!(csv_link(&artifact, "x").unwrap().address, long.address);
+    }
+}

@@ -46,6 +46,8 @@ pub struct Options {
     pub project: String,
     /// The cache and the stages.
     pub session: Session,
+    /// The project's gate as it was at the beginning: only for lists, which no setting changes.
+    pub looking: Gate,
     /// Makes the project's gate, with the settings as they are at that moment.
     pub gate: Box<dyn Fn() -> Result<Gate, String> + Send + Sync>,
 }

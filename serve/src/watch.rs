@@ -180,7 +180,7 @@ impl Watch {
     }
 
     fn proposals(&self) -> Result<Vec<Proposed>, String> {
-        let gate = self.gate()?;
+        let gate = &self.options.looking;
         let mut statuses = gate.statuses().map_err(|error| error.to_string())?;
         statuses.reverse();
         // Those that wait come first.

@@ -12,7 +12,7 @@ use neuroflow_serve::{Options, PageServer, ServeError};
 pub(crate) fn serve(place: &Place, serve: &Serve) -> Result<Exit, Failure> {
     let root = std::env::current_dir().map_err(Failure::could_not_start)?;
     // What is wrong with the project or its settings is told now, and not with the first look.
-    gate(place)?;
+    let looking = gate(place)?;
     let session = place.session()?;
     let name = Digest::of(root.as_os_str().as_encoded_bytes()).to_string();
     let token = session.cache.root().join("serve").join(name);
@@ -21,6 +21,7 @@ pub(crate) fn serve(place: &Place, serve: &Serve) -> Result<Exit, Failure> {
     let options = Options {
         project: root.file_name().map_or_else(|| "project".into(), |name| name.to_string_lossy().into_owned()),
         session,
+        looking,
         gate: Box::new(move || gate(&place).map_err(|failure| failure.message)),
     };
     let runtime = runtime()?;
