@@ -18,7 +18,7 @@ TERMS = """
 Dataset CreativeWork Person SoftwareApplication SoftwareSourceCode ComputerLanguage HowTo HowToStep CreateAction OrganizeAction ControlAction ActionStatusType
 about name description datePublished license mainEntity hasPart isPartOf mentions programmingLanguage alternateName url softwareVersion version identifier
 encodingFormat contentSize step position workExample exampleOfWork additionalType multipleValues instrument object result agent startTime endTime actionStatus
-creditText
+citation
 """.split()
 CRATE = {term: SCHEMA + term for term in TERMS} | {
     "File": SCHEMA + "MediaObject",

@@ -33,8 +33,7 @@ const CITED: &[Cited] = &[
     ("connectome.sbm", None, "peixoto2017"),
     ("connectome.sbm", None, "peixoto2018"),
     ("connectome.sbm", None, "peixoto2020"),
-    ("decode.classify", Some(("model", "lda(shrinkage = auto")), "ledoit2004"),
-    ("decode.classify", Some(("model", "lda(shrinkage = pooled")), "ledoit2004"),
+    ("decode.classify", Some(("model", "lda")), "ledoit2004"),
     ("decode.classify", Some(("model", "lda(shrinkage = oas")), "chen2010"),
     ("decode.eeg", Some(("model", "csp")), "blankertz2008"),
     ("decode.eeg", Some(("model", "mdm")), "barachant2012"),
@@ -49,7 +48,7 @@ const CITED: &[Cited] = &[
     ("decode.time_resolved", Some(("correction", "max")), "nichols2002"),
     ("decode.time_resolved", Some(("correction", "fdr")), "benjamini1995"),
     ("decode.time_resolved", Some(("correction", "cluster")), "maris2007"),
-    ("decode.time_resolved", Some(("model", "lda(shrinkage = auto")), "ledoit2004"),
+    ("decode.time_resolved", Some(("model", "lda")), "ledoit2004"),
     ("decode.trajectory", Some(("model", "kalman")), "wu2006"),
     ("decode.transfer", Some(("align", "procrustes")), "haxby2011"),
     ("ingest.psd", Some(("method", "welch")), "welch1967"),
@@ -77,8 +76,16 @@ const PERMUTATIONS: &str = "phipson2010";
 /// What is to be cited for a call: `param` gives a parameter's value as it is written.
 pub(crate) fn of_call<'a>(stage: &str, param: impl Fn(&str) -> Option<&'a str>) -> Vec<&'static Reference> {
     let fits =
-        |(of, only, _): &&Cited| *of == stage && only.is_none_or(|(name, word)| param(name).is_some_and(|value| value.starts_with(word)));
-    CITED.iter().filter(fits).filter_map(|(_, _, key)| reference(key)).collect()
+        |(of, only, _): &Cited| *of == stage && only.is_none_or(|(name, word)| param(name).is_some_and(|value| value.starts_with(word)));
+    let fitting: Vec<&Cited> = CITED.iter().filter(|cited| fits(cited)).collect();
+    // Of words for one parameter the most exact counts: what is not written is the default, which the shortest stands for.
+    let is_exact = |(_, only, _): &&&Cited| {
+        let longer = |(name, word): (&str, &str)| {
+            fitting.iter().filter_map(|(_, other, _)| *other).any(|(of, more)| of == name && more.len() > word.len())
+        };
+        !only.is_some_and(longer)
+    };
+    fitting.iter().filter(is_exact).filter_map(|(_, _, key)| reference(key)).collect()
 }
 
 /// What is to be cited for p values of controls.
@@ -564,6 +571,9 @@ mod tests {
         };
         assert_eq!(keys("ingest.psd", "method", "welch(segment = 1 s)"), ["welch1967"]);
         assert_eq!(keys("decode.classify", "model", "lda(shrinkage = oas)"), ["chen2010"]);
+        assert_eq!(keys("decode.classify", "model", "lda(shrinkage = pooled)"), ["ledoit2004"]);
+        assert_eq!(keys("decode.classify", "model", "lda"), ["ledoit2004"]);
+        assert_eq!(keys("decode.classify", "model", "bayes"), Vec::<&str>::new());
         assert_eq!(keys("ingest.trials", "x", "y"), Vec::<&str>::new());
     }
 }

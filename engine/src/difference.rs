@@ -299,6 +299,9 @@ fn cause(before: &Side, after: &Side, stage: &str, was: &Value, is: &Value, diff
     if path == "scripts" || path == "environment" {
         return Some(format!("its {path}: {}", difference.split_once(": ").map_or("", |(_, rest)| rest)));
     }
+    if path.starts_with("join[") {
+        return Some(format!("control: {}", difference.split_once(": ").map_or("", |(_, rest)| rest)));
+    }
     let Some(slot) = path.strip_prefix("inputs.") else { return Some(difference) };
     let digest = |fields: &Value| fields["inputs"][slot].as_str().and_then(|text| text.parse::<Digest>().ok());
     let of = |side: &Side, digest: Option<Digest>| {

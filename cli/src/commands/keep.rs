@@ -25,7 +25,12 @@ pub(crate) fn keep(place: &Place, keep: &Keep) -> Result<Exit, Failure> {
     // What is told of it is worth little when it can't be looked at.
     let pinned = session.cache.pin(&record.id).map_err(Failure::could_not_start)?;
     let also = if pinned { ", and its results are pinned in this cache" } else { "" };
-    println!("run {} is kept as {}{also}; `git add {}` takes it into the repository", record.id, name, path.display());
+    println!(
+        "run {} is kept as {}{also}; `git add {}` takes it into the repository",
+        record.id,
+        name,
+        path.strip_prefix(".").unwrap_or(&path).display()
+    );
     if record.revision.as_ref().is_some_and(|at| at.dirty) {
         println!("note: it ran with changes that no commit has");
     }

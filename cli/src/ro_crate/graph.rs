@@ -231,7 +231,7 @@ impl Files {
                     json!({ "@id": id, "@type": if published.is_some() { "File" } else { "CreativeWork" }, "name": name, "description": input.taken,
                             "identifier": format!("blake3:{digest}"), "exampleOfWork": { "@id": input_id(&input.name) },
                             "license": if licence.is_empty() { Value::Null } else { licence.into() },
-                            "creditText": citation })
+                            "citation": citation })
                     .without_nulls(),
                 );
             }

@@ -95,7 +95,8 @@ struct Told {
 fn told(before: &Meant, after: &Meant, found: &Difference) -> Told {
     let moved = found.scores.iter().filter(|score| score.verdict != Verdict::Same);
     let scores: Vec<(String, String)> = moved.map(|score| (format!("{}.{}", score.step, score.metric), score_line(score))).collect();
-    let lines = if before.text.is_empty() || after.text.is_empty() { String::new() } else { text_diff("pipeline", &before.text, &after.text) };
+    let lines =
+        if before.text.is_empty() || after.text.is_empty() { String::new() } else { text_diff("pipeline", &before.text, &after.text) };
     Told {
         settings: settings(before, after),
         none: match (before.is_known && after.is_known, before.text == after.text) {
@@ -137,7 +138,8 @@ fn print(before: &Meant, after: &Meant, found: &Difference, told: &Told) -> Stri
         text += &format!("{} of {} scores are as before\n", told.same, found.scores.len());
     }
     if found.scores.iter().any(|score| matches!(score.verdict, Verdict::Beyond { .. } | Verdict::Within { .. })) {
-        text += "± is half the interval; that of a difference is of two independent values, so that on the same data it is rather too wide\n";
+        text +=
+            "± is half the interval; that of a difference is of two independent values, so that on the same data it is rather too wide\n";
     }
     if !told.lines.is_empty() {
         text += &format!("\n{}\n", told.lines.join("\n"));

@@ -18,7 +18,13 @@ const MOST_PAIRS: usize = 100;
 /// The longest page, in bytes.
 const LONGEST: usize = 256 << 20;
 
-pub(super) fn write(session: &Session, (before, after): (&Meant, &Meant), found: &Difference, told: &Told, out: &Path) -> Result<(), Failure> {
+pub(super) fn write(
+    session: &Session,
+    (before, after): (&Meant, &Meant),
+    found: &Difference,
+    told: &Told,
+    out: &Path,
+) -> Result<(), Failure> {
     let steps = found.steps.iter().map(|step| {
         let (members, lines) = step_texts(step);
         json!({ "name": format!("{}{members}", step.step), "lines": lines })
