@@ -181,6 +181,8 @@ fn diff_names_exactly_what_was_changed() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     // What follows stands behind its cause, and scores are weighed.
     edit(&place, "half  = 250 ms", "half  = 500 ms");
+    let said = place.run(&["diff", &first, "."]).exits(0).says("direction  follows early\n").says("3 of 4 scores can move");
+    assert!(!said.out.contains("gone"), "{}", said.out);
     let second = run(&place);
     let said = place.run(&["diff", &first, &second]).exits(0);
     let said =
@@ -244,6 +246,11 @@ fn revisions_are_compared_by_their_runs_and_by_their_plans() {
     place.write("small.nf", PIPELINE.replace("folds = 4", "folds = 7"));
     git(&place, &["commit", "-q", "-a", "-m", "7 folds"]);
     place.run(&["diff", "HEAD~1", "HEAD", "--pipeline", "small.nf"]).exits(0).says("which did not run").says("folds: 6 → 7");
+    // Of a run of some steps nothing is said about the others.
+    let whole = run(&place);
+    place.run(&["run", "--quiet", "--only", "early", "small.nf"]);
+    let said = place.run(&["diff", &whole, "latest"]).exits(0).says("were not asked for in the second run");
+    assert!(!said.out.contains("added") && !said.out.contains("removed"), "{}", said.out);
     place.run(&["diff", "nothing", "HEAD"]).exits(4).says("no run, and no revision");
     // What a program is locked to.
     let lock = |version: &str| format!("numpy=={version} --hash=sha256:{}\n", "ab".repeat(32));

@@ -69,7 +69,10 @@ pub(crate) fn side(place: &Place, word: &str, file: Option<&Path>) -> Result<Mea
         return of_run(&session, record);
     }
     let Some(file) = file else {
-        let failure = Failure::could_not_start(format!("nothing ran at `{word}` yet, and it is not said which pipeline is meant"));
+        let failure = Failure::could_not_start(match word {
+            NOW => "it is not said which pipeline is meant by `.`".to_owned(),
+            word => format!("nothing ran at `{word}` yet, and it is not said which pipeline is meant"),
+        });
         return Err(failure.with_help("name it: `--pipeline FILE`"));
     };
     let (source, title) = if word == NOW {

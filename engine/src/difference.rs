@@ -16,6 +16,8 @@ pub struct Side {
     pub inputs: Vec<InputRecord>,
     /// Scores by step label.
     pub scores: BTreeMap<String, Vec<Score>>,
+    /// Steps that nobody asked for: what they would have computed is not known.
+    unasked: BTreeSet<String>,
     rows: Vec<Row>,
     /// The rows of each step: its label, its own call, and the join of its controls.
     steps: BTreeMap<String, Rows>,
@@ -49,7 +51,10 @@ impl Side {
             outputs: row.outputs.into_iter().map(|(_, _, digest, _)| digest).collect(),
             needs: row.needs,
         };
-        Side::new(record.inputs.clone(), record.scores.clone(), rows.into_iter().filter(|row| !row.unasked).map(read).collect())
+        let unasked = rows.iter().filter(|row| row.unasked).map(|row| row.label.clone()).collect();
+        // Positions stay what they are: rows name those that they need by them.
+        let side = Side::new(record.inputs.clone(), record.scores.clone(), rows.into_iter().map(read).collect());
+        Side { unasked, ..side }
     }
 
     pub(crate) fn new(inputs: Vec<InputRecord>, scores: BTreeMap<String, Vec<Score>>, rows: Vec<Row>) -> Side {
@@ -62,7 +67,17 @@ impl Side {
                 None => steps.entry(row.label.clone()).or_default().call = Some(at),
             }
         }
-        Side { inputs, scores, rows, steps }
+        Side { inputs, scores, unasked: BTreeSet::new(), rows, steps }
+    }
+
+    /// How many steps nobody asked for.
+    pub fn unasked(&self) -> usize {
+        self.unasked.iter().filter(|label| self.steps.contains_key(*label)).count()
+    }
+
+    /// Whether there is such a step.
+    pub fn has_step(&self, step: &str) -> bool {
+        self.steps.contains_key(step)
     }
 
     /// The keys of a step's tasks.
@@ -179,6 +194,8 @@ impl Difference {
 }
 
 fn steps(before: &Side, after: &Side) -> Vec<StepDifference> {
+    // Of a run of some steps nothing is said about the others.
+    let is_unasked = |step: &str| before.unasked.contains(step) || after.unasked.contains(step);
     let gone: BTreeMap<Vec<Option<Digest>>, &str> = before
         .steps
         .keys()
@@ -188,7 +205,7 @@ fn steps(before: &Side, after: &Side) -> Vec<StepDifference> {
         .collect();
     let mut renamed = BTreeSet::new();
     let mut found = Vec::new();
-    let differs = |step: &str| before.steps.contains_key(step) && before.keys(step) != after.keys(step);
+    let differs = |step: &str| !is_unasked(step) && before.steps.contains_key(step) && before.keys(step) != after.keys(step);
     let changes: BTreeSet<&str> = after.steps.keys().map(String::as_str).filter(|step| differs(step)).collect();
     for step in after.steps.keys() {
         if !before.steps.contains_key(step) {

@@ -257,7 +257,7 @@ impl Numbers {
 }
 
 fn rounds() -> u32 {
-    std::env::var("NEUROFLOW_FAULT_ROUNDS").ok().and_then(|text| text.parse().ok()).unwrap_or(250)
+    std::env::var("NEUROFLOW_EVIL_ROUNDS").ok().and_then(|text| text.parse().ok()).unwrap_or(250)
 }
 
 /// Sequences of calls at a desk of a project with some settings. Gives how many were offered.

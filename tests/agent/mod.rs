@@ -1,6 +1,6 @@
 //! Attacks on the agent's gate: by a person's haste, by other processes, by a model that is the enemy, and by texts in the data that talk to the model.
 //!
-//! `NEUROFLOW_FAULT_ROUNDS` says how many calls sequences the evil model makes; a few hundred unless set.
+//! `NEUROFLOW_EVIL_ROUNDS` says how many sequences of calls the evil model makes; 250 unless set.
 
 mod attacks;
 mod cards;

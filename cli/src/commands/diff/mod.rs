@@ -88,12 +88,21 @@ struct Told {
     scores: Vec<(String, String)>,
     /// How many are as before.
     same: usize,
+    /// How many are known only once their step has run.
+    open: usize,
     /// Lines of the pipeline that differ, with those around them.
     lines: Vec<String>,
 }
 
 fn told(before: &Meant, after: &Meant, found: &Difference) -> Told {
-    let moved = found.scores.iter().filter(|score| score.verdict != Verdict::Same);
+    // What did not run yet has no score; it is not gone for that.
+    let is_open = |score: &&ScoreDifference| match (&score.before, &score.after) {
+        (Some(_), None) => after.record.is_none() && after.side.has_step(&score.step),
+        (None, Some(_)) => before.record.is_none() && before.side.has_step(&score.step),
+        _ => false,
+    };
+    let open = found.scores.iter().filter(is_open).count();
+    let moved = found.scores.iter().filter(|score| score.verdict != Verdict::Same && !is_open(score));
     let scores: Vec<(String, String)> = moved.map(|score| (format!("{}.{}", score.step, score.metric), score_line(score))).collect();
     let lines =
         if before.text.is_empty() || after.text.is_empty() { String::new() } else { text_diff("pipeline", &before.text, &after.text) };
@@ -104,7 +113,8 @@ fn told(before: &Meant, after: &Meant, found: &Difference) -> Told {
             (true, true) => "every step computes the same",
             (true, false) => "the files differ, but every step computes the same",
         },
-        same: found.scores.len() - scores.len(),
+        same: found.scores.len() - scores.len() - open,
+        open,
         scores,
         lines: lines.lines().skip_while(|line| !line.starts_with("@@")).map(str::to_owned).collect(),
     }
@@ -133,6 +143,14 @@ fn print(before: &Meant, after: &Meant, found: &Difference, told: &Told) -> Stri
         for (name, line) in &told.scores {
             text += &format!("  {name:<width$}  {line}\n");
         }
+    }
+    for (which, side) in [("first", &before.side), ("second", &after.side)] {
+        if side.unasked() > 0 {
+            text += &format!("{} steps were not asked for in the {which} run; of them nothing is said\n", side.unasked());
+        }
+    }
+    if told.open > 0 {
+        text += &format!("{} of {} scores can move; they are known once their steps have run\n", told.open, found.scores.len());
     }
     if told.same > 0 {
         text += &format!("{} of {} scores are as before\n", told.same, found.scores.len());

@@ -34,7 +34,7 @@ pub(super) fn write(
         "from": before.title, "to": after.title, "settings": told.settings, "none": told.none,
         "steps": steps.collect::<Vec<Value>>(),
         "scores": told.scores.iter().map(|(name, line)| json!({ "name": name, "line": line })).collect::<Vec<_>>(),
-        "same": told.same, "all": found.scores.len(), "figures": pairs, "left_out": left_out, "lines": told.lines,
+        "same": told.same, "open": told.open, "all": found.scores.len(), "figures": pairs, "left_out": left_out, "lines": told.lines,
     });
     let page = render_with(include_str!("page.html"), &contents, LONGEST).map_err(Failure::could_not_start)?;
     std::fs::write(out, page).map_err(|error| Failure::could_not_start(format!("{}: {error}", out.display())))
