@@ -388,3 +388,32 @@ fn a_person_reads_what_a_model_is_told() {
     place.run(&["agent", "summarize", "--what", "data"]).exits(0).says("simulated: true");
     place.run(&["agent", "summarize", "--depth", "4"]).exits(4).says("1..=3");
 }
+
+/// A call of one tool as one object, as a model without tools of its own writes it: every field of every tool, those that do not belong being null.
+fn object(tool: &str, given: &Value) -> Answer {
+    let one = neuroflow_agent::model::union(&neuroflow_agent::Desk::tools()).unwrap().as_json();
+    let names = one["properties"].as_object().unwrap().keys().cloned();
+    let mut all: serde_json::Map<String, Value> = names.map(|name| (name, Value::Null)).collect();
+    all.insert("tool".into(), tool.into());
+    all.extend(given.as_object().unwrap().clone());
+    Answer::text(&Value::Object(all).to_string())
+}
+
+#[test]
+fn a_model_without_tools_of_its_own_looks_and_proposes_too() {
+    for way in ["object", "words"] {
+        let server = Server::list(vec![
+            object("explain", &json!({ "of": "direction" })),
+            object(
+                "propose_edit",
+                &json!({ "intent": "Is it the trials?", "op": "add_control", "step": "direction", "call": "window(-1 s .. 0 s)" }),
+            ),
+            object("answer", &json!({ "answer": "That is the control." })),
+        ]);
+        let server = server.unwrap();
+        let place = project(&server, "");
+        let said = place.run(&["chat", "--way", way, "--once", "add a control to the decoding"]).exits(0);
+        said.says("window(-1 s .. 0").says("neuroflow agent review p-");
+        assert_eq!(std::fs::read_to_string(place.path().join("sim.nf")).unwrap(), PIPELINE);
+    }
+}

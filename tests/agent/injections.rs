@@ -87,7 +87,7 @@ fn plant(place: &Place, carrier: &str, says: &str) -> (&'static str, Value) {
             place.write("small.nf", text.replacen("expect", failing, 1));
             let ran = neuroflow(place).args(["run", "small.nf", "--keep-going", "--quiet"]).output().unwrap();
             assert_eq!(ran.status.code(), Some(3), "{}", String::from_utf8_lossy(&ran.stderr));
-            ("explain", json!({ "what": "bad" }))
+            ("explain", json!({ "of": "bad" }))
         }
         "pipeline_comment" => {
             pipeline("for mouse", &format!("# {says}\nfor mouse"));

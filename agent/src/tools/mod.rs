@@ -140,6 +140,19 @@ mod tests {
     }
 
     #[test]
+    fn all_tools_of_a_desk_can_be_asked_for_as_one_object() {
+        // A model without tools of its own is asked so: fields of one name must be of one kind.
+        let tools = crate::Desk::tools();
+        let one = crate::model::union(&tools).unwrap_or_else(|error| panic!("{error}"));
+        let names: Vec<String> = one.as_json()["properties"].as_object().unwrap().keys().cloned().collect();
+        for tool in &tools {
+            for name in tool.schema.as_json()["properties"].as_object().unwrap().keys() {
+                assert!(names.contains(name), "{name} of {}", tool.name);
+            }
+        }
+    }
+
+    #[test]
     fn what_is_too_long_is_cut_and_says_so() {
         let reply = ToolReply::plain(serde_json::json!({ "x": "ä".repeat(40_000) }));
         let text = reply.text();

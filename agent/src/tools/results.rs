@@ -205,11 +205,11 @@ impl ReadTool for Explain {
     }
 
     fn fields(&self) -> Vec<Field> {
-        vec![Field::new("what", FieldKind::String, "a step, or the code of a mistake")]
+        vec![Field::new("of", FieldKind::String, "a step, or the code of a mistake")]
     }
 
     async fn call(&self, view: &View<'_>, arguments: &Map<String, Value>) -> ToolReply {
-        let what = text(arguments, "what");
+        let what = text(arguments, "of");
         if let Some(page) = neuroflow_dsl::explanations::explanation(what) {
             return ToolReply::plain(json!({ "code": what, "page": page }));
         }
