@@ -34,8 +34,9 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("engine", &["dsl", "cache", "stage", "data"]),
     ("report", &["stage", "data"]),
     ("agent", &["engine", "dsl", "stage", "data"]),
-    ("mcp", &["agent", "engine", "dsl"]),
-    ("serve", &["agent", "engine", "cache", "report", "data"]),
+    ("loopback", &[]),
+    ("mcp", &["agent", "engine", "dsl", "loopback"]),
+    ("serve", &["agent", "engine", "cache", "report", "data", "loopback"]),
     // A server for tests; only they depend on it.
     ("model-server", &[]),
 ];

@@ -110,7 +110,7 @@ fn a_damaged_object_that_a_step_needs_is_computed_again_within_the_run() {
     let place = Place::new();
     place.write("small.nf", SMALL);
     place.run(&["run", "small.nf"]).exits(0);
-    let record: serde_json::Value = serde_json::from_str(&place.run(&["show", "--json"]).out).unwrap();
+    let record = place.record();
     let digest = record["results"]["responses[\"sim1\"]"]["responses"][1].as_str().unwrap().to_owned();
     let path = place.path().join("cache/objects").join(&digest[..2]).join(&digest[2..]);
     let length = path.metadata().unwrap().len();

@@ -92,7 +92,7 @@ report mice_report { direction }
     place.write("mice.nf", text);
     let output = place.command().env("NEUROFLOW_MIRRORS", &mirror).args(["run", "mice.nf"]).output().unwrap();
     crate::support::said(output).exits(0);
-    let record: serde_json::Value = serde_json::from_str(&place.run(&["show", "--json"]).exits(0).out).unwrap();
+    let record = place.record();
     for (mouse, expected) in [("mrcuts28", 0.81), ("mrcuts29", 0.39), ("mrcuts30", 0.36), ("mrcuts24", 0.23), ("mrcuts26", 0.07)] {
         let accuracy = record["scores"][format!("direction[\"{mouse}\"]")][0]["value"].as_f64().unwrap();
         assert!((accuracy - expected).abs() <= 0.05, "{mouse}: {accuracy}, measured elsewhere {expected}");

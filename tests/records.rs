@@ -29,7 +29,7 @@ report small_report { direction, areas, tuned, lines }
 "#;
 
 fn project() -> Place {
-    let place = Place::new();
+    let place = Place::of_a_person();
     place.write("small.nf", PIPELINE);
     place.write("units.csv", "unit,area\n1,V1\n2,LM\n3,V1\n");
     place.write("more.csv", "a\n1\n2\n");
@@ -39,19 +39,11 @@ fn project() -> Place {
 
 fn run(place: &Place) -> String {
     place.run(&["run", "--quiet", "small.nf"]).exits(0);
-    let record: Value = serde_json::from_str(&place.run(&["show", "--json"]).exits(0).out).unwrap();
-    record["id"].as_str().unwrap().to_owned()
+    place.record()["id"].as_str().unwrap().to_owned()
 }
 
 fn git(place: &Place, arguments: &[&str]) -> String {
-    let mut command = Command::new("git");
-    command.args(arguments).current_dir(place.path()).env("GIT_CONFIG_GLOBAL", "/dev/null").env("HOME", place.path());
-    for (name, value) in [("NAME", "Ada Test"), ("EMAIL", "ada@example.org")] {
-        command.env(format!("GIT_AUTHOR_{name}"), value).env(format!("GIT_COMMITTER_{name}"), value);
-    }
-    let output = command.output().unwrap();
-    assert!(output.status.success(), "git {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).unwrap()
+    place.git(place.path(), arguments)
 }
 
 /// What `diff` names as causes: step and line.
@@ -400,8 +392,9 @@ fn a_clone_knows_the_runs_that_were_kept() {
     git(&place, &["add", "runs"]);
     git(&place, &["commit", "-q", "-m", "keep the run of the paper"]);
 
-    let clone = Place::new();
-    git(&clone, &["clone", "-q", place.path().to_str().unwrap(), "."]);
+    let clone = Place::of_a_person();
+    git(&clone, &["init", "-q", "-b", "main", "."]);
+    git(&clone, &["pull", "-q", place.path().to_str().unwrap(), "main"]);
     clone.run(&["keep", "--list"]).exits(0).says("paper  ").says("as submitted");
     let said = clone.run(&["log", "direction"]).exits(0);
     assert!(said.out.contains(&commits[0][..10]) && said.out.contains("p = "), "{}", said.out);

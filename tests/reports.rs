@@ -51,7 +51,7 @@ fn a_report_without_news_is_left_as_it_is_and_its_template_counts() {
         second
             .contains("<!doctype html>\n<meta charset=\"utf-8\"><meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'")
     );
-    let record: serde_json::Value = serde_json::from_str(&place.run(&["show", "--json"]).exits(0).out).unwrap();
+    let record = place.record();
     assert_eq!(record["used"][0][0], "pages/own.html");
 }
 

@@ -16,7 +16,7 @@ fn a_program_that_fails_twice_is_tried_three_times_with_growing_pauses() {
     let output = place.command().env("NEUROFLOW_SANDBOX", "off").args(["run", "p.nf"]).output().unwrap();
     crate::support::said(output).exits(0).says("is tried again").says("note: programs run without a sandbox");
     assert!(began.elapsed() >= Duration::from_millis(300), "{:?}", began.elapsed());
-    let record: serde_json::Value = serde_json::from_str(&place.run(&["show", "--json"]).exits(0).out).unwrap();
+    let record = place.record();
     assert_eq!(record["ran"][0]["attempts"], 3);
     assert!(record["ran"][0]["cpu_ms"].as_f64().is_some());
 }
@@ -79,7 +79,7 @@ fn a_stage_in_a_process_of_its_own_gives_the_same_bytes() {
     there.write("p.nf", ISOLATED);
     there.run(&["run", "p.nf"]).exits(0);
     assert_eq!(here.results(), there.results());
-    let record: serde_json::Value = serde_json::from_str(&there.run(&["show", "--json"]).exits(0).out).unwrap();
+    let record = there.record();
     let ran = record["ran"].as_array().unwrap();
     let isolated = ran.iter().filter(|task| task["executor"] == "worker").count();
     assert!(isolated >= 3 * (1 + 1 + 2), "{isolated}");

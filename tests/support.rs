@@ -104,12 +104,37 @@ impl Place {
         said(self.command().args(arguments).output().unwrap())
     }
 
+    /// The record of the latest run.
+    #[track_caller]
+    pub fn record(&self) -> serde_json::Value {
+        serde_json::from_str(&self.run(&["show", "--json"]).exits(0).out).unwrap()
+    }
+
     /// The digest of every result of the latest run.
     #[track_caller]
     pub fn results(&self) -> serde_json::Value {
-        let record = self.run(&["show", "--json"]).exits(0);
-        let record: serde_json::Value = serde_json::from_str(&record.out).unwrap();
-        record["results"].clone()
+        self.record()["results"].clone()
+    }
+
+    /// A place that is a person's: Ada, whose settings of git lie in its `home`.
+    pub fn of_a_person() -> Place {
+        let place = Place::new();
+        place.write("home/.gitconfig", "[user]\n\tname = Ada Test\n\temail = ada@example.org\n[commit]\n\tgpgsign = false\n");
+        place
+    }
+
+    /// What git prints, as the place's person starts it in a folder.
+    #[track_caller]
+    pub fn git(&self, folder: &Path, arguments: &[&str]) -> String {
+        let mut command = Command::new("git");
+        command.args(arguments).current_dir(folder).env("HOME", self.path().join("home")).env("GIT_CONFIG_NOSYSTEM", "1");
+        // The same history on every machine and every day.
+        for name in ["GIT_AUTHOR_DATE", "GIT_COMMITTER_DATE"] {
+            command.env(name, "2026-03-01T09:30:00+01:00");
+        }
+        let told = said(command.output().unwrap());
+        assert_eq!(told.code, 0, "git {arguments:?}\n{}\n{}", told.out, told.err);
+        told.out
     }
 }
 

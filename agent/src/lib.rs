@@ -24,7 +24,6 @@ pub mod secret;
 mod settings;
 mod sign;
 mod store;
-mod token;
 mod told;
 pub mod tools;
 mod unified;
@@ -45,7 +44,6 @@ pub use proposal::{Draft, Exposure, FileChange, How, Origin, Proposal, ProposalI
 pub use review::{Approval, Level, Person, ask, needed};
 pub use settings::{Autonomy, Reader, Settings, SettingsError};
 pub use store::{State, Status, Store};
-pub use token::Token;
 pub use told::untold;
 pub use unified::{PatchError, drafts};
 pub use verify::{Finding, verify};

@@ -36,7 +36,12 @@ impl Presence {
 
     /// Takes over a file that is there; none while its process lives, or may live, and when there is no such file.
     pub fn inherit(path: &Path) -> Option<Presence> {
-        if path.exists() { Presence::claim(path).ok().flatten() } else { None }
+        let found = path.metadata().ok()?;
+        // Whoever made it has not written yet. To try its lock would take it away from them, and to remove it would hide them.
+        if found.len() == 0 && is_young(&found) {
+            return None;
+        }
+        Presence::claim(path).ok().flatten()
     }
 }
 
@@ -53,7 +58,7 @@ fn is_free(file: &mut File) -> bool {
     }
     if bytes.is_empty() {
         // New, or made by somebody who has not written yet; a lock tells these apart.
-        return locked || file.metadata().and_then(|found| found.modified()).is_ok_and(|at| at.elapsed().is_ok_and(|age| age < BEGINNING));
+        return locked || file.metadata().is_ok_and(|found| is_young(&found));
     }
     let Some(owner) = Identity::read(&bytes) else { return locked };
     match owner.life() {
@@ -67,7 +72,11 @@ fn is_free(file: &mut File) -> bool {
     }
 }
 
-/// Where there are no locks, an empty file that is younger was made by this process just now.
+fn is_young(found: &std::fs::Metadata) -> bool {
+    found.modified().is_ok_and(|at| at.elapsed().is_ok_and(|age| age < BEGINNING))
+}
+
+/// An empty file that is younger was made just now.
 const BEGINNING: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
@@ -90,6 +99,11 @@ mod tests {
         std::fs::write(&path, Identity { host: "elsewhere".into(), ..own.clone() }.write()).unwrap();
         assert!(Presence::inherit(&path).is_none());
         let old = SystemTime::now() - OLD - Duration::from_secs(1);
+        File::options().write(true).open(&path).unwrap().set_modified(old).unwrap();
+        assert!(Presence::inherit(&path).is_some());
+        // One that was made just now is its maker's, who has not written yet; left empty for longer, it is nobody's.
+        std::fs::write(&path, "").unwrap();
+        assert!(Presence::inherit(&path).is_none());
         File::options().write(true).open(&path).unwrap().set_modified(old).unwrap();
         assert!(Presence::inherit(&path).is_some());
         // What no version of ours wrote is anybody's who has the lock.

@@ -6,12 +6,14 @@ mod amounts;
 pub mod arguments;
 mod commands;
 pub mod exit;
+mod latex;
 mod meant;
 mod progress;
 pub mod project;
 mod references;
 mod report;
 mod ro_crate;
+mod score_text;
 pub mod settings;
 pub mod stages;
 

@@ -9,6 +9,7 @@ use neuroflow_dsl::diagnostics::has_errors;
 use neuroflow_engine::difference::Side;
 use neuroflow_engine::files::Revision;
 use neuroflow_engine::foreseen::foreseen;
+use neuroflow_engine::git;
 use neuroflow_engine::kept;
 use neuroflow_engine::record::RunRecord;
 use neuroflow_engine::session::{Purpose, Session, SessionError};
@@ -79,7 +80,7 @@ pub(crate) fn side(place: &Place, word: &str, file: Option<&Path>) -> Result<Mea
         (Source::now(file, Vec::new())?, format!("{} as it is now", file.display()))
     } else {
         let revision = Revision::open(file, word).map_err(told)?;
-        let short = revision.commit[..revision.commit.len().min(10)].to_owned();
+        let short = git::short(&revision.commit);
         (Source::at_revision(&mut session, &revision, file, Vec::new())?, format!("{} at {short}, which did not run", file.display()))
     };
     let checked = source.check(&session.registry);
@@ -113,7 +114,7 @@ fn of_run(session: &Session, record: RunRecord) -> Result<Meant, Failure> {
 pub(crate) fn title(record: &RunRecord) -> String {
     let at = record.revision.as_ref().map_or(String::new(), |revision| {
         let changes = if revision.dirty { " with changes" } else { "" };
-        format!(", commit {}{changes}", &revision.commit[..revision.commit.len().min(10)])
+        format!(", commit {}{changes}", revision.short())
     });
     format!("run {} of {}{at}", record.id, record.pipeline)
 }
@@ -121,7 +122,7 @@ pub(crate) fn title(record: &RunRecord) -> String {
 /// A run at the head of a column: its commit where that says all, otherwise its id.
 pub(crate) fn short(record: &RunRecord) -> String {
     match &record.revision {
-        Some(revision) if !revision.dirty => revision.commit[..revision.commit.len().min(10)].to_owned(),
+        Some(revision) if !revision.dirty => revision.short().to_owned(),
         _ => record.id.clone(),
     }
 }

@@ -21,6 +21,13 @@ pub struct Interval {
     pub method: String,
 }
 
+impl Interval {
+    /// Half its width.
+    pub fn half(&self) -> f64 {
+        (self.high - self.low) / 2.0
+    }
+}
+
 /// Null draws in short.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct NullSummary {
@@ -185,7 +192,7 @@ impl fmt::Display for Score {
             write!(f, " {unit}")?;
         }
         if let Some(interval) = &self.interval {
-            write!(f, " ±{}", short_number((interval.high - interval.low) / 2.0))?;
+            write!(f, " ±{}", short_number(interval.half()))?;
         }
         let mut parts = Vec::new();
         if let Some(n_classes) = self.n_classes {

@@ -154,17 +154,20 @@ struct Computed {
 fn computed(plan: &Plan) -> Vec<Computed> {
     let mut all: Vec<Computed> = Vec::with_capacity(plan.len());
     for task in 0..plan.len() {
-        let of = |needed: TaskId, output: usize| {
-            let mut key = KeyEncoder::new();
-            key.text("output");
-            key.digest(&all.get(needed)?.key);
-            key.uint(output as u64);
-            Some(key.finish())
-        };
+        let of = |needed: TaskId, output: usize| Some(in_place_of(&all.get(needed)?.key, output));
         let contents = plan.contents(task, of).unwrap_or_default();
         all.push(Computed { key: plan.task(task).key(&contents), contents });
     }
     all
+}
+
+/// What stands in the place of an output's content that is not known before its task runs: what gives it.
+pub(crate) fn in_place_of(key: &Digest, output: usize) -> Digest {
+    let mut encoder = KeyEncoder::new();
+    encoder.text("output");
+    encoder.digest(key);
+    encoder.uint(output as u64);
+    encoder.finish()
 }
 
 /// In words, why a task computes something else.

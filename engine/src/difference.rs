@@ -361,7 +361,7 @@ fn verdict(was: &Score, is: &Score) -> Verdict {
     if was.value == is.value || was.value.is_nan() && is.value.is_nan() {
         return Verdict::Same;
     }
-    let half = |score: &Score| score.interval.as_ref().map(|interval| ((interval.high - interval.low) / 2.0, interval.level));
+    let half = |score: &Score| score.interval.as_ref().map(|interval| (interval.half(), interval.level));
     match (half(was), half(is)) {
         (Some((a, level)), Some((b, other))) if level == other && a.is_finite() && b.is_finite() => {
             let half = a.hypot(b);

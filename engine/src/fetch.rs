@@ -193,13 +193,8 @@ fn publish(cache: &Cache, name: &str, file: &DataFile, path: &Path) -> Result<Fe
         stage: "dataset-file".into(),
         version: 1,
         outputs: vec![ActionOutput { slot: "file".into(), digest, size }],
-        run: String::new(),
-        started_unix_ms: 0,
-        wall_ms: 0.0,
-        cpu_ms: None,
-        peak_bytes: None,
-        log: None,
         summary: serde_json::json!({ "dataset": name, "file": file.name, "sha256": file.sha256 }),
+        ..ActionRecord::default()
     };
     cache.record(&file_key(file), &record)?;
     Ok(Fetched { label: file.label.clone(), digest, size })

@@ -1,10 +1,11 @@
 //! A side of a comparison that need not have run: the plan of a pipeline as it is now, with the results that are in the cache.
 
 use crate::cached::lookup;
+use crate::delta::in_place_of;
 use crate::difference::{Row, Side};
 use crate::outcome::Outcome;
 use crate::session::Prepared;
-use neuroflow_cache::{Cache, CacheError, Digest, KeyEncoder};
+use neuroflow_cache::{Cache, CacheError, Digest};
 use std::cell::Cell;
 use std::collections::BTreeMap;
 
@@ -25,11 +26,7 @@ pub fn foreseen(prepared: &Prepared, cache: &Cache) -> Result<Side, CacheError> 
                 return Some(output.digest);
             }
             is_certain.set(false);
-            let mut key = KeyEncoder::new();
-            key.text("output");
-            key.digest(&keys[needed]);
-            key.uint(output as u64);
-            Some(key.finish())
+            Some(in_place_of(&keys[needed], output))
         });
         let contents = contents.unwrap_or_default();
         let key = task.key(&contents);

@@ -19,6 +19,23 @@ pub struct Revision {
     pub file: Option<String>,
 }
 
+impl Revision {
+    /// The beginning of the commit, for people.
+    pub fn short(&self) -> &str {
+        short(&self.commit)
+    }
+
+    /// The same with a `+` behind it when the run had changes that no commit has.
+    pub fn marked(&self) -> String {
+        format!("{}{}", self.short(), if self.dirty { "+" } else { "" })
+    }
+}
+
+/// The beginning of an id, for people. A record may say anything in its place.
+pub fn short(id: &str) -> &str {
+    id.get(..10).unwrap_or(id)
+}
+
 /// Why something of the history can't be had: what, and what to do.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
@@ -151,7 +168,7 @@ impl Committed {
 
     /// The beginning of its id, for people.
     pub fn short(&self) -> &str {
-        self.id.get(..10).unwrap_or(&self.id)
+        short(&self.id)
     }
 }
 

@@ -522,12 +522,6 @@ fn record_of(stage: &str, outputs: &[(&str, Digest, u64)]) -> ActionRecord {
             .iter()
             .map(|(slot, digest, size)| ActionOutput { slot: (*slot).to_owned(), digest: *digest, size: *size })
             .collect(),
-        run: String::new(),
-        started_unix_ms: 0,
-        wall_ms: 0.0,
-        cpu_ms: None,
-        peak_bytes: None,
-        log: None,
-        summary: serde_json::Value::Null,
+        ..ActionRecord::default()
     }
 }

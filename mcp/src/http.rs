@@ -10,21 +10,16 @@ use http::{Request, Response, StatusCode};
 use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use neuroflow_agent::Token;
+use neuroflow_loopback::Token;
 use rmcp::transport::streamable_http_server::session::local::LocalSessionManager;
 use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, StreamableHttpService};
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
 
 /// The one path.
 const PATH: &str = "/mcp";
-
-/// The most connections at once.
-const MOST_CONNECTIONS: usize = 64;
 
 /// A server that listens.
 pub struct HttpServer {
@@ -57,10 +52,7 @@ impl HttpServer {
     }
 
     /// Answers until the program ends.
-    ///
-    /// # Errors
-    /// When no more connections can be taken.
-    pub async fn run(self) -> Result<(), ServeError> {
+    pub async fn run(self) {
         let port = self.address.port();
         let hosts = [self.address.to_string(), format!("localhost:{port}")];
         let config = StreamableHttpServerConfig::default()
@@ -68,38 +60,18 @@ impl HttpServer {
             .with_allowed_origins(hosts.map(|host| format!("http://{host}")))
             .enforce_origin_validation()
             .with_max_request_body_bytes(LONGEST_MESSAGE);
-        let server = self.server;
+        let (server, token) = (self.server, self.token);
         let service = StreamableHttpService::new(move || Ok(server.clone()), Arc::new(LocalSessionManager::default()), config);
-        let places = Arc::new(Semaphore::new(MOST_CONNECTIONS));
-        loop {
-            let place = places.clone().acquire_owned().await.map_err(|error| ServeError::Client(error.to_string()))?;
-            let stream = match self.listener.accept().await {
-                Ok((stream, _)) => stream,
-                // A client that went while it came; anything lasting shows again at once, and must not turn in a circle at full speed.
-                Err(_) => {
-                    tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-                    continue;
+        let answer = move |request: Request<Incoming>| {
+            let (service, token) = (service.clone(), token.clone());
+            async move {
+                match refused(&request, &token) {
+                    Some(refusal) => refusal,
+                    None => service.handle(request).await,
                 }
-            };
-            let (service, token) = (service.clone(), self.token.clone());
-            tokio::spawn(async move {
-                let _place = place;
-                let answering = hyper::service::service_fn(move |request: Request<Incoming>| {
-                    let (service, token) = (service.clone(), token.clone());
-                    async move {
-                        Ok::<Answer, Infallible>(match refused(&request, &token) {
-                            Some(refusal) => refusal,
-                            None => service.handle(request).await,
-                        })
-                    }
-                });
-                // How a connection ends is the client's affair.
-                let _ = hyper::server::conn::http1::Builder::new()
-                    .timer(TokioTimer::new())
-                    .serve_connection(TokioIo::new(stream), answering)
-                    .await;
-            });
-        }
+            }
+        };
+        neuroflow_loopback::serve(self.listener, answer).await;
     }
 }
 

@@ -9,19 +9,13 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::header::{AUTHORIZATION, HOST, HeaderName, ORIGIN};
 use axum::http::{Method, Request, Response, StatusCode};
-use hyper::body::Incoming;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use neuroflow_agent::{Gate, Token};
+use neuroflow_agent::Gate;
 use neuroflow_engine::session::Session;
-use std::convert::Infallible;
+use neuroflow_loopback::Token;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
 use tower_service::Service;
-
-/// The most connections at once.
-const MOST_CONNECTIONS: usize = 64;
 
 /// Why the page can't be served.
 #[derive(Debug, thiserror::Error)]
@@ -35,9 +29,6 @@ pub enum ServeError {
         /// Why.
         error: std::io::Error,
     },
-    /// No more connections can be taken.
-    #[error("no more connections can be taken: {0}")]
-    Ended(String),
 }
 
 /// What the page is about.
@@ -78,41 +69,19 @@ impl PageServer {
     }
 
     /// Answers until the program ends.
-    ///
-    /// # Errors
-    /// When no more connections can be taken.
-    pub async fn run(self) -> Result<(), ServeError> {
+    pub async fn run(self) {
         let door = Arc::new(Door { hosts: [self.address.to_string(), format!("localhost:{}", self.address.port())], token: self.token });
-        let places = Arc::new(Semaphore::new(MOST_CONNECTIONS));
-        loop {
-            let place = places.clone().acquire_owned().await.map_err(|error| ServeError::Ended(error.to_string()))?;
-            let stream = match self.listener.accept().await {
-                Ok((stream, _)) => stream,
-                // A client that went while it came; anything lasting shows again at once, and must not turn in a circle at full speed.
-                Err(_) => {
-                    tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-                    continue;
-                }
-            };
-            let (router, door) = (self.router.clone(), door.clone());
-            tokio::spawn(async move {
-                let _place = place;
-                let answering = hyper::service::service_fn(move |request: Request<Incoming>| {
-                    let (mut router, door) = (router.clone(), door.clone());
-                    async move {
-                        Ok::<Response<Body>, Infallible>(guarded(match door.refused(&request) {
-                            Some(refusal) => refusal,
-                            None => router.call(request.map(Body::new)).await.unwrap_or_else(|never| match never {}),
-                        }))
-                    }
-                });
-                // How a connection ends is the client's affair.
-                let _ = hyper::server::conn::http1::Builder::new()
-                    .timer(TokioTimer::new())
-                    .serve_connection(TokioIo::new(stream), answering)
-                    .await;
-            });
-        }
+        let router = self.router;
+        let answer = move |request: Request<_>| {
+            let (mut router, door) = (router.clone(), door.clone());
+            async move {
+                guarded(match door.refused(&request) {
+                    Some(refusal) => refusal,
+                    None => router.call(request.map(Body::new)).await.unwrap_or_else(|never| match never {}),
+                })
+            }
+        };
+        neuroflow_loopback::serve(self.listener, answer).await;
     }
 }
 

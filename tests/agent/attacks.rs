@@ -42,8 +42,7 @@ fn what_changes_between_the_card_and_the_yes_makes_it_stale() {
     let id = propose(&place, FIVE_FOLDS, &[]);
     assert!(moved(&place, &id, || drop(place.write("units.csv", "unit,area\n1,V1\n2,LM\n3,AL\n")), "is stale: an input"));
     // A file that the pipeline uses.
-    let place = Place::new();
-    place.write("home/.gitconfig", "[user]\n\tname = Ada Test\n\temail = ada@example.org\n");
+    let place = Place::of_a_person();
     place.write(".gitignore", "cache/\nhome/\n.neuroflow/\nproposed.json\n");
     let part = "fn prepared(raw: Responses) {\n  ingest.window(raw, window = 0 s .. 2 s)\n}\n";
     place.write("part.nf", part);

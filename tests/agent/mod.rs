@@ -57,12 +57,11 @@ fn project() -> Place {
 
 /// The same without version control. It has a person: the settings of git are the place's own.
 fn files() -> Place {
-    let place = Place::new();
+    let place = Place::of_a_person();
     place.write("small.nf", PIPELINE);
     place.write("units.csv", UNITS);
     place.write("other.txt", "one\n");
     place.write(".gitignore", "cache/\nreports/\nhome/\nproposed.json\n/.neuroflow/\n");
-    place.write("home/.gitconfig", "[user]\n\tname = Ada Test\n\temail = ada@example.org\n[commit]\n\tgpgsign = false\n");
     place
 }
 
@@ -81,11 +80,7 @@ fn run(place: &Place, arguments: &[&str]) -> crate::support::Said {
 
 #[track_caller]
 fn git(place: &Place, arguments: &[&str]) -> String {
-    let mut command = Command::new("git");
-    command.args(arguments).current_dir(place.path()).env("HOME", place.path().join("home")).env("GIT_CONFIG_NOSYSTEM", "1");
-    let told = said(command.output().unwrap());
-    assert_eq!(told.code, 0, "git {arguments:?}\n{}\n{}", told.out, told.err);
-    told.out
+    place.git(place.path(), arguments)
 }
 
 /// Proposes edits and gives the whole name.

@@ -34,8 +34,7 @@ fn campaign(place: &Place, change: impl Fn(usize) + Sync) {
                 over.store(true, Ordering::Relaxed);
                 panic!("round {round}: {}\n{}", said.out, said.err);
             }
-            let record = place.run(&["show", "--json"]).exits(0);
-            let record: serde_json::Value = serde_json::from_str(&record.out).unwrap();
+            let record = place.record();
             let digest = record["inputs"][0]["members"][0][1].as_str().unwrap().to_owned();
             place.run(&["get", "twice", "-o", "twice.out"]).exits(0);
             let bytes = std::fs::read(place.path().join("twice.out")).unwrap();
@@ -105,8 +104,7 @@ fn a_file_that_is_edited_in_place_while_it_is_hashed_is_never_a_mixture() {
             codes.push(said.code);
             if said.code == 0 {
                 // What was taken may be any moment's bytes, but the result is made of just those.
-                let record = place.run(&["show", "--json"]).exits(0);
-                let record: serde_json::Value = serde_json::from_str(&record.out).unwrap();
+                let record = place.record();
                 place.run(&["get", "twice", "-o", "twice.out"]).exits(0);
                 let bytes = std::fs::read(place.path().join("twice.out")).unwrap();
                 let (one, two) = bytes.split_at(bytes.len() / 2);

@@ -47,6 +47,5 @@ fn killed_at_any_moment_the_next_run_goes_on() {
 }
 
 fn counts(place: &Place) -> Value {
-    let record = place.run(&["show", "--json"]).exits(0);
-    serde_json::from_str::<Value>(&record.out).unwrap()["counts"].clone()
+    place.record()["counts"].clone()
 }

@@ -58,8 +58,7 @@ impl Lab {
     }
 
     fn in_folder(name: &str) -> Lab {
-        let place = Place::new();
-        place.write("home/.gitconfig", "[user]\n\tname = Ada Test\n\temail = ada@example.org\n[commit]\n\tgpgsign = false\n");
+        let place = Place::of_a_person();
         let folder = place.path().join(name);
         std::fs::create_dir_all(&folder).unwrap();
         let lab = Lab { place, folder };
@@ -105,7 +104,7 @@ impl Lab {
 
     #[track_caller]
     fn git(&self, arguments: &[&str]) -> String {
-        git(&self.folder, &self.place, arguments)
+        self.place.git(&self.folder, arguments)
     }
 
     /// Commits everything; gives the commit.
@@ -154,19 +153,6 @@ impl Lab {
         files.sort();
         files
     }
-}
-
-#[track_caller]
-fn git(folder: &Path, place: &Place, arguments: &[&str]) -> String {
-    let mut command = Command::new("git");
-    command.args(arguments).current_dir(folder).env("HOME", place.path().join("home")).env("GIT_CONFIG_NOSYSTEM", "1");
-    // The same history on every machine and every day.
-    for name in ["GIT_AUTHOR_DATE", "GIT_COMMITTER_DATE"] {
-        command.env(name, "2026-03-01T09:30:00+01:00");
-    }
-    let told = said(command.output().unwrap());
-    assert_eq!(told.code, 0, "git {arguments:?}\n{}\n{}", told.out, told.err);
-    told.out
 }
 
 #[track_caller]

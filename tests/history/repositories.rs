@@ -1,6 +1,6 @@
 //! Repositories of every kind.
 
-use super::{Lab, PIPELINE, essence, git, record};
+use super::{Lab, PIPELINE, essence, record};
 use std::path::Path;
 
 /// Runs the pipeline at a revision in a folder, with a cache that knows nothing; gives what must be the same.
@@ -80,10 +80,10 @@ fn names_with_spaces_and_letters_of_the_world() {
     let lab = Lab::in_folder("ein Labor für Mäuse · 実験");
     lab.write(
         "Nötige Schritte/lab 1.nf",
-        PIPELINE.replace("tools/total.sh", "work/zähle.sh").replace("csv(\"data/", "csv(\"Daten von heute/"),
+        PIPELINE.replace("tools/total.sh", "Skripte/zähle.sh").replace("csv(\"data/", "csv(\"Daten von heute/"),
     );
     lab.write("Nötige Schritte/parts/decoder.nf", super::DECODER);
-    lab.write("Nötige Schritte/work/zähle.sh", super::TOTAL);
+    lab.write("Nötige Schritte/Skripte/zähle.sh", super::TOTAL);
     lab.write("Daten von heute/weights.csv", "unit,weight\n1,3\n2,4\n");
     lab.write("Daten von heute/day-Größe.csv", "rate\n1.5\n2.5\n");
     lab.write("Nötige Schritte/notes/日 記.txt", "one\n");
@@ -92,7 +92,7 @@ fn names_with_spaces_and_letters_of_the_world() {
     lab.run(&["run", file]).exits(0);
     let first = essence(&lab.record());
     lab.replace(file, "noise = 0.2", "noise = 3.0");
-    lab.git(&["mv", "Nötige Schritte/work/zähle.sh", "Nötige Schritte/work/zahl.sh"]);
+    lab.git(&["mv", "Nötige Schritte/Skripte/zähle.sh", "Nötige Schritte/Skripte/zahl.sh"]);
     lab.replace(file, "zähle.sh", "zahl.sh");
     lab.commit("zweite");
     lab.run(&["run", file, "--at", "HEAD~1"]).exits(0).says("(0 tasks ran,");
@@ -136,7 +136,7 @@ fn submodules_are_followed_where_they_are_here_and_explained_where_not() {
     // The decoder comes from another repository.
     let other = lab.place.path().join("other");
     std::fs::create_dir_all(&other).unwrap();
-    let in_other = |arguments: &[&str]| git(&other, &lab.place, arguments);
+    let in_other = |arguments: &[&str]| lab.place.git(&other, arguments);
     in_other(&["init", "-q", "-b", "main", "."]);
     std::fs::write(other.join("decoder.nf"), super::DECODER).unwrap();
     in_other(&["add", "."]);
@@ -149,7 +149,7 @@ fn submodules_are_followed_where_they_are_here_and_explained_where_not() {
     assert_eq!(first["revision"]["dirty"], false);
     // The submodule goes on, and so does the lab.
     std::fs::write(lab.folder.join("parts/decoder.nf"), super::DECODER.replace("folds = 2", "folds = 4")).unwrap();
-    git(&lab.folder.join("parts"), &lab.place, &["commit", "-q", "-a", "-m", "second"]);
+    lab.place.git(&lab.folder.join("parts"), &["commit", "-q", "-a", "-m", "second"]);
     lab.commit("the submodule went on");
     assert_eq!(at(&lab, &lab.folder, "HEAD~1"), essence(&first));
     assert_ne!(at(&lab, &lab.folder, "HEAD"), essence(&first));

@@ -5,9 +5,7 @@ use crate::support::{Place, SMALL};
 
 /// Where the record of the latest run is.
 fn record_of(place: &Place) -> std::path::PathBuf {
-    let shown = place.run(&["show", "--json"]).exits(0);
-    let record: serde_json::Value = serde_json::from_str(&shown.out).unwrap();
-    place.path().join(format!("cache/runs/{}.json", record["id"].as_str().unwrap()))
+    place.path().join(format!("cache/runs/{}.json", place.record()["id"].as_str().unwrap()))
 }
 
 #[test]
@@ -59,7 +57,7 @@ fn an_object_that_was_changed_is_found_and_named() {
     let place = Place::new();
     place.write("small.nf", SMALL);
     place.run(&["run", "small.nf"]).exits(0);
-    let record: serde_json::Value = serde_json::from_str(&place.run(&["show", "--json"]).out).unwrap();
+    let record = place.record();
     let digest = record["results"]["responses[\"sim2\"]"]["responses"][1].as_str().unwrap().to_owned();
     let path = place.path().join("cache/objects").join(&digest[..2]).join(&digest[2..]);
     let mut bytes = std::fs::read(&path).unwrap();

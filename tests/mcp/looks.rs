@@ -24,7 +24,7 @@ async fn all_clients_are_told_the_same_tools_resources_and_prompts() {
 async fn scores_need_a_prediction_on_every_way() {
     let place = project("");
     let client = Client::plain().connect(&place, false).await;
-    let record: Value = serde_json::from_str(&place.run(&["show", "--json"]).exits(0).out).unwrap();
+    let record = place.record();
     let run = record["id"].as_str().unwrap().to_owned();
     let values: Vec<String> = record["scores"]
         .as_object()

@@ -9,6 +9,7 @@ use neuroflow_agent::{
     Applied, Approval, Card, Desk, Draft, Entry, Event, Exposure, Gate, GateError, How, Ledger, Level, Origin, Person, Project, Proposal,
     ProposalId, State, Wrong, ask, calibration, escape_line, terminal,
 };
+use neuroflow_engine::git::short;
 use neuroflow_engine::program::ProgramOptions;
 use std::io::{BufRead, IsTerminal, Write};
 use std::path::Path;
@@ -245,7 +246,7 @@ fn apply(gate: &Gate, proposal: &Proposal, approval: Approval, with_own: bool) -
     let at = applied
         .commit
         .as_ref()
-        .map_or_else(|| "there is no repository, so no commit".to_owned(), |commit| format!("commit {}", &commit[..10]));
+        .map_or_else(|| "there is no repository, so no commit".to_owned(), |commit| format!("commit {}", short(commit)));
     println!("applied to {}; {at}", escape_line(&applied.files.join(", ")));
     Ok(applied)
 }
@@ -410,7 +411,7 @@ fn log(place: &Place, most: usize) -> Result<Exit, Failure> {
             more.push(proposal.intent);
         }
         more.extend(entry.level.map(|level| format!("at level {}", level.word())));
-        more.extend(entry.detail["commit"].as_str().map(|commit| format!("commit {}", &commit[..commit.len().min(10)])));
+        more.extend(entry.detail["commit"].as_str().map(|commit| format!("commit {}", short(commit))));
         if let Some(predictions) = entry.detail["predictions"].as_array() {
             let held = predictions.iter().filter(|one| one["holds"] == true).count();
             more.push(format!("{held} of {} predictions held", predictions.len()));

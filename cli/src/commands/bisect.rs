@@ -1,7 +1,7 @@
 //! `neuroflow bisect`: the commit from which on a condition on scores holds.
 
 use super::data::runtime;
-use super::run::{Wish, carried_out, options};
+use super::run::{Job, Wish, options};
 use super::source::{Source, told};
 use super::{Place, print_diagnostics, settings_of};
 use crate::arguments::{Bisect, MessageFormat, Run};
@@ -169,8 +169,9 @@ impl Search<'_> {
         let options = RunOptions { run_id, cancel: CancelToken::new(), ..self.options.clone() };
         let selection = Selection { until, ..Selection::default() };
         let wish = Wish { purpose: Purpose::Run, controls: true, selection, format: MessageFormat::Text };
-        let carried = carried_out(&self.session, &source, &checked.pipeline, &wish, &options, &self.runtime);
-        let (prepared, outcome) = match carried {
+        let job =
+            Job { session: &self.session, source: &source, pipeline: &checked.pipeline, wish, options: &options, runtime: &self.runtime };
+        let (prepared, outcome) = match job.carried_out(true, None, |_| {}) {
             Ok(carried) => carried,
             Err(failure) if failure.exit == Exit::Bug => return Err(failure),
             Err(failure) => {

@@ -3,6 +3,7 @@
 use super::Place;
 use crate::arguments::history::{CitationFormat, Cite};
 use crate::exit::{Exit, Failure};
+use crate::latex::in_latex;
 use crate::meant;
 use crate::references::{Reference, of_call, of_permutations};
 use neuroflow_agent::escape_line;
@@ -76,25 +77,10 @@ fn authors(reference: &Reference) -> String {
     reference.authors.iter().map(|(family, given)| format!("{family}, {given}")).collect::<Vec<_>>().join(" and ")
 }
 
-/// Text within braces: what would end them, or is a command, is taken out of its meaning.
-fn in_braces(text: &str) -> String {
-    let mut out = String::new();
-    for letter in escape_line(text).chars() {
-        match letter {
-            '{' | '}' | '%' | '&' | '#' | '$' | '_' => out.extend(['\\', letter]),
-            '\\' => out += "\\textbackslash{}",
-            '~' => out += "\\textasciitilde{}",
-            '^' => out += "\\textasciicircum{}",
-            other => out.push(other),
-        }
-    }
-    out
-}
-
 fn entry(kind: &str, key: &str, fields: &[(&str, String)]) -> String {
     let lines = fields.iter().filter(|(_, value)| !value.is_empty()).map(|(name, value)| {
         // Addresses are read as they are.
-        let value = if matches!(*name, "url" | "doi") { value.clone() } else { in_braces(value) };
+        let value = if matches!(*name, "url" | "doi") { value.clone() } else { in_latex(value) };
         format!("  {name} = {{{value}}},\n")
     });
     format!("@{kind}{{{key},\n{}}}\n\n", lines.collect::<String>())

@@ -3,9 +3,11 @@
 use super::Place;
 use crate::arguments::history::{Compare, TableFormat};
 use crate::exit::{Exit, Failure};
+use crate::latex::in_latex;
 use crate::meant;
+use crate::score_text;
 use neuroflow_agent::escape_line;
-use neuroflow_data::{Score, short_number};
+use neuroflow_data::Score;
 use std::collections::BTreeMap;
 
 /// A table of scores: a row for each step and metric, a column for each run, or each member of a loop.
@@ -83,13 +85,7 @@ pub(crate) fn compare(place: &Place, compare: &Compare) -> Result<Exit, Failure>
 /// A value with its uncertainty and what its control says; a score without a control is marked.
 fn cell(score: Option<&Score>) -> String {
     let Some(score) = score else { return "–".into() };
-    let half = score.interval.as_ref().map(|interval| format!(" ±{}", short_number((interval.high - interval.low) / 2.0)));
-    let control = match score.controls.first() {
-        Some(control) if control.is_distribution() => format!(" (p = {})", short_number(control.p)),
-        Some(control) => format!(" (control {})", short_number(control.mean())),
-        None => " (uncontrolled)".into(),
-    };
-    format!("{}{}{control}", short_number(score.value), half.unwrap_or_default())
+    format!("{} ({})", score_text::value(score), score_text::control(score))
 }
 
 impl Scores {
@@ -171,22 +167,6 @@ impl Scores {
     }
 }
 
-fn in_latex(text: &str) -> String {
-    let mut out = String::new();
-    for letter in escape_line(text).chars() {
-        match letter {
-            '&' | '%' | '$' | '#' | '_' | '{' | '}' => out.extend(['\\', letter]),
-            '\\' => out += "\\textbackslash{}",
-            '~' => out += "\\textasciitilde{}",
-            '^' => out += "\\textasciicircum{}",
-            '±' => out += "$\\pm$",
-            '–' => out += "--",
-            other => out.push(other),
-        }
-    }
-    out
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -205,6 +185,5 @@ mod tests {
         assert_eq!(table.markdown(), "| score | a_1 | b\\|2 |\n|---|---|---|\n| one.accuracy | 0.900 (p = 0.050) | – |\n");
         assert!(table.latex().contains("a\\_1 & b|2 \\\\\n\\midrule\none.accuracy & 0.900 (p = 0.050) & -- \\\\"), "{}", table.latex());
         assert!(table.csv().ends_with("one.accuracy,a_1,0.9,,,,,10,,,\"shuffle(\"\"x, y\"\")\",0.25,0.05,0.05\n"), "{}", table.csv());
-        assert_eq!(in_latex("50 % of {x} \\ ~ ^"), "50 \\% of \\{x\\} \\textbackslash{} \\textasciitilde{} \\textasciicircum{}");
     }
 }

@@ -46,7 +46,7 @@ fn list() -> Result<Exit, Failure> {
         println!("no run is kept here; `neuroflow keep latest --tag NAME` keeps one");
     }
     for (name, kept) in &found {
-        let at = kept.run.revision.as_ref().map_or_else(String::new, |at| format!("  {}", &at.commit[..at.commit.len().min(10)]));
+        let at = kept.run.revision.as_ref().map_or_else(String::new, |at| format!("  {}", at.short()));
         println!("{name}  {}  {}{at}  {}", kept.run.id, kept.run.pipeline, escape_line(&kept.note));
     }
     Ok(Exit::Done)

@@ -3,9 +3,10 @@
 use super::Place;
 use crate::arguments::history::Log;
 use crate::exit::{Exit, Failure};
+use crate::score_text;
 use neuroflow_agent::escape_line;
-use neuroflow_data::{Score, short_number};
-use neuroflow_engine::git::{Committed, commits};
+use neuroflow_data::Score;
+use neuroflow_engine::git::{Committed, Revision, commits};
 use neuroflow_engine::kept;
 use neuroflow_engine::record::RunRecord;
 use std::collections::{BTreeMap, HashSet};
@@ -115,19 +116,8 @@ fn line(point: &Point) -> String {
         Some(commit) => commit.written().get(..10).unwrap_or_default().to_owned(),
         None => point.run.started.get(..10).unwrap_or_default().to_owned(),
     };
-    let dirty = point.run.revision.as_ref().is_some_and(|at| at.dirty);
-    let at = match (&point.commit, &point.run.revision) {
-        (Some(commit), _) => format!("{}{}", commit.short(), if dirty { "+" } else { "" }),
-        (None, Some(at)) => format!("{}{}", &at.commit[..at.commit.len().min(10)], if dirty { "+" } else { "" }),
-        (None, None) => point.run.id.clone(),
-    };
-    let half = point.score.interval.as_ref().map(|interval| format!(" ±{}", short_number((interval.high - interval.low) / 2.0)));
-    let value = format!("{}{}", short_number(point.score.value), half.unwrap_or_default());
-    let control = match point.score.controls.first() {
-        Some(control) if control.is_distribution() => format!("p = {}", short_number(control.p)),
-        Some(control) => format!("control {}", short_number(control.mean())),
-        None => "uncontrolled".into(),
-    };
+    let at = point.run.revision.as_ref().map_or_else(|| point.run.id.clone(), Revision::marked);
+    let (value, control) = (score_text::value(&point.score), score_text::control(&point.score));
     let by = point.commit.as_ref().map_or(String::new(), |commit| {
         format!("{}  {}", escape_line(commit.author.split(" <").next().unwrap_or(&commit.author)), escape_line(&commit.subject))
     });

@@ -5,7 +5,8 @@ use super::agent::gate;
 use super::data::runtime;
 use crate::arguments::Mcp;
 use crate::exit::{Exit, Failure};
-use neuroflow_agent::{Project, Token, path_below};
+use neuroflow_agent::{Project, path_below};
+use neuroflow_loopback::Token;
 use neuroflow_mcp::{HttpServer, Options, ServeError, Server};
 use std::time::Duration;
 
@@ -23,7 +24,8 @@ pub(crate) fn mcp(place: &Place, mcp: &Mcp) -> Result<Exit, Failure> {
                     let listening = HttpServer::bind(server, address, token).await?;
                     // Standard output stays free, as with a client behind it.
                     eprintln!("listening at {}\nclients send: {said}\nthe token is not shown again", listening.url());
-                    listening.run().await
+                    listening.run().await;
+                    Ok(())
                 }
                 None => server.serve_stdio().await,
             }

@@ -61,67 +61,64 @@ pub(crate) fn run(place: &Place, run: &Run) -> Result<Exit, Failure> {
     let purpose = if run.dry_run { Purpose::Plan } else { Purpose::Run };
     let controls = source.controls && run.controls == Switch::On;
     let runtime = runtime()?;
-    for attempt in 1.. {
-        let wish = Wish { purpose, controls, selection: run.selection(), format: run.format };
-        let mut prepared = prepared(&session, &source, &checked.pipeline, &wish, &options, &runtime)?;
-        if attempt == 1 && !run.quiet {
+    let wish = Wish { purpose, controls, selection: run.selection(), format: run.format };
+    let job = Job { session: &session, source: &source, pipeline: &checked.pipeline, wish, options: &options, runtime: &runtime };
+    let begin = |prepared: &Prepared| {
+        if !run.quiet {
             if let (Some(at), Some(commit)) = (&run.at, prepared.files.commit()) {
                 println!("at {at}: commit {commit}");
             }
-            introduce(&prepared);
+            introduce(prepared);
         }
-        if run.dry_run {
-            return dry(&session, &prepared);
-        }
-        let outcome = runtime.block_on(watched(&session, &mut prepared, &options, run.quiet, trace.clone()));
-        if !outcome.damaged.is_empty() && attempt < MOST_TRIES {
-            // The damaged objects are in quarantine: planned again, what made them runs again.
-            continue;
-        }
-        if let (Some(trace), Some(path)) = (&trace, &run.profile) {
-            write_trace(trace, &prepared.pipeline.name, path);
-        }
-        if !outcome.mistakes.is_empty() {
-            print_diagnostics(&source.shown, &source.text, &outcome.mistakes, run.format);
-        }
-        let mut record = session.record(&prepared, &outcome, &info, &options, &clock).map_err(Failure::could_not_start)?;
-        // A failed run has no report: what was published is there, and `get` gives it. A report that can't be written costs the run nothing else.
-        let mut unreported = None;
-        let out = run.out.clone().or_else(|| run.at.is_none().then(|| PathBuf::from("reports")));
-        match out {
-            Some(out) if outcome.is_complete() => {
-                let places = crate::report::Places { pages: &out, figures: run.figures.as_deref() };
-                match crate::report::write(&session, &prepared, &outcome, &record, &places) {
-                    Ok(reports) => record.reports = reports,
-                    Err(failure) => unreported = Some(failure),
-                }
-            }
-            // A report of then does not take the place of the one of now.
-            None if !prepared.pipeline.reports.is_empty() && !run.quiet => println!("no report is written; `--out DIR` says where to"),
-            _ => {}
-        }
-        let written = session.write(&record);
-        conclude(&prepared, &outcome, &record, run.quiet);
-        // A run that could not be recorded is still a run: its results are published.
-        if let Err(error) = written {
-            eprintln!("warning: the run could not be recorded: {error}");
-        }
-        session.cache.finish_uploads(neuroflow_cache::UPLOAD_LIMIT);
-        for warning in session.cache.take_warnings() {
-            eprintln!("warning: {warning}");
-        }
-        if let (None, Some(file)) = (&run.at, &run.file) {
-            predicted(place, file, &source.text, (&prepared, &outcome, &record));
-        }
-        if let Err(unknown) = prepared.plan.check_selection(&prepared.pipeline) {
-            eprintln!("warning: {unknown} in this run");
-        }
-        return match unreported {
-            Some(failure) => Err(failure),
-            None => exit_of(&outcome, record.status),
-        };
+    };
+    if run.dry_run {
+        let prepared = job.prepared()?;
+        begin(&prepared);
+        return dry(&session, &prepared);
     }
-    Err(damaged())
+    let (prepared, outcome) = job.carried_out(run.quiet, trace.clone(), begin)?;
+    if let (Some(trace), Some(path)) = (&trace, &run.profile) {
+        write_trace(trace, &prepared.pipeline.name, path);
+    }
+    if !outcome.mistakes.is_empty() {
+        print_diagnostics(&source.shown, &source.text, &outcome.mistakes, run.format);
+    }
+    let mut record = session.record(&prepared, &outcome, &info, &options, &clock).map_err(Failure::could_not_start)?;
+    // A failed run has no report: what was published is there, and `get` gives it. A report that can't be written costs the run nothing else.
+    let mut unreported = None;
+    let out = run.out.clone().or_else(|| run.at.is_none().then(|| PathBuf::from("reports")));
+    match out {
+        Some(out) if outcome.is_complete() => {
+            let places = crate::report::Places { pages: &out, figures: run.figures.as_deref() };
+            match crate::report::write(&session, &prepared, &outcome, &record, &places) {
+                Ok(reports) => record.reports = reports,
+                Err(failure) => unreported = Some(failure),
+            }
+        }
+        // A report of then does not take the place of the one of now.
+        None if !prepared.pipeline.reports.is_empty() && !run.quiet => println!("no report is written; `--out DIR` says where to"),
+        _ => {}
+    }
+    let written = session.write(&record);
+    conclude(&prepared, &outcome, &record, run.quiet);
+    // A run that could not be recorded is still a run: its results are published.
+    if let Err(error) = written {
+        eprintln!("warning: the run could not be recorded: {error}");
+    }
+    session.cache.finish_uploads(neuroflow_cache::UPLOAD_LIMIT);
+    for warning in session.cache.take_warnings() {
+        eprintln!("warning: {warning}");
+    }
+    if let (None, Some(file)) = (&run.at, &run.file) {
+        predicted(place, file, &source.text, (&prepared, &outcome, &record));
+    }
+    if let Err(unknown) = prepared.plan.check_selection(&prepared.pipeline) {
+        eprintln!("warning: {unknown} in this run");
+    }
+    match unreported {
+        Some(failure) => Err(failure),
+        None => exit_of(&outcome, record.status),
+    }
 }
 
 /// What is wanted of a pipeline.
@@ -132,58 +129,67 @@ pub(super) struct Wish {
     pub(super) format: MessageFormat,
 }
 
-/// A pipeline with its inputs, planned, and held to what the machine has.
-pub(super) fn prepared(
-    session: &Session,
-    source: &Source,
-    pipeline: &Pipeline,
-    wish: &Wish,
-    options: &RunOptions,
-    runtime: &tokio::runtime::Runtime,
-) -> Result<Prepared, Failure> {
-    let downloads = Downloads::new();
-    let on_progress = |label: &str, done, total| downloads.report(label, done, total);
-    let prepared =
-        runtime.block_on(session.prepare_with(pipeline.clone(), Arc::clone(&source.files), wish.purpose, wish.controls, &on_progress));
-    downloads.finish();
-    let mut prepared = prepared.map_err(|error| failure(&source.shown, &source.text, error))?;
-    prepared.plan.select(&wish.selection, &prepared.pipeline).map_err(|error| {
-        let failure = Failure::could_not_start(&error);
-        match error.near {
-            Some(near) => failure.with_help(format!("did you mean `{near}`?")),
-            None => failure,
-        }
-    })?;
-    let executors = options.executors.keys().cloned();
-    let wrong = places::check(&prepared.plan, &prepared.pipeline, &options.machine, options.executor.as_ref(), executors);
-    if !wrong.is_empty() {
-        print_diagnostics(&source.shown, &source.text, &wrong, wish.format);
-        return Err(Failure::printed(Exit::WrongPipeline));
-    }
-    Ok(prepared)
+/// A pipeline that is to be carried out.
+pub(super) struct Job<'j> {
+    pub(super) session: &'j Session,
+    pub(super) source: &'j Source,
+    pub(super) pipeline: &'j Pipeline,
+    pub(super) wish: Wish,
+    pub(super) options: &'j RunOptions,
+    pub(super) runtime: &'j tokio::runtime::Runtime,
 }
 
-/// Prepares and runs, again when an object of the cache was found damaged: what made it runs again then.
-pub(super) fn carried_out(
-    session: &Session,
-    source: &Source,
-    pipeline: &Pipeline,
-    wish: &Wish,
-    options: &RunOptions,
-    runtime: &tokio::runtime::Runtime,
-) -> Result<(Prepared, RunOutcome), Failure> {
-    for attempt in 1.. {
-        let mut prepared = prepared(session, source, pipeline, wish, options, runtime)?;
-        let outcome = runtime.block_on(watched(session, &mut prepared, options, true, None));
-        if outcome.damaged.is_empty() || attempt >= MOST_TRIES {
-            return Ok((prepared, outcome));
+impl Job<'_> {
+    /// The pipeline with its inputs, planned, and held to what the machine has.
+    fn prepared(&self) -> Result<Prepared, Failure> {
+        let Job { session, source, pipeline, wish, options, runtime } = self;
+        let downloads = Downloads::new();
+        let on_progress = |label: &str, done, total| downloads.report(label, done, total);
+        let prepared = runtime.block_on(session.prepare_with(
+            (*pipeline).clone(),
+            Arc::clone(&source.files),
+            wish.purpose,
+            wish.controls,
+            &on_progress,
+        ));
+        downloads.finish();
+        let mut prepared = prepared.map_err(|error| failure(&source.shown, &source.text, error))?;
+        prepared.plan.select(&wish.selection, &prepared.pipeline).map_err(|error| {
+            let failure = Failure::could_not_start(&error);
+            match error.near {
+                Some(near) => failure.with_help(format!("did you mean `{near}`?")),
+                None => failure,
+            }
+        })?;
+        let executors = options.executors.keys().cloned();
+        let wrong = places::check(&prepared.plan, &prepared.pipeline, &options.machine, options.executor.as_ref(), executors);
+        if !wrong.is_empty() {
+            print_diagnostics(&source.shown, &source.text, &wrong, wish.format);
+            return Err(Failure::printed(Exit::WrongPipeline));
         }
+        Ok(prepared)
     }
-    Err(damaged())
-}
 
-fn damaged() -> Failure {
-    Failure::could_not_start("the cache is damaged again and again; `neuroflow cache verify` reads all of it")
+    /// Prepares and runs. When an object of the cache was found damaged it is in quarantine then, and all is planned again, so that what made it runs again.
+    /// `begin` is told once, before the first try.
+    pub(super) fn carried_out(
+        &self,
+        quiet: bool,
+        trace: Option<Arc<Trace>>,
+        begin: impl FnOnce(&Prepared),
+    ) -> Result<(Prepared, RunOutcome), Failure> {
+        let mut prepared = self.prepared()?;
+        begin(&prepared);
+        for _ in 1..MOST_TRIES {
+            let outcome = self.runtime.block_on(watched(self.session, &mut prepared, self.options, quiet, trace.clone()));
+            if outcome.damaged.is_empty() {
+                return Ok((prepared, outcome));
+            }
+            prepared = self.prepared()?;
+        }
+        let outcome = self.runtime.block_on(watched(self.session, &mut prepared, self.options, quiet, trace));
+        Ok((prepared, outcome))
+    }
 }
 
 /// How the run may use the machine, from the command line and the project's settings.

@@ -3,6 +3,7 @@
 use super::Place;
 use crate::amounts::duration;
 use crate::exit::{Exit, Failure};
+use neuroflow_engine::git::Revision;
 use neuroflow_engine::record::{Counts, RunRecord, Status, results};
 
 pub(crate) fn word(status: Status) -> &'static str {
@@ -25,9 +26,7 @@ pub(crate) fn runs(place: &Place, n: usize) -> Result<Exit, Failure> {
             Ok(run) => {
                 let Counts { ran, cached, failed, skipped, .. } = run.counts;
                 let rest = if failed + skipped > 0 { format!(", {failed} failed, {skipped} skipped") } else { String::new() };
-                let commit = run.revision.as_ref().map_or("no commit".to_owned(), |revision| {
-                    format!("{}{}", &revision.commit[..revision.commit.len().min(10)], if revision.dirty { "+" } else { "" })
-                });
+                let commit = run.revision.as_ref().map_or("no commit".to_owned(), Revision::marked);
                 println!(
                     "{id}  {:<13} {:>9}  {commit:<11}  {} ({ran} ran, {cached} cached{rest})",
                     word(run.status),

@@ -5,8 +5,8 @@ use super::agent::gate;
 use super::data::runtime;
 use crate::arguments::Serve;
 use crate::exit::{Exit, Failure};
-use neuroflow_agent::Token;
 use neuroflow_cache::Digest;
+use neuroflow_loopback::Token;
 use neuroflow_serve::{Options, PageServer, ServeError};
 
 pub(crate) fn serve(place: &Place, serve: &Serve) -> Result<Exit, Failure> {
@@ -32,7 +32,8 @@ pub(crate) fn serve(place: &Place, serve: &Serve) -> Result<Exit, Failure> {
                 "open {}\nwho has this link may look, and decide as far as `approval` of neuroflow.toml lets a client; Ctrl-C ends it",
                 listening.link()
             );
-            listening.run().await
+            listening.run().await;
+            Ok(())
         };
         tokio::select! {
             served = serving => served.map(|()| Exit::Done),

@@ -6,7 +6,7 @@ use neuroflow_cache::{Cache, CacheError};
 use neuroflow_dsl::Checked;
 use neuroflow_engine::Digest;
 use neuroflow_engine::files::{ProjectFiles, Revision};
-use neuroflow_engine::git::GitError;
+use neuroflow_engine::git::{GitError, short};
 use neuroflow_engine::record::RunRecord;
 use neuroflow_engine::session::{RunInfo, Session, SessionError};
 use neuroflow_stage::Registry;
@@ -66,7 +66,7 @@ impl Source {
         set: Vec<(String, String)>,
     ) -> Result<Source, Failure> {
         let working = std::env::current_dir().map_err(Failure::could_not_start)?;
-        let short = &revision.commit[..revision.commit.len().min(10)];
+        let short = short(&revision.commit);
         let shown = PathBuf::from(format!("{short}:{}", revision.path_of(file).unwrap_or_else(|| file.display().to_string())));
         let files = ProjectFiles::at(revision, &working, file);
         let text = files.text().map_err(|error| match error.kind() {

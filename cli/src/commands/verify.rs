@@ -2,7 +2,7 @@
 
 use super::Place;
 use super::data::runtime;
-use super::run::{Wish, carried_out, options};
+use super::run::{Job, Wish, options};
 use super::source::Source;
 use crate::arguments::{MessageFormat, Run, Verify};
 use crate::exit::{Exit, Failure};
@@ -89,7 +89,9 @@ fn is_repeated(place: &Place, verify: &Verify, mut then: Session, record: &RunRe
     // The run's own machine is not asked for again: it is computed here.
     let options = RunOptions { executor: None, ..options };
     let wish = Wish { purpose: Purpose::Run, controls: source.controls, selection: asked(rows), format: MessageFormat::Text };
-    let (prepared, outcome) = carried_out(&now, &source, &checked.pipeline, &wish, &options, &runtime()?)?;
+    let runtime = runtime()?;
+    let job = Job { session: &now, source: &source, pipeline: &checked.pipeline, wish, options: &options, runtime: &runtime };
+    let (prepared, outcome) = job.carried_out(true, None, |_| {})?;
     if outcome.cancelled {
         return Err(Failure { exit: Exit::Interrupted, message: "stopped before all was computed again".into(), help: None });
     }

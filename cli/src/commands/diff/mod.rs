@@ -6,7 +6,9 @@ use super::Place;
 use crate::arguments::history::Diff;
 use crate::exit::{Exit, Failure};
 use crate::meant::{self, Meant, NOW};
-use neuroflow_data::{Score, short_number};
+use crate::score_text;
+use neuroflow_agent::escape_line;
+use neuroflow_data::short_number;
 use neuroflow_engine::difference::{Difference, Fate, ScoreDifference, StepDifference, Verdict};
 use neuroflow_engine::git::text_diff;
 use std::path::PathBuf;
@@ -42,7 +44,8 @@ pub(crate) fn diff(place: &Place, diff: &Diff) -> Result<Exit, Failure> {
         println!("what differs: {}", out.display());
         return Ok(Exit::Done);
     }
-    print!("{}", print(&before, &after, &found, &told));
+    // Names come from data, and a kept run from somebody else.
+    print(&before, &after, &found, &told).lines().for_each(|line| println!("{}", escape_line(line)));
     Ok(Exit::Done)
 }
 
@@ -194,10 +197,6 @@ fn step_texts(step: &StepDifference) -> (String, Vec<String>) {
 }
 
 fn score_line(score: &ScoreDifference) -> String {
-    let shown = |score: &Score| match &score.interval {
-        Some(interval) => format!("{} ±{}", short_number(score.value), short_number((interval.high - interval.low) / 2.0)),
-        None => short_number(score.value),
-    };
     match (&score.before, &score.after) {
         (Some(was), Some(is)) => {
             let difference = is.value - was.value;
@@ -207,10 +206,10 @@ fn score_line(score: &ScoreDifference) -> String {
                 Verdict::Beyond { half } => format!(" ±{}, beyond what resampling explains", short_number(half)),
                 _ => ", and no intervals to weigh it by".to_owned(),
             };
-            format!("{} → {}   {sign}{}{verdict}", shown(was), shown(is), short_number(difference))
+            format!("{} → {}   {sign}{}{verdict}", score_text::value(was), score_text::value(is), short_number(difference))
         }
-        (None, Some(is)) => format!("new: {}", shown(is)),
-        (Some(was), None) => format!("gone: {}", shown(was)),
+        (None, Some(is)) => format!("new: {}", score_text::value(is)),
+        (Some(was), None) => format!("gone: {}", score_text::value(was)),
         (None, None) => String::new(),
     }
 }

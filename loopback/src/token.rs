@@ -1,6 +1,5 @@
 //! A secret that a client shows with each request to a server on this machine.
 
-use neuroflow_engine::Digest;
 use std::io::Write;
 use std::path::Path;
 
@@ -62,7 +61,7 @@ impl Token {
             let (scheme, token) = value.split_once(' ')?;
             scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
         });
-        shown.is_some_and(|shown| Digest::of(shown.as_bytes()) == Digest::of(self.0.as_bytes()))
+        shown.is_some_and(|shown| blake3::hash(shown.as_bytes()) == blake3::hash(self.0.as_bytes()))
     }
 }
 
