@@ -391,6 +391,14 @@ impl Cache {
         }
     }
 
+    /// An object that is what it is named by; none when it is not there, or is damaged.
+    ///
+    /// # Errors
+    /// When the disk or the remote refuses.
+    pub fn get_whole(&self, digest: &Digest) -> Result<Option<Buffer>, CacheError> {
+        Ok(self.get(digest)?.filter(|bytes| self.is_whole(digest, bytes)))
+    }
+
     /// Whether an object is there.
     pub fn contains(&self, digest: &Digest) -> bool {
         self.objects.size(digest).is_some()

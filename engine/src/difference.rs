@@ -3,6 +3,7 @@
 //! A step that computes something else only because what it takes is another one has no cause of its own; it is named behind the steps that have.
 
 use crate::explain::{batches_together, compare};
+use crate::label::{self, step_name};
 use crate::record::{InputRecord, RunRecord, TaskRow};
 use neuroflow_cache::{Cache, Digest};
 use neuroflow_data::Score;
@@ -63,7 +64,7 @@ impl Side {
             match &row.joins {
                 Some(step) => steps.entry(step.clone()).or_default().join = Some(at),
                 // Null draws have a label of their own, behind their step's.
-                None if row.label.contains(" · ") => {}
+                None if label::part(&row.label).is_some() => {}
                 None => steps.entry(row.label.clone()).or_default().call = Some(at),
             }
         }
@@ -97,7 +98,7 @@ impl Side {
         let rows = self.steps.get(step).copied().unwrap_or_default();
         let needs = [rows.call, rows.join].into_iter().flatten().flat_map(|at| self.rows[at].needs.iter());
         let labels = needs.filter_map(|at| self.rows.get(*at)).map(|row| row.joins.as_deref().unwrap_or(&row.label));
-        labels.map(|label| label.split(" · ").next().unwrap_or(label)).filter(|label| *label != step).collect()
+        labels.map(label::step).filter(|label| *label != step).collect()
     }
 }
 
@@ -213,7 +214,7 @@ fn steps(before: &Side, after: &Side) -> Vec<StepDifference> {
             let fate = match from {
                 Some(from) => {
                     renamed.insert(from);
-                    Fate::Renamed { from: name_of(from).to_owned() }
+                    Fate::Renamed { from: step_name(from).to_owned() }
                 }
                 None => Fate::Added,
             };
@@ -223,7 +224,7 @@ fn steps(before: &Side, after: &Side) -> Vec<StepDifference> {
             let behind = after.takes(step).into_iter().filter(|taken| {
                 changes.contains(taken) && before.outputs(taken) != after.outputs(taken) || !before.steps.contains_key(*taken)
             });
-            let behind: BTreeSet<String> = behind.map(|taken| name_of(taken).to_owned()).collect();
+            let behind: BTreeSet<String> = behind.map(|taken| step_name(taken).to_owned()).collect();
             let same = !after.outputs(step).concat().is_empty() && before.outputs(step) == after.outputs(step);
             found.push((step.as_str(), Fate::Changed, causes, behind.into_iter().collect(), same));
         }
@@ -236,10 +237,10 @@ fn steps(before: &Side, after: &Side) -> Vec<StepDifference> {
     // Members of one loop that changed for the same reasons are one line.
     let mut grouped: Vec<StepDifference> = Vec::new();
     let mut places: HashMap<(String, Fate, Vec<String>, Vec<String>, bool), usize> = HashMap::new();
-    let position = |step: &str| after.rows.iter().position(|row| row.label == step).unwrap_or(usize::MAX);
+    let position = |step: &str| after.steps.get(step).and_then(|rows| rows.call).unwrap_or(usize::MAX);
     found.sort_by_cached_key(|(step, ..)| (position(step), (*step).to_owned()));
     for (step, fate, causes, behind, same) in found {
-        let name = name_of(step).to_owned();
+        let name = step_name(step).to_owned();
         let group = (name.clone(), fate.clone(), causes.clone(), behind.clone(), same);
         let place = *places.entry(group).or_insert_with(|| {
             grouped.push(StepDifference { step: name, members: Vec::new(), fate, causes, after: behind, same_result: same });
@@ -251,17 +252,19 @@ fn steps(before: &Side, after: &Side) -> Vec<StepDifference> {
             member => group.members.push(member.to_owned()),
         }
     }
+    let count = |side: &Side| {
+        let mut counts: HashMap<String, usize> = HashMap::new();
+        side.steps.keys().for_each(|label| *counts.entry(step_name(label).to_owned()).or_default() += 1);
+        counts
+    };
+    let (were, are) = (count(before), count(after));
     for group in &mut grouped {
-        let of = |side: &Side| side.steps.keys().filter(|label| name_of(label) == group.step).count();
-        if group.members.len() == of(if group.fate == Fate::Removed { before } else { after }) {
+        let all = if group.fate == Fate::Removed { &were } else { &are };
+        if all.get(&group.step) == Some(&group.members.len()) {
             group.members.clear();
         }
     }
     grouped
-}
-
-fn name_of(step: &str) -> &str {
-    step.split('[').next().unwrap_or(step)
 }
 
 /// Why a step computes something else, as far as the reason lies with itself or with an input of the pipeline.

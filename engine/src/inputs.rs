@@ -10,6 +10,7 @@ use crate::files::ProjectFiles;
 use crate::files::look::{Disk, Look, is_file};
 use crate::files::tree::Tree;
 use crate::folder;
+use crate::home;
 use crate::readers::{self, READERS_VERSION, Reader};
 use crate::record::InputRecord;
 use crate::session::{Session, SessionError};
@@ -85,7 +86,7 @@ impl Session {
         let earlier = files.earlier_input(&input.name.text);
         let mut tried = Vec::new();
         for alternative in input.alternatives.iter().filter(|alternative| alternative.wanted) {
-            if earlier.is_some_and(|earlier| earlier.taken != taken(alternative)) {
+            if earlier.is_some_and(|earlier| home::told(&earlier.taken) != home::told(&taken(alternative))) {
                 continue;
             }
             let found = self.try_alternative(input, alternative, wanted, files, on_progress).await?;
@@ -270,7 +271,7 @@ impl Session {
             return Ok(Ok(()));
         }
         for cache in &earlier.caches {
-            if let Some(bytes) = cache.get(content)?.filter(|bytes| cache.is_whole(content, bytes)) {
+            if let Some(bytes) = cache.get_whole(content)? {
                 self.cache.put(&bytes)?;
                 return Ok(Ok(()));
             }

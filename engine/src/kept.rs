@@ -65,12 +65,14 @@ fn place(root: &Path, name: &str) -> Result<PathBuf, KeptError> {
 
 /// What of a record is kept.
 pub fn small(record: &RunRecord) -> RunRecord {
-    let mut small =
-        RunRecord { command: Vec::new(), ran: Vec::new(), reports: Vec::new(), costs: BTreeMap::new(), wall_ms: 0.0, ..record.clone() };
-    // A path that is not the project's own is about one machine.
-    if Path::new(&small.file).is_absolute() {
-        small.file = Path::new(&small.file).file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
-    }
+    let mut small = RunRecord {
+        ran: Vec::new(),
+        reports: Vec::new(),
+        pages: Vec::new(),
+        costs: BTreeMap::new(),
+        wall_ms: 0.0,
+        ..record.without_machine()
+    };
     for control in small.scores.values_mut().flatten().flat_map(|score| score.controls.iter_mut()) {
         if control.summary.is_none() {
             control.summary = Some(NullSummary { draws: control.draws() as u64, mean: control.mean(), sd: control.sd() });

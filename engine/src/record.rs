@@ -5,6 +5,7 @@ use crate::outcome::{Outcome, State, Usage};
 use crate::plan::Plan;
 use crate::schedule::RunOutcome;
 use crate::task::TaskId;
+use crate::{home, label};
 use neuroflow_cache::Digest;
 use neuroflow_data::{Kind, Score};
 use serde::{Deserialize, Serialize};
@@ -193,51 +194,48 @@ pub struct RunRecord {
     pub remarks: Vec<String>,
     /// Reports written: name and path.
     pub reports: Vec<(String, String)>,
+    /// The pages of these reports, by their bytes: a page of that name may be another one by now.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pages: Vec<(String, Digest)>,
 }
 
 impl RunRecord {
     /// Where the pipeline file is, as far as this machine's home folder is the one that the record means.
     pub fn pipeline_file(&self) -> PathBuf {
-        let below_home = self.file.strip_prefix("~/").and_then(|rest| Some(std::env::home_dir()?.join(rest)));
-        below_home.unwrap_or_else(|| PathBuf::from(&self.file))
+        home::real(&self.file)
     }
 
-    /// The record as it is kept: nobody's home folder stands in it, for records are shared. The program is called by its name, paths of the home folder begin
-    /// with `~`.
-    pub(crate) fn without_home(&self) -> RunRecord {
-        let mut record = self.clone();
-        if let Some(program) = record.command.first_mut()
+    /// The record as it is kept and shown: no path of this machine's home folder stands in it but in the pipeline's own words. The program is called by its
+    /// name, paths of the home folder begin with `~`.
+    pub(crate) fn without_home(mut self) -> RunRecord {
+        if let Some(program) = self.command.first_mut()
             && let Some(name) = Path::new(program.as_str()).file_name()
         {
             *program = name.to_string_lossy().into_owned();
         }
-        let Some(home) = std::env::home_dir().and_then(|home| home.to_str().map(str::to_owned)) else { return record };
-        let texts = record.command.iter_mut().chain([&mut record.file]);
-        let texts = texts.chain(record.inputs.iter_mut().flat_map(|input| input.passed_over.iter_mut()));
-        let texts = texts.chain(record.ran.iter_mut().flat_map(|ran| ran.error.iter_mut().chain(&mut ran.remarks)));
-        let texts = texts.chain(&mut record.remarks).chain(record.reports.iter_mut().map(|(_, path)| path));
-        texts.for_each(|text| *text = with_tilde(text, &home));
+        let texts = self.command.iter_mut().chain([&mut self.file]).chain(self.set.values_mut());
+        let texts = texts.chain(self.inputs.iter_mut().flat_map(|input| input.passed_over.iter_mut().chain([&mut input.taken])));
+        let texts = texts.chain(self.ran.iter_mut().flat_map(|ran| ran.error.iter_mut().chain(&mut ran.remarks)));
+        let texts = texts.chain(&mut self.remarks).chain(self.reports.iter_mut().map(|(_, path)| path));
+        texts.for_each(|text| *text = home::told(text));
+        self
+    }
+
+    /// The record for other machines: without the command line, the machine, what was not found there, and folders in which files lay.
+    #[must_use]
+    pub fn without_machine(&self) -> RunRecord {
+        let name = |path: &str| Path::new(path).file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+        let mut record = self.clone().without_home();
+        record.command.clear();
+        record.machine.clear();
+        record.remarks.clear();
+        record.inputs.iter_mut().for_each(|input| input.passed_over.clear());
+        if record.file.starts_with("~/") || Path::new(&record.file).is_absolute() {
+            record.file = name(&record.file);
+        }
+        record.reports.iter_mut().for_each(|(_, path)| *path = name(path));
         record
     }
-}
-
-/// A text in which the home folder is `~`, wherever a path begins with it.
-fn with_tilde(text: &str, home: &str) -> String {
-    let home = home.trim_end_matches('/');
-    if home.len() < 2 {
-        return text.to_owned();
-    }
-    let (mut told, mut rest) = (String::with_capacity(text.len()), text);
-    while let Some(at) = rest.find(home) {
-        let (before, found) = rest.split_at(at);
-        let after = &found[home.len()..];
-        let in_name = |c: char| c.is_alphanumeric() || "-_.".contains(c);
-        let is_path = !before.ends_with(in_name) && !after.starts_with(in_name);
-        told.push_str(before);
-        told.push_str(if is_path { "~" } else { home });
-        rest = after;
-    }
-    told + rest
 }
 
 /// The result of each step: label → output → (kind, content).
@@ -265,7 +263,7 @@ impl TaskRow {
     fn step(&self) -> Option<&str> {
         match &self.joins {
             Some(step) => Some(step),
-            None if self.label.contains(" · ") => None,
+            None if label::part(&self.label).is_some() => None,
             None => Some(&self.label),
         }
     }
@@ -347,23 +345,4 @@ pub(crate) fn summary(plan: &Plan, outcome: &RunOutcome) -> (Vec<RanRecord>, Cou
     }
     let costs = sums.into_iter().map(|(name, (sum, count))| (name.to_owned(), sum / count)).collect();
     (ran, counts, costs)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_home_folder_is_a_tilde_wherever_a_path_begins_with_it() {
-        for (text, told) in [
-            ("/home/ada/x.nf", "~/x.nf"),
-            ("step `a`: /home/ada/data/b.csv: no such file; /home/ada", "step `a`: ~/data/b.csv: no such file; ~"),
-            ("/home/adam/x and /mnt/home/ada/x", "/home/adam/x and /mnt/home/ada/x"),
-            ("--out=/home/ada/reports", "--out=~/reports"),
-            ("", ""),
-        ] {
-            assert_eq!(with_tilde(text, "/home/ada"), told);
-            assert_eq!(with_tilde(text, "/"), text);
-        }
-    }
 }

@@ -5,6 +5,7 @@ use crate::dataset::DataRegistry;
 use crate::fetch::{OnProgress, Sources};
 use crate::files::ProjectFiles;
 use crate::git::{self, Revision};
+use crate::home;
 use crate::inputs::Wanted;
 use crate::outcome::Output;
 use crate::plan::{InputContent, NothingKnown, Plan, PlanError};
@@ -284,8 +285,9 @@ impl Session {
             kept,
             remarks: remarks.collect(),
             reports: Vec::new(),
+            pages: Vec::new(),
         };
-        Ok(record)
+        Ok(record.without_home())
     }
 
     /// What version control says about the files of now; the difference from the commit is kept as an object.
@@ -302,7 +304,7 @@ impl Session {
     /// The newest run of this very pipeline with these settings at a commit without changes: the one whose data a run at that commit is to have. One that was
     /// made of a working tree knows better what was there than one that was made later with `--at`.
     pub fn run_at(&self, commit: &str, source: &Digest, set: &[(String, String)]) -> Option<RunRecord> {
-        let set: BTreeMap<String, String> = set.iter().cloned().collect();
+        let set: BTreeMap<String, String> = set.iter().map(|(name, value)| (name.clone(), home::told(value))).collect();
         let fits = |run: &AtCommit| {
             let clean = run.revision.as_ref().is_some_and(|revision| revision.commit == commit && !revision.dirty);
             clean && run.source == *source && run.set == set
@@ -323,7 +325,7 @@ impl Session {
     /// # Errors
     /// When the cache refuses.
     pub fn write(&self, record: &RunRecord) -> Result<(), SessionError> {
-        self.cache.append_run(&record.id, &record.without_home())?;
+        self.cache.append_run(&record.id, &record.clone().without_home())?;
         self.cache.save_stats()?;
         Ok(())
     }
@@ -342,14 +344,16 @@ impl Session {
     /// # Errors
     /// When they were removed from the cache, or are damaged: then they are in quarantine, and the same run writes them anew.
     pub fn rows(&self, record: &RunRecord) -> Result<Vec<TaskRow>, SessionError> {
-        match self.cache.get(&record.tasks)? {
-            Some(bytes) if self.cache.is_whole(&record.tasks, &bytes) => {
+        match self.cache.get_whole(&record.tasks)? {
+            Some(bytes) => {
                 // They are what was written, so what can't be read was written by another version.
                 record::read_rows(&bytes)
                     .collect::<Result<_, _>>()
                     .map_err(|reason| SessionError::Bug(format!("the list of tasks of run `{}` can't be read: {reason}", record.id)))
             }
-            None if !self.cache.was_damaged(&record.tasks) => Err(SessionError::Gone { run: record.id.clone() }),
+            None if !self.cache.was_damaged(&record.tasks) && !self.cache.contains(&record.tasks) => {
+                Err(SessionError::Gone { run: record.id.clone() })
+            }
             _ => {
                 self.cache.quarantine(&record.tasks)?;
                 Err(SessionError::Damaged { what: format!("the list of tasks of run `{}`", record.id) })
@@ -359,8 +363,7 @@ impl Session {
 
     /// The keys that tasks had in a run, by label; empty when its tasks are no longer known.
     pub fn keys(&self, record: &RunRecord) -> HashMap<String, Digest> {
-        let found = self.cache.get(&record.tasks).ok().flatten();
-        let Some(bytes) = found.filter(|bytes| self.cache.is_whole(&record.tasks, bytes)) else { return HashMap::new() };
+        let Some(bytes) = self.cache.get_whole(&record.tasks).ok().flatten() else { return HashMap::new() };
         record::read_rows(&bytes).map_while(Result::ok).filter_map(|row| Some((row.label, row.key?))).collect()
     }
 

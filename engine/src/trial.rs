@@ -5,6 +5,7 @@
 
 use crate::cached::{lookup, read_artifact};
 use crate::executor::{Event, Executor, Order, PROTOCOL, Workers};
+use crate::label::step_name;
 use crate::outcome::{Ending, Output};
 use crate::plan::Plan;
 use crate::schedule::WorkerCommand;
@@ -77,7 +78,7 @@ pub async fn try_step(
 ) -> Result<Tried, TrialError> {
     let fits = |at: &usize| {
         let label = plan.instances()[*at].label();
-        label == step || label.split('[').next() == Some(step)
+        label == step || step_name(&label) == step
     };
     let at = (0..plan.instances().len()).find(fits).ok_or_else(|| TrialError::NoStep(step.to_owned()))?;
     let id = plan.tasks_of(at).find(|task| !plan.is_join(*task)).ok_or_else(|| TrialError::NoStep(step.to_owned()))?;
@@ -97,6 +98,12 @@ pub async fn try_step(
         cut.push(aside.put_written(|into| few.encode_to(into)).map_err(broken)?.0);
     }
     aside.flush();
+    if taken.is_empty() {
+        return Err(TrialError::Unfit(task.label, "what it takes has no trials, of which a few could be taken"));
+    }
+    if let Some((_, all)) = taken.iter().find(|(few, _)| *few == 0) {
+        return Err(TrialError::Unfit(task.label, if *all == 0 { "there are no trials" } else { "there is a single trial" }));
+    }
 
     let key = task.key(&cut);
     let order = Order {
@@ -184,7 +191,7 @@ fn few(artifact: Artifact, most: usize, taken: &mut Vec<(usize, usize)>) -> Resu
 
 /// Positions that are spread evenly over `n`: at most `most`, and at most every second one.
 fn spread(n: usize, most: usize) -> Vec<usize> {
-    let count = most.min(n.div_ceil(2)).max(1).min(n);
+    let count = most.min(n / 2);
     (0..count).map(|one| one * n / count).collect()
 }
 
@@ -196,11 +203,11 @@ mod tests {
     fn few_trials_are_spread_and_at_most_half_of_them() {
         assert_eq!(spread(10, 100), [0, 2, 4, 6, 8]);
         assert_eq!(spread(10, 2), [0, 5]);
-        assert_eq!(spread(9, 100), [0, 1, 3, 5, 7]);
-        assert_eq!((spread(0, 5), spread(1, 5)), (vec![], vec![0]));
+        assert_eq!(spread(9, 100), [0, 2, 4, 6]);
+        assert_eq!((spread(0, 5), spread(1, 5)), (vec![], vec![]));
         for (n, most) in [(7, 3), (1000, 64), (5, 5)] {
             let chosen = spread(n, most);
-            assert!(chosen.len() <= most && chosen.len() <= n.div_ceil(2), "{n} {most}");
+            assert!(chosen.len() <= most && chosen.len() <= n / 2, "{n} {most}");
             assert!(chosen.windows(2).all(|pair| pair[0] < pair[1]) && chosen.iter().all(|&one| one < n));
         }
     }

@@ -175,8 +175,7 @@ impl Look for Tree {
 /// The bytes of an object that one of the caches has, whole.
 pub(crate) fn object(caches: &[Arc<Cache>], content: &Digest) -> io::Result<Vec<u8>> {
     for cache in caches {
-        let found = cache.get(content).map_err(|error| io::Error::other(error.to_string()))?;
-        if let Some(bytes) = found.filter(|bytes| cache.is_whole(content, bytes)) {
+        if let Some(bytes) = cache.get_whole(content).map_err(|error| io::Error::other(error.to_string()))? {
             return Ok(bytes.to_vec());
         }
     }

@@ -12,7 +12,7 @@ const SMALL: f64 = 1e-3;
 pub enum Compared {
     /// By numbers alone; the largest difference, relative, and where it is.
     Numbers {
-        /// |a − b| / max(|a|, |b|); 0 when only what is said beside the numbers differs, infinite when only one of both is a number.
+        /// |a − b| / max(|a|, |b|, m / 1000), where m is the largest number of the column or list; 0 when only what is said beside the numbers differs, infinite when only one of both is a number.
         largest: f64,
         /// Its place.
         at: String,
@@ -63,7 +63,8 @@ fn scores(before: &Artifact, after: &Artifact) -> Compared {
         serde_json::to_value(scores).map_err(|error| error.to_string())
     };
     let mut apart = Apart::default();
-    let walked = values(before).and_then(|before| Ok((before, values(after)?))).and_then(|(before, after)| apart.json("", &before, &after));
+    let walked =
+        values(before).and_then(|before| Ok((before, values(after)?))).and_then(|(before, after)| apart.json("", &before, &after, 0.0));
     match walked {
         Ok(()) => apart.told(),
         Err(how) => Compared::Otherwise(how),
@@ -136,24 +137,27 @@ impl Apart {
         }
     }
 
-    fn json(&mut self, path: &str, a: &serde_json::Value, b: &serde_json::Value) -> Result<(), String> {
+    /// `top` is the largest of the numbers beside which these stand.
+    fn json(&mut self, path: &str, a: &serde_json::Value, b: &serde_json::Value, top: f64) -> Result<(), String> {
         use serde_json::Value::{Array, Number, Object};
         match (a, b) {
             (Number(one), Number(other)) => {
                 let (one, other) = (one.as_f64().unwrap_or(f64::NAN), other.as_f64().unwrap_or(f64::NAN));
-                self.take(relative(one, other, one.abs().max(other.abs())), || format!("{path} ({one} then, {other} now)"));
+                self.take(relative(one, other, top.max(one.abs()).max(other.abs())), || format!("{path} ({one} then, {other} now)"));
             }
             (Array(one), Array(other)) if one.len() == other.len() => {
+                let top = largest(one.iter().chain(other));
                 for (position, (one, other)) in one.iter().zip(other).enumerate() {
                     let name = one.get("metric").and_then(|metric| metric.as_str()).map_or_else(|| position.to_string(), str::to_owned);
-                    self.json(&joined(path, &name), one, other)?;
+                    self.json(&joined(path, &name), one, other, top)?;
                 }
             }
             (Object(one), Object(other)) => {
+                let top = largest(one.values().chain(other.values()));
                 let names: std::collections::BTreeSet<&String> = one.keys().chain(other.keys()).filter(|name| *name != "notes").collect();
                 for name in names {
                     match (one.get(name), other.get(name)) {
-                        (Some(one), Some(other)) => self.json(&joined(path, name), one, other)?,
+                        (Some(one), Some(other)) => self.json(&joined(path, name), one, other, top)?,
                         _ => return Err(format!("{} is only there once", joined(path, name))),
                     }
                 }
@@ -163,6 +167,12 @@ impl Apart {
         }
         Ok(())
     }
+}
+
+/// The largest of the numbers that are measured; counts are whole.
+fn largest<'v>(values: impl Iterator<Item = &'v serde_json::Value>) -> f64 {
+    let measured = values.filter(|value| value.is_f64()).filter_map(serde_json::Value::as_f64);
+    measured.fold(0.0, |top, value| top.max(value.abs()))
 }
 
 fn joined(path: &str, name: &str) -> String {
