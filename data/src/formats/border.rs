@@ -21,7 +21,7 @@ pub fn panics_become_errors() -> bool {
 /// Runs `decode` and turns a panic inside it into its message.
 ///
 /// Unwind safety: whatever `decode` was building is dropped by the unwinding, and callers hand in only shared bytes and values they give up on.
-pub(super) fn within_border<T>(decode: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
+pub fn within_border<T>(decode: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
     WITHIN.with(|within| within.set(within.get() + 1));
     let result = catch_unwind(AssertUnwindSafe(decode));
     WITHIN.with(|within| within.set(within.get().saturating_sub(1)));

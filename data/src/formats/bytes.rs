@@ -4,7 +4,7 @@ use super::limits::Budget;
 
 /// The order of the bytes of a number in the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum ByteOrder {
+pub enum ByteOrder {
     /// Least significant byte first.
     Little,
     /// Most significant byte first.
@@ -12,7 +12,7 @@ pub(super) enum ByteOrder {
 }
 
 /// A plain number that is stored as `SIZE` bytes.
-pub(super) trait Stored: Copy + Sized {
+pub trait Stored: Copy + Sized {
     /// Bytes one number takes.
     const SIZE: usize;
     /// The number in `bytes`, which must be `SIZE` long; other lengths read as zero bytes.
@@ -37,7 +37,7 @@ macro_rules! stored {
 stored!(u8, i8, u16, i16, u32, i32, u64, i64, f32, f64);
 
 /// All whole numbers in `bytes`, each turned into `T`; a rest shorter than one number is left out.
-pub(super) fn decode<S: Stored, T>(bytes: &[u8], order: ByteOrder, into: impl Fn(S) -> T) -> Vec<T> {
+pub fn decode<S: Stored, T>(bytes: &[u8], order: ByteOrder, into: impl Fn(S) -> T) -> Vec<T> {
     // The order is decided outside the loop, so that each loop stays a straight copy.
     match order {
         ByteOrder::Little => bytes.chunks_exact(S::SIZE).map(|one| into(S::from_bytes(one, ByteOrder::Little))).collect(),
@@ -46,12 +46,12 @@ pub(super) fn decode<S: Stored, T>(bytes: &[u8], order: ByteOrder, into: impl Fn
 }
 
 /// The number at `offset`, or `None` past the end.
-pub(super) fn number_at<S: Stored>(bytes: &[u8], offset: usize, order: ByteOrder) -> Option<S> {
+pub fn number_at<S: Stored>(bytes: &[u8], offset: usize, order: ByteOrder) -> Option<S> {
     let one = bytes.get(offset..offset.checked_add(S::SIZE)?)?;
     Some(S::from_bytes(one, order))
 }
 
 /// Charges a vector of `count` values of type `T`.
-pub(super) fn charge_values<T>(budget: &mut Budget, count: usize) -> Result<(), String> {
+pub fn charge_values<T>(budget: &mut Budget, count: usize) -> Result<(), String> {
     budget.charge((count as u64).saturating_mul(size_of::<T>() as u64))
 }

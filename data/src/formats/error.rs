@@ -18,6 +18,56 @@ pub enum Format {
     Parquet,
     /// Arrow IPC file, also known as Feather 2.
     ArrowIpc,
+    /// HDF5.
+    Hdf5,
+    /// Neurodata Without Borders 2, on HDF5.
+    Nwb,
+    /// MATLAB 7.3 `.mat`, on HDF5.
+    Mat73,
+    /// EDF and EDF+.
+    Edf,
+    /// BDF and BDF+.
+    Bdf,
+    /// GDF.
+    Gdf,
+    /// BrainVision header, markers and data.
+    BrainVision,
+    /// EEGLAB `.set`.
+    Eeglab,
+    /// FIF, raw and epochs.
+    Fif,
+    /// NIfTI-1 and NIfTI-2.
+    Nifti,
+    /// GIFTI surfaces.
+    Gifti,
+    /// Zarr 2 and 3.
+    Zarr,
+    /// Excel workbooks.
+    Excel,
+    /// Spike times as text.
+    SpikeText,
+    /// Folders that Kilosort and Phy write.
+    Phy,
+    /// Folders that suite2p writes.
+    Suite2p,
+    /// IDX arrays, as of MNIST.
+    Idx,
+    /// PNG, JPEG and TIFF.
+    Picture,
+    /// GML graphs.
+    Gml,
+    /// GraphML graphs.
+    GraphMl,
+    /// Graphs as lists of edges.
+    EdgeList,
+    /// ONNX models.
+    Onnx,
+    /// safetensors.
+    Safetensors,
+    /// A BIDS tree.
+    Bids,
+    /// Positions from video, as SpikeGadgets writes them.
+    PositionTracking,
 }
 
 impl fmt::Display for Format {
@@ -29,6 +79,31 @@ impl fmt::Display for Format {
             Format::Csv => "CSV",
             Format::Parquet => "Parquet",
             Format::ArrowIpc => "Arrow IPC",
+            Format::Hdf5 => "HDF5",
+            Format::Nwb => "NWB",
+            Format::Mat73 => "MATLAB 7.3 .mat",
+            Format::Edf => "EDF",
+            Format::Bdf => "BDF",
+            Format::Gdf => "GDF",
+            Format::BrainVision => "BrainVision",
+            Format::Eeglab => "EEGLAB .set",
+            Format::Fif => "FIF",
+            Format::Nifti => "NIfTI",
+            Format::Gifti => "GIFTI",
+            Format::Zarr => "Zarr",
+            Format::Excel => "Excel",
+            Format::SpikeText => "spike text",
+            Format::Phy => "Kilosort/Phy folder",
+            Format::Suite2p => "suite2p folder",
+            Format::Idx => "IDX",
+            Format::Picture => "picture",
+            Format::Gml => "GML",
+            Format::GraphMl => "GraphML",
+            Format::EdgeList => "edge list",
+            Format::Onnx => "ONNX",
+            Format::Safetensors => "safetensors",
+            Format::Bids => "BIDS",
+            Format::PositionTracking => "videoPositionTracking",
         })
     }
 }
@@ -63,6 +138,13 @@ pub enum Place {
         /// The field in the line, counted from 1.
         field: Option<u64>,
     },
+    /// An object inside the file, such as `/units/spike_times`.
+    Object {
+        /// The path from the file's root.
+        path: String,
+        /// The byte, counted from 0 at the start of the file, where it is known.
+        byte: Option<u64>,
+    },
     /// A column of a table, by name.
     Column(String),
 }
@@ -77,6 +159,8 @@ impl fmt::Display for Place {
             Place::Member { name, byte } => write!(f, "member `{name}`, byte {byte}"),
             Place::Line { line, field: Some(field) } => write!(f, "line {line}, field {field}"),
             Place::Line { line, field: None } => write!(f, "line {line}"),
+            Place::Object { path, byte: Some(byte) } => write!(f, "object `{path}`, byte {byte}"),
+            Place::Object { path, byte: None } => write!(f, "object `{path}`"),
             Place::Column(name) => write!(f, "column `{name}`"),
         }
     }
@@ -114,7 +198,7 @@ impl FormatError {
 }
 
 /// The remedy for bytes that are not all there or not as they were written.
-pub(super) const COPY_AGAIN: &str = "the file looks cut short or damaged: copy or download it again";
+pub const COPY_AGAIN: &str = "the file looks cut short or damaged: copy or download it again";
 
 /// The remedy when a file asks for more memory than allowed.
-pub(super) const RAISE_LIMIT: &str = "if you trust this file, raise the reader's limits";
+pub const RAISE_LIMIT: &str = "if you trust this file, raise the reader's limits";

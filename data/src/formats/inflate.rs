@@ -8,7 +8,7 @@ use super::limits::{Budget, Limits};
 
 /// The wrapping around the deflate data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Wrapping {
+pub enum Wrapping {
     /// zlib, in MATLAB files.
     Zlib,
     /// None, in zip archives.
@@ -20,7 +20,7 @@ pub(super) enum Wrapping {
 /// Inflates `compressed`, stopping with an error when it yields more than the ratio or the budget allows, or more than `declared` bytes.
 ///
 /// Every byte held is charged to `budget`. The reason is returned as text, the caller knows the place.
-pub(super) fn inflate(
+pub fn inflate(
     wrapping: Wrapping,
     compressed: &[u8],
     declared: Option<u64>,

@@ -36,24 +36,24 @@ impl Limits {
 
 /// What is left of [`Limits::max_total_bytes`] while a file is read.
 #[derive(Debug, Clone)]
-pub(super) struct Budget {
+pub struct Budget {
     allowed: u64,
     left: u64,
 }
 
 impl Budget {
     /// A budget of `allowed` bytes.
-    pub(super) fn new(allowed: u64) -> Budget {
+    pub fn new(allowed: u64) -> Budget {
         Budget { allowed, left: allowed }
     }
 
     /// Bytes that may still be held.
-    pub(super) fn left(&self) -> u64 {
+    pub fn left(&self) -> u64 {
         self.left
     }
 
     /// Takes `bytes` out of the budget, or says why not.
-    pub(super) fn charge(&mut self, bytes: u64) -> Result<(), String> {
+    pub fn charge(&mut self, bytes: u64) -> Result<(), String> {
         match self.left.checked_sub(bytes) {
             Some(left) => {
                 self.left = left;
@@ -64,7 +64,7 @@ impl Budget {
     }
 
     /// Gives back `bytes` that are no longer held.
-    pub(super) fn release(&mut self, bytes: u64) {
+    pub fn release(&mut self, bytes: u64) {
         self.left = self.left.saturating_add(bytes).min(self.allowed);
     }
 }

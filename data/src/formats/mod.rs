@@ -13,15 +13,17 @@
 //! | Parquet | [`parquet::read_parquet`] | [`parquet::write_parquet`] |
 //! | Arrow IPC file | [`arrow_ipc::read_arrow_ipc`] | [`arrow_ipc::write_arrow_ipc`] |
 //!
+//! The formats of recordings stand in the crate `formats`, on the same errors, limits and ways to read numbers.
+//!
 //! Nothing here opens a file, and nothing knows artifacts, stages or a cache.
 
 pub mod arrow_ipc;
 mod batches;
 mod border;
-mod bytes;
+pub mod bytes;
 pub mod csv;
 mod error;
-mod inflate;
+pub mod inflate;
 mod limits;
 pub mod mat5;
 pub mod npy;
@@ -29,9 +31,9 @@ pub mod npz;
 pub mod parquet;
 pub mod parquet_file;
 mod thrift;
-mod zip_directory;
+pub mod zip_directory;
 
 pub use batches::Batches;
-pub use border::panics_become_errors;
-pub use error::{Format, FormatError, Place};
-pub use limits::Limits;
+pub use border::{panics_become_errors, within_border};
+pub use error::{COPY_AGAIN, Format, FormatError, Place, RAISE_LIMIT};
+pub use limits::{Budget, Limits};

@@ -15,7 +15,7 @@ const END_64_LOCATOR: &[u8] = b"PK\x06\x07";
 
 /// One member, as the directory describes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Member {
+pub struct Member {
     /// Its name with folders.
     pub name: String,
     method: u16,
@@ -26,7 +26,7 @@ pub(super) struct Member {
 }
 
 /// Something wrong in the archive: the byte and the reason.
-pub(super) type ZipProblem = (u64, String);
+pub type ZipProblem = (u64, String);
 
 fn u16_at(bytes: &[u8], offset: usize) -> Option<u16> {
     number_at(bytes, offset, ByteOrder::Little)
@@ -41,7 +41,7 @@ fn u64_at(bytes: &[u8], offset: usize) -> Option<u64> {
 }
 
 /// All members, in the directory's order.
-pub(super) fn members(bytes: &[u8]) -> Result<Vec<Member>, ZipProblem> {
+pub fn members(bytes: &[u8]) -> Result<Vec<Member>, ZipProblem> {
     let end = find_end(bytes).ok_or((bytes.len() as u64, "the directory at the end of the archive is missing".to_owned()))?;
     let cut = |byte: usize| (byte as u64, "the directory of the archive breaks off".to_owned());
     let mut count = u16_at(bytes, end + 10).map(u64::from).ok_or(cut(end))?;
@@ -126,7 +126,7 @@ fn wide_fields(mut extra: &[u8]) -> &[u8] {
 }
 
 /// The bytes of a member, inflated and checked; charged to `budget`.
-pub(super) fn member_bytes(bytes: &[u8], member: &Member, limits: &Limits, budget: &mut Budget) -> Result<Vec<u8>, ZipProblem> {
+pub fn member_bytes(bytes: &[u8], member: &Member, limits: &Limits, budget: &mut Budget) -> Result<Vec<u8>, ZipProblem> {
     let problem = |reason: String| (member.header, reason);
     let cut = || problem("the archive ends before the member does".to_owned());
     let header = usize::try_from(member.header).ok().and_then(|start| bytes.get(start..)).ok_or_else(cut)?;

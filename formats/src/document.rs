@@ -1,0 +1,298 @@
+//! What a file holds, whatever its format.
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use neuroflow_data::formats::{Format, FormatError, Place};
+use neuroflow_data::{Channel, Events, Recording, Samples, Spikes, Tensor};
+use std::collections::BTreeMap;
+use std::fmt::Debug;
+use std::ops::Range;
+use std::sync::Arc;
+
+/// A file, or several that belong together, opened.
+///
+/// Items are asked for by the path that [`Contents`] gives. The empty path is the only item of its sort; when there are several, the error lists them.
+pub trait Document: Debug + Send + Sync {
+    /// What is in it. Known from opening: nothing large is read for it.
+    fn contents(&self) -> &Contents;
+
+    /// A recording, to be read a channel at a time.
+    ///
+    /// # Errors
+    /// When there is no such recording, or its bytes are damaged.
+    fn signals(&self, path: &str) -> Result<Box<dyn Signals + '_>, FormatError> {
+        Err(self.contents().none("recording", path))
+    }
+
+    /// Events: markers, annotations, or a table of intervals (`time` is its `start_time`, `duration` its length).
+    ///
+    /// # Errors
+    /// When there are no such events, or their bytes are damaged.
+    fn events(&self, path: &str) -> Result<Events, FormatError> {
+        Err(self.contents().none("events", path))
+    }
+
+    /// Sorted units with their spike times.
+    ///
+    /// # Errors
+    /// When there are no such spikes, or their bytes are damaged.
+    fn spikes(&self, path: &str) -> Result<Spikes, FormatError> {
+        Err(self.contents().none("spikes", path))
+    }
+
+    /// Rows of a table. Recordings, events and spikes have rows too: samples, events, units.
+    ///
+    /// # Errors
+    /// When there is no such table, or its bytes are damaged.
+    fn rows(&self, path: &str) -> Result<Arc<dyn Rows>, FormatError> {
+        Err(self.contents().none("table", path))
+    }
+
+    /// A part of an array of numbers: a range for each axis, or nothing for all of it.
+    ///
+    /// # Errors
+    /// When there is no such array, the ranges do not fit, or its bytes are damaged.
+    fn tensor(&self, path: &str, part: Option<&[Range<u64>]>) -> Result<Tensor, FormatError> {
+        let _ = part;
+        Err(self.contents().none("array", path))
+    }
+}
+
+/// What is in a file.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Contents {
+    /// The format.
+    pub format: Format,
+    /// The format's version or variant as the file states it: `EDF+D`, `2.7.0`; empty when there is none.
+    pub version: String,
+    /// Facts about the whole: subject, session start, device. Texts as they stand in the file.
+    pub facts: BTreeMap<String, String>,
+    /// What is in it, groups before what they hold, in the file's order.
+    pub items: Vec<Item>,
+    /// What was left out or looks odd, one sentence each.
+    pub notes: Vec<String>,
+}
+
+/// One thing in a file.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Item {
+    /// Its path, names joined by `/`; unique in the file.
+    pub path: String,
+    /// What it is.
+    pub what: What,
+    /// What the file says about it, in words; empty when it says nothing.
+    pub about: String,
+}
+
+/// What a thing in a file is. Rates are in hertz, times in seconds on the file's clock.
+#[derive(Debug, Clone, PartialEq)]
+pub enum What {
+    /// A group of things.
+    Group,
+    /// A single value, as text.
+    Value(String),
+    /// A text of many words or lines.
+    Text {
+        /// Its length in bytes.
+        bytes: u64,
+    },
+    /// An array.
+    Array {
+        /// Its length along each axis, in the order in which [`Document::tensor`] has them.
+        shape: Vec<u64>,
+        /// What one element is: `float32`, `int16`, `text`, …
+        element: String,
+        /// The unit of its values; empty when unknown.
+        unit: String,
+        /// Names of the axes; empty when unknown.
+        axes: Vec<String>,
+    },
+    /// A table.
+    Table {
+        /// The number of rows, where it is known without reading all.
+        rows: Option<u64>,
+        /// Names and types of its columns.
+        columns: Vec<(String, String)>,
+    },
+    /// A recording.
+    Recording {
+        /// The number of channels.
+        channels: usize,
+        /// Samples of the longest channel.
+        samples: u64,
+        /// The highest sampling rate.
+        rate: f64,
+        /// First and last time.
+        span: (f64, f64),
+        /// The unit, when all channels share one; empty otherwise.
+        unit: String,
+    },
+    /// Spikes.
+    Spikes {
+        /// The number of units.
+        units: u64,
+        /// The number of spikes.
+        spikes: u64,
+    },
+    /// Events.
+    Events {
+        /// Their number.
+        count: u64,
+    },
+    /// A picture.
+    Picture {
+        /// Pixels across.
+        width: u32,
+        /// Pixels down.
+        height: u32,
+        /// Colours a pixel has.
+        channels: u32,
+    },
+    /// A graph.
+    Graph {
+        /// The number of nodes.
+        nodes: u64,
+        /// The number of edges.
+        edges: u64,
+        /// Whether edges have a direction.
+        directed: bool,
+    },
+}
+
+impl What {
+    /// The word for it in messages.
+    pub fn word(&self) -> &'static str {
+        match self {
+            What::Group => "group",
+            What::Value(_) | What::Text { .. } => "text",
+            What::Array { .. } => "array",
+            What::Table { .. } => "table",
+            What::Recording { .. } => "recording",
+            What::Spikes { .. } => "spikes",
+            What::Events { .. } => "events",
+            What::Picture { .. } => "picture",
+            What::Graph { .. } => "graph",
+        }
+    }
+}
+
+impl Contents {
+    /// The contents of a file of a format, with nothing in it yet.
+    pub fn new(format: Format, version: impl Into<String>) -> Contents {
+        Contents { format, version: version.into(), facts: BTreeMap::new(), items: Vec::new(), notes: Vec::new() }
+    }
+
+    /// An item by path.
+    pub fn item(&self, path: &str) -> Option<&Item> {
+        self.items.iter().find(|item| item.path == path)
+    }
+
+    /// The path that is meant by `path` among items that are `wanted`: itself, or, for the empty path, the only one.
+    ///
+    /// # Errors
+    /// When it names nothing, something else, or nothing is named and there is not exactly one.
+    pub fn path_of<'c>(&'c self, path: &str, word: &str, wanted: impl Fn(&What) -> bool) -> Result<&'c str, FormatError> {
+        let all: Vec<&Item> = self.items.iter().filter(|item| wanted(&item.what)).collect();
+        match (path.trim_matches('/'), all.as_slice()) {
+            ("", [only]) => Ok(&only.path),
+            ("", _) => Err(self.none(word, path)),
+            (path, all) => match all.iter().find(|item| item.path == path) {
+                Some(item) => Ok(&item.path),
+                None => Err(self.none(word, path)),
+            },
+        }
+    }
+
+    /// The error for something that is not there or not meant clearly, with what is.
+    pub fn none(&self, word: &str, path: &str) -> FormatError {
+        let fits = |item: &&Item| item.what.word() == word;
+        let names: Vec<&str> = self.items.iter().filter(fits).map(|item| item.path.as_str()).collect();
+        let place = if path.is_empty() { Place::File } else { Place::Object { path: path.into(), byte: None } };
+        let listed = some_of(&names);
+        let (reason, help) = match (self.item(path), names.is_empty()) {
+            (Some(item), true) => {
+                (format!("this is {}, not {}", article(item.what.word()), article(word)), format!("there is no {word} in the file"))
+            }
+            (Some(item), false) => {
+                (format!("this is {}, not {}", article(item.what.word()), article(word)), format!("name one of {listed}"))
+            }
+            (None, true) => (format!("there is no {word} in the file"), "`neuroflow inspect` shows what is in it".into()),
+            (None, false) if path.is_empty() => {
+                (format!("several are there, so {} must be named", article(word)), format!("name one of {listed}"))
+            }
+            (None, false) => (format!("there is no {word} of this name"), format!("there are {listed}")),
+        };
+        FormatError::new(self.format, place, reason, help)
+    }
+}
+
+fn article(word: &str) -> String {
+    match word {
+        "spikes" | "events" => word.into(),
+        _ if word.starts_with(['a', 'e', 'i', 'o', 'u']) => format!("an {word}"),
+        _ => format!("a {word}"),
+    }
+}
+
+/// The first names, quoted, and how many more there are.
+fn some_of(names: &[&str]) -> String {
+    const SHOWN: usize = 8;
+    let listed = names.iter().take(SHOWN).map(|name| format!("`{}`", name.escape_debug())).collect::<Vec<_>>().join(", ");
+    if names.len() > SHOWN { format!("{listed} and {} more", names.len() - SHOWN) } else { listed }
+}
+
+/// A recording in a file, read a channel at a time.
+pub trait Signals {
+    /// The channels, in the file's order.
+    fn channels(&self) -> &[Channel];
+
+    /// The number of samples of a channel.
+    fn samples(&self, channel: usize) -> u64;
+
+    /// Appends the values of a channel at `samples`, in its unit; the range is cut to what is there.
+    ///
+    /// # Errors
+    /// When the bytes can't be had or are damaged.
+    fn read(&self, channel: usize, samples: Range<u64>, into: &mut Vec<f64>) -> Result<(), FormatError>;
+
+    /// All samples of a channel as they are stored. Every channel of a recording gives the same sort.
+    ///
+    /// # Errors
+    /// When the bytes can't be had or are damaged.
+    fn stored(&self, channel: usize) -> Result<Samples, FormatError>;
+
+    /// Some channels as a recording, by position.
+    ///
+    /// # Errors
+    /// When the bytes can't be had or are damaged, or the channels do not make a recording.
+    fn recording(&self, format: Format, session: &str, channels: &[usize]) -> Result<Recording, FormatError> {
+        let mut taken = Vec::with_capacity(channels.len());
+        for &position in channels {
+            if let Some(channel) = self.channels().get(position) {
+                taken.push((channel.clone(), self.stored(position)?));
+            }
+        }
+        Recording::new(session, taken).map_err(|error| FormatError::new(format, Place::File, error.to_string(), "choose other channels"))
+    }
+}
+
+/// Rows that stand in a file, of which parts can be read.
+pub trait Rows: Debug + Send + Sync {
+    /// Names and types of the columns.
+    fn schema(&self) -> SchemaRef;
+
+    /// The number of rows.
+    fn count(&self) -> u64;
+
+    /// Some columns of some rows, in the order of `columns`.
+    ///
+    /// # Errors
+    /// When the bytes can't be had or are damaged.
+    fn read(&self, columns: &[usize], rows: Range<u64>) -> Result<RecordBatch, FormatError>;
+
+    /// The least and the greatest value of a column of numbers in `rows`, where they are known without reading: times of samples, for one.
+    fn bounds(&self, column: usize, rows: Range<u64>) -> Option<(f64, f64)> {
+        let _ = (column, rows);
+        None
+    }
+}

@@ -1,0 +1,16 @@
+//! The files of the field, read natively: what is in them, and their recordings, spikes, events, tables and arrays.
+//!
+//! Each format has a room of its own and one door, a function from bytes (a [`Source`], or a [`Folder`] for formats of several files) to a
+//! [`Document`]. A document tells its [`Contents`] without reading more than it must, and gives each of them as what it is: a recording a channel
+//! at a time, events, spikes, rows of a table, an array.
+//!
+//! Every reader takes bytes that may come from anywhere and either answers or returns a [`FormatError`] with format, place, reason and remedy. None
+//! panics, none loops on what the bytes say, and none holds more than four times the file's bytes and 64 MiB, but for values that were asked for and are
+//! really there. Nothing outside the given source or folder is ever opened.
+
+mod document;
+pub mod source;
+
+pub use document::{Contents, Document, Item, Rows, Signals, What};
+pub use neuroflow_data::formats::{Format, FormatError, Limits, Place};
+pub use source::{Folder, Source};
