@@ -324,7 +324,8 @@ fn a_key_comes_from_the_systems_keyring() {
     let place = project(&server, "key_keyring = \"model\"\n");
     // A keyring that knows one key, as the system's command answers.
     let tool = "#!/bin/sh\n[ \"$*\" = 'lookup service neuroflow key model' ] && printf planted-key-of-this-test && exit 0\n\
-                [ \"$*\" = 'find-generic-password -s neuroflow -a model -w' ] && echo planted-key-of-this-test && exit 0\nexit 1\n";
+                [ \"$*\" = 'find-generic-password -s neuroflow -a model -w' ] && echo planted-key-of-this-test && exit 0\n\
+                case \"$*\" in *locked*) echo 'secret-tool: Cannot autolaunch D-Bus' >&2;; esac\nexit 1\n";
     for name in ["bin/secret-tool", "bin/security"] {
         place.write(name, tool);
         std::fs::set_permissions(place.path().join(name), std::fs::Permissions::from_mode(0o755)).unwrap();
@@ -342,6 +343,7 @@ fn a_key_comes_from_the_systems_keyring() {
     assert!(!said.out.contains("planted-key") && !said.err.contains("planted-key"));
     assert_eq!(bearer(&server).as_deref(), Some("Bearer planted-key-of-this-test"));
     asked("other").exits(4).says("there is none").says("neuroflow");
+    asked("locked").exits(4).says("could not ask the keyring").says("Cannot autolaunch D-Bus").says("key_file");
     asked("-w").exits(4).says("must be a name");
 }
 

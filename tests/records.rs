@@ -339,6 +339,7 @@ fn a_run_is_exported_whole_and_made_again_elsewhere() {
         }
     }
     assert_eq!(all["small.nf"]["version"], commits[2]);
+    assert!(all["small.nf"]["author"]["@id"].as_str().unwrap().starts_with("#person-Ada-Test-"));
     assert!(all.values().any(|entity| entity["@type"] == "Person" && entity["name"] == "Ada Test"));
     assert!(all["#task-direction"]["description"].as_str().unwrap().contains("folds = 6"));
     let run: Value = serde_json::from_str(&std::fs::read_to_string(folder.join("run.json")).unwrap()).unwrap();
@@ -379,6 +380,18 @@ fn the_validator_of_the_community_finds_nothing() {
 }
 
 #[test]
+fn a_page_of_another_run_is_not_packed_as_the_runs_own() {
+    let place = project();
+    run(&place);
+    let page = place.path().join("reports/small_report.html");
+    std::fs::write(&page, std::fs::read_to_string(&page).unwrap() + "<!-- another run's -->").unwrap();
+    exported(&place, &[]).exits(0).says("without the report small_report");
+    assert!(!place.path().join("crate/reports").exists());
+    let record = std::fs::read_to_string(place.path().join("crate/run.json")).unwrap();
+    assert!(!record.contains(place.path().to_str().unwrap()), "{record}");
+}
+
+#[test]
 fn a_clone_knows_the_runs_that_were_kept() {
     let (place, commits) = history();
     place.run(&["keep", "HEAD~2", "--tag", "paper", "--note", "as submitted"]).exits(0).says("git add runs/paper.json").says("pinned");
@@ -401,6 +414,8 @@ fn a_clone_knows_the_runs_that_were_kept() {
     run(&clone);
     clone.run(&["diff", "paper", "latest"]).exits(0).says("whose tasks are not in this cache").says("direction.accuracy");
     clone.run(&["compare", "paper", "latest"]).exits(0).says("direction.accuracy");
+    // Which pipeline `.` means is known from the other side, also when that was kept.
+    clone.run(&["diff", "paper", "."]).exits(0).says("as it is now");
     // A file that somebody damaged is told of, and the others are still read.
     clone.write("runs/broken.json", "{");
     clone.run(&["log", "direction"]).exits(0).says("broken.json is no run that was kept");

@@ -17,7 +17,7 @@ SCHEMA = "http://schema.org/"
 TERMS = """
 Dataset CreativeWork Person SoftwareApplication SoftwareSourceCode ComputerLanguage HowTo HowToStep CreateAction OrganizeAction ControlAction ActionStatusType
 about name description datePublished license mainEntity hasPart isPartOf mentions programmingLanguage alternateName url softwareVersion version identifier
-encodingFormat contentSize step position workExample exampleOfWork additionalType multipleValues instrument object result agent startTime endTime actionStatus
+encodingFormat contentSize step position workExample exampleOfWork additionalType multipleValues instrument object result author agent startTime endTime actionStatus
 citation
 """.split()
 CRATE = {term: SCHEMA + term for term in TERMS} | {

@@ -1,6 +1,5 @@
 //! What a word of the command line means: a run, the latest run of a revision, or the pipeline as it is now.
 
-use crate::commands::Place;
 use crate::commands::data::runtime;
 use crate::commands::source::{Source, told};
 use crate::exit::{Exit, Failure};
@@ -35,11 +34,11 @@ pub(crate) struct Meant {
 
 /// A run by its id, or by a revision that has one.
 pub(crate) fn run(session: &Session, word: &str, file: Option<&Path>) -> Result<Option<RunRecord>, Failure> {
-    match session.read(word) {
+    let unknown = match session.read(word) {
         Ok(record) => return Ok(Some(record)),
-        Err(SessionError::Cache(CacheError::NoSuchRun(_))) => {}
+        Err(SessionError::Cache(CacheError::NoSuchRun(told))) => told,
         Err(error) => return Err(Failure::could_not_start(error)),
-    }
+    };
     match kept::find(Path::new("."), word) {
         Ok(Some(kept)) => return Ok(Some(kept.run)),
         Ok(None) => {}
@@ -49,8 +48,13 @@ pub(crate) fn run(session: &Session, word: &str, file: Option<&Path>) -> Result<
         return Err(Failure::could_not_start("there is no run yet").with_help("`neuroflow run PIPELINE` makes one"));
     }
     let revision = Revision::open(file.unwrap_or(Path::new("pipeline.nf")), word).map_err(|error| {
+        // Digits that several runs begin with are meant for a run.
+        if word.len() >= 4 && word.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-') {
+            return Failure::could_not_start(&unknown);
+        }
         let failure = Failure::could_not_start(format!("`{word}` is no run, and no revision: {error}"));
-        failure.with_help("`neuroflow runs` lists runs, `git log --oneline` commits; `.` is the pipeline as it is now")
+        let lists = "`neuroflow runs` lists runs, `git log --oneline` commits; `.` is the pipeline as it is now";
+        failure.with_help(error.help.map_or_else(|| lists.to_owned(), |help| format!("{help}; {lists}")))
     })?;
     // A revision may have runs of several pipelines.
     let path = file.and_then(|file| revision.path_of(file));
@@ -62,13 +66,21 @@ pub(crate) fn run(session: &Session, word: &str, file: Option<&Path>) -> Result<
 }
 
 /// One side of a comparison. `file` is the pipeline, where the word does not say it.
-pub(crate) fn side(place: &Place, word: &str, file: Option<&Path>) -> Result<Meant, Failure> {
-    let mut session = place.session()?;
+pub(crate) fn side(session: &mut Session, word: &str, file: Option<&Path>) -> Result<Meant, Failure> {
     if word != NOW
-        && let Some(record) = run(&session, word, file)?
+        && let Some(record) = run(session, word, file)?
     {
-        return of_run(&session, record);
+        return of_run(session, record);
     }
+    // The registry of data is the revision's while its pipeline is looked at, and no longer.
+    let data = session.data.clone();
+    let meant = planned(session, word, file);
+    session.data = data;
+    meant
+}
+
+/// What the pipeline as it is now, or at a revision, would compute.
+fn planned(session: &mut Session, word: &str, file: Option<&Path>) -> Result<Meant, Failure> {
     let Some(file) = file else {
         let failure = Failure::could_not_start(match word {
             NOW => "it is not said which pipeline is meant by `.`".to_owned(),
@@ -81,7 +93,7 @@ pub(crate) fn side(place: &Place, word: &str, file: Option<&Path>) -> Result<Mea
     } else {
         let revision = Revision::open(file, word).map_err(told)?;
         let short = git::short(&revision.commit);
-        (Source::at_revision(&mut session, &revision, file, Vec::new())?, format!("{} at {short}, which did not run", file.display()))
+        (Source::at_revision(session, &revision, file, Vec::new())?, format!("{} at {short}, which did not run", file.display()))
     };
     let checked = source.check(&session.registry);
     if has_errors(&checked.diagnostics) {
@@ -104,7 +116,7 @@ fn of_run(session: &Session, record: RunRecord) -> Result<Meant, Failure> {
     let is_known = rows.is_some();
     let title = if is_known { title(&record) } else { format!("{}, whose tasks are not in this cache", title(&record)) };
     let rows = rows.unwrap_or_default();
-    let text = session.cache.get(&record.source).ok().flatten();
+    let text = session.cache.get_whole(&record.source).ok().flatten();
     let text = text.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default();
     let side = Side::of(&session.cache, &record, rows);
     Ok(Meant { title, text, is_known, side, record: Some(record) })
@@ -129,5 +141,5 @@ pub(crate) fn short(record: &RunRecord) -> String {
 
 /// The pipeline file that a run was of, as it lies now.
 pub(crate) fn file_of(record: &RunRecord) -> PathBuf {
-    PathBuf::from(&record.file)
+    record.pipeline_file()
 }

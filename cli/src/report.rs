@@ -1,8 +1,9 @@
 //! From a run to its reports: gathers the artifacts that the pipeline's `report` lines name, and writes the pages.
 
 use crate::exit::Failure;
+use neuroflow_cache::Digest;
 use neuroflow_data::Kind;
-use neuroflow_dsl::pipeline::Target;
+use neuroflow_dsl::pipeline::{ReportDecl, Target};
 use neuroflow_engine::outcome::State as TaskState;
 use neuroflow_engine::record::{Counts, RunRecord};
 use neuroflow_engine::schedule::RunOutcome;
@@ -29,7 +30,14 @@ pub(crate) struct Places<'a> {
     pub(crate) figures: Option<&'a Path>,
 }
 
-/// Writes every report of a run; gives names and paths.
+/// The reports of a run: names and paths, and the bytes of their pages.
+#[derive(Default)]
+pub(crate) struct Written {
+    pub(crate) paths: Vec<(String, String)>,
+    pub(crate) pages: Vec<(String, Digest)>,
+}
+
+/// Writes every report of a run.
 ///
 /// When nothing ran and the page on the disk shows these very results, it is left as it is: its times are those of the run that made them.
 pub(crate) fn write(
@@ -38,9 +46,9 @@ pub(crate) fn write(
     outcome: &RunOutcome,
     record: &RunRecord,
     places: &Places<'_>,
-) -> Result<Vec<(String, String)>, Failure> {
+) -> Result<Written, Failure> {
     let out = places.pages;
-    let mut written = Vec::new();
+    let mut written = Written::default();
     for report in &prepared.pipeline.reports {
         let shown = prepared.instances().iter().enumerate().filter(|(_, instance)| report.steps.contains(&instance.decl));
         if !shown.into_iter().all(|(step, _)| prepared.is_asked(step)) {
@@ -55,7 +63,7 @@ pub(crate) fn write(
             Some(path) => Some((path.text.as_str(), template_text(session, record, &path.text)?)),
             None => None,
         };
-        let contents = contents(prepared, outcome, &report.steps, record, template.as_ref().map(|(_, text)| text.as_str()));
+        let contents = contents(prepared, outcome, report, record, template.as_ref().map(|(_, text)| text.as_str()));
         let mark = format!("<!-- neuroflow {contents} -->\n");
         let unchanged = record.counts.ran == 0 && starts_with(&path, &mark);
         let gathered = if unchanged && places.figures.is_none() {
@@ -78,12 +86,17 @@ pub(crate) fn write(
             std::fs::create_dir_all(out).map_err(|error| failed(&error))?;
             // Beside the file and renamed: a reader never sees half a page, and two runs that write one report do not meet.
             let beside = path.with_extension(format!("{}.new", record.id));
-            std::fs::write(&beside, mark + &page).and_then(|()| std::fs::rename(&beside, &path)).map_err(|error| {
+            let page = mark + &page;
+            std::fs::write(&beside, &page).and_then(|()| std::fs::rename(&beside, &path)).map_err(|error| {
                 let _ = std::fs::remove_file(&beside);
                 failed(&error)
             })?;
+            written.pages.push((report.name.text.clone(), Digest::of(page.as_bytes())));
+        } else {
+            let page = std::fs::read(&path).map_err(|error| failed(&error))?;
+            written.pages.push((report.name.text.clone(), Digest::of(&page)));
         }
-        written.push((report.name.text.clone(), path.display().to_string()));
+        written.paths.push((report.name.text.clone(), path.display().to_string()));
     }
     Ok(written)
 }
@@ -91,15 +104,17 @@ pub(crate) fn write(
 /// A template as it was when the pipeline was checked.
 fn template_text(session: &Session, record: &RunRecord, path: &str) -> Result<String, Failure> {
     let digest = record.used.iter().find(|(used, _)| used == path).map(|(_, digest)| *digest);
-    let bytes = digest.and_then(|digest| session.cache.get(&digest).ok().flatten());
+    let bytes = digest.and_then(|digest| session.cache.get_whole(&digest).ok().flatten());
     bytes
         .and_then(|bytes| String::from_utf8(bytes.to_vec()).ok())
         .ok_or_else(|| Failure::could_not_start(format!("the template {path} is not in the cache any more")).with_help("run again"))
 }
 
 /// A digest of everything that a report shows, but for times.
-fn contents(prepared: &Prepared, outcome: &RunOutcome, steps: &[usize], record: &RunRecord, template: Option<&str>) -> String {
-    let mut text = format!("{} {:?} {:?} {template:?}", record.neuroflow, record.revision, prepared.pipeline.title);
+fn contents(prepared: &Prepared, outcome: &RunOutcome, report: &ReportDecl, record: &RunRecord, template: Option<&str>) -> String {
+    let (steps, titles) = (&report.steps, (&report.title, &prepared.pipeline.title));
+    let mut text = format!("{} {:?} {titles:?} {template:?}", record.neuroflow, record.revision);
+    text.push_str(&format!("{} {:?} {:?} {}", record.source, record.used, record.set, record.controls));
     for (position, instance) in prepared.instances().iter().enumerate().filter(|(_, instance)| steps.contains(&instance.decl)) {
         text.push_str(&instance.label());
         for (name, _) in &prepared.pipeline.steps[instance.decl].outputs {
@@ -109,7 +124,7 @@ fn contents(prepared: &Prepared, outcome: &RunOutcome, steps: &[usize], record: 
         }
     }
     text.push_str(&format!("{:?}{:?}", record.expects, record.inputs));
-    neuroflow_cache::Digest::of(text.as_bytes()).to_string()
+    Digest::of(text.as_bytes()).to_string()
 }
 
 fn starts_with(path: &Path, mark: &str) -> bool {
@@ -168,7 +183,7 @@ fn gather(
     }
     let title = title.map(str::to_owned).or_else(|| prepared.pipeline.title.clone()).unwrap_or_else(|| prepared.pipeline.name.clone());
     let mut notices = Vec::new();
-    for input in prepared.inputs.iter().filter(|input| input.simulated) {
+    for input in record.inputs.iter().filter(|input| input.simulated) {
         notices.push(format!(
             "Simulated data: `{}` is {}, not a recording. Nothing on this page is a finding about animals.",
             input.name, input.taken
@@ -187,7 +202,7 @@ fn gather(
         title,
         notices,
         facts: facts(prepared, record),
-        dag: dag(prepared, outcome),
+        dag: dag(prepared, outcome, record),
         work: work(session, prepared, outcome),
         work_left_out: prepared.instances().len().saturating_sub(MOST_STEPS),
         expectations: expectations.collect(),
@@ -237,7 +252,7 @@ fn facts(prepared: &Prepared, record: &RunRecord) -> Vec<Fact> {
     // The program's own path is this machine's business.
     let arguments: Vec<&str> = record.command.iter().skip(1).map(String::as_str).collect();
     facts.push(fact("command", format!("neuroflow {}", arguments.join(" "))));
-    for input in &prepared.inputs {
+    for input in &record.inputs {
         let files = input.members.iter().take(MOST_FILES).map(|(label, digest)| format!("{label} {}", digest.short()));
         let mut files = files.collect::<Vec<_>>().join(", ");
         if let Some(more @ 1..) = input.members.len().checked_sub(MOST_FILES) {
@@ -258,12 +273,12 @@ fn facts(prepared: &Prepared, record: &RunRecord) -> Vec<Fact> {
     facts
 }
 
-fn dag(prepared: &Prepared, outcome: &RunOutcome) -> Vec<DagNode> {
+fn dag(prepared: &Prepared, outcome: &RunOutcome, record: &RunRecord) -> Vec<DagNode> {
     let pipeline = &prepared.pipeline;
     let mut nodes: Vec<DagNode> = pipeline
         .inputs
         .iter()
-        .zip(&prepared.inputs)
+        .zip(&record.inputs)
         .map(|(input, found)| DagNode {
             name: input.name.text.clone(),
             stage: found.taken.clone(),

@@ -19,6 +19,7 @@ use neuroflow_dsl::edit::Change;
 use neuroflow_engine::Digest;
 use neuroflow_engine::cost::CostEstimate;
 use neuroflow_engine::delta::{DeltaRow, Fate, PlanDelta};
+use neuroflow_engine::label;
 
 /// A file on a card.
 #[derive(Debug, Clone, PartialEq)]
@@ -130,7 +131,7 @@ impl Card {
                 Fate::Gone => "gone".to_owned(),
                 Fate::Changed => row.because.join("; "),
             };
-            let step = row.step.split('[').next().unwrap_or(&row.step).to_owned();
+            let step = label::step_name(&row.step).to_owned();
             let name = if row.part.is_empty() { step } else { format!("{step} · {}", row.part) };
             match reasons.iter_mut().find(|(known, _)| *known == why) {
                 Some((_, names)) if names.contains(&name) => {}

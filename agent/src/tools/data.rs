@@ -6,6 +6,7 @@ use crate::proposal::Exposure;
 use async_trait::async_trait;
 use neuroflow_data::{Artifact, Kind, Payload};
 use neuroflow_engine::Digest;
+use neuroflow_engine::label;
 use serde_json::{Map, Value, json};
 
 /// The most columns, axes or members that are told.
@@ -97,7 +98,7 @@ async fn found(view: &View<'_>, of: &str) -> Result<Found, String> {
     let run = view.runs(1).into_iter().next().ok_or("the pipeline has not run yet, so its results are not known")?;
     let results = view.results(&run);
     let wanted = of.trim();
-    let mut fitting = results.iter().filter(|(label, _)| *label == wanted || label.split('[').next() == Some(wanted));
+    let mut fitting = results.iter().filter(|(label, _)| *label == wanted || label::step_name(label) == wanted);
     let (label, outputs) = fitting.next().ok_or_else(|| format!("`{}` has no result in the latest run", crate::escape_line(of)))?;
     let (kind, digest) =
         outputs.values().find(|(kind, _)| *kind != Kind::Scores).or_else(|| outputs.values().next()).ok_or("it gave nothing")?;

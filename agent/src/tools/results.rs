@@ -5,6 +5,7 @@ use crate::model::{Field, FieldKind};
 use crate::proposal::Exposure;
 use async_trait::async_trait;
 use neuroflow_engine::explain::{Verdict, preview};
+use neuroflow_engine::label;
 use neuroflow_engine::record::RunRecord;
 use serde_json::{Map, Value, json};
 
@@ -38,7 +39,7 @@ impl ReadTool for Results {
     }
 
     async fn call(&self, view: &View<'_>, arguments: &Map<String, Value>) -> ToolReply {
-        let step = text(arguments, "step").split('[').next().unwrap_or_default().trim().to_owned();
+        let step = label::step_name(text(arguments, "step").trim()).to_owned();
         let prediction = text(arguments, "prediction").trim().to_owned();
         let Some(run) = view.run(text(arguments, "run")) else { return ToolReply::refusal("there is no such run; `list_runs` names them") };
         let Some((source, checked)) = view.checked() else { return ToolReply::refusal("there is no such pipeline yet") };
@@ -77,7 +78,7 @@ pub(super) fn predicted(view: &View<'_>, source: &str, step: &str, prediction: &
 const MEMBERS: &str = "the name of a member";
 
 fn scores(run: &RunRecord, step: &str, said: &mut Said) -> Vec<Value> {
-    let of_step = run.scores.iter().filter(|(label, _)| label.split('[').next() == Some(step));
+    let of_step = run.scores.iter().filter(|(label, _)| label::step_name(label) == step);
     let told = of_step.take(MOST).map(|(label, scores)| {
         let lines: Vec<String> = scores.iter().map(|score| crate::escape_line(&score.to_string())).collect();
         json!({ "step": said.say(MEMBERS, label), "scores": lines, "controlled": scores.iter().all(|score| !score.controls.is_empty()) })
@@ -138,7 +139,7 @@ impl ReadTool for DiffRuns {
         };
         let steps = |run: &RunRecord| view.results(run);
         let (old, new) = (steps(&before), steps(&after));
-        let name = |label: &String| label.split('[').next().unwrap_or(label).to_owned();
+        let name = |label: &String| label::step_name(label).to_owned();
         let mut changed: Vec<String> = new
             .iter()
             .filter(|(label, outputs)| old.get(*label).is_some_and(|was| was != *outputs))

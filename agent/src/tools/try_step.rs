@@ -12,6 +12,7 @@ use async_trait::async_trait;
 use neuroflow_data::Kind;
 use neuroflow_dsl::Severity;
 use neuroflow_dsl::edit::Edit;
+use neuroflow_engine::label;
 use neuroflow_engine::trial::{Limits, TrialError, try_step};
 use serde_json::{Map, Value, json};
 use std::time::Duration;
@@ -68,7 +69,7 @@ async fn tried(view: &View<'_>, arguments: &Map<String, Value>) -> Result<ToolRe
     }
     let Some(worker) = view.worker() else { return Err("no process for trials can be started here".into()) };
     let label = text(arguments, "step").trim();
-    let step = label.split('[').next().unwrap_or(label).trim();
+    let step = label::step_name(label);
     let call = text(arguments, "call").trim();
     let (source, checked) = view.checked().ok_or("there is no such pipeline yet")?;
     let is_known = checked.pipeline.step(step).is_some();

@@ -104,7 +104,8 @@ pub struct Export {
     /// The folder to make.
     #[arg(short, long, value_name = "DIR")]
     pub out: PathBuf,
-    /// With everything that another machine needs to make the results again without a network.
+    /// With everything that another machine needs to make the results again without a network: `cache.tar`, which carries the record as it was written, with
+    /// the command line, and changes that were not committed.
     #[arg(long)]
     pub bundle: bool,
     /// Results up to this size lie in the crate, larger ones are only named, in MB.

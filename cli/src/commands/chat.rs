@@ -12,6 +12,7 @@ use neuroflow_agent::{
     Card, Chat, ChatError, Desk, Entry, Event, Gate, Origin, ProposalId, Question, Reader, SYSTEM, SYSTEM_NEW, Settings, Shown, State,
     Turn, escape, escape_line, path_below, terminal,
 };
+use neuroflow_engine::label;
 use rustyline::error::ReadlineError;
 use std::io::Write;
 use std::path::Path;
@@ -403,7 +404,7 @@ impl Session<'_> {
         let lines: Vec<String> = run
             .scores
             .iter()
-            .filter(|(label, _)| label.split('[').next() == Some(step))
+            .filter(|(label, _)| label::step_name(label) == step)
             .flat_map(|(label, scores)| scores.iter().map(move |score| escape_line(&format!("{label}: {score}"))))
             .collect();
         if lines.is_empty() {

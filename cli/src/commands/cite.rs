@@ -5,10 +5,11 @@ use crate::arguments::history::{CitationFormat, Cite};
 use crate::exit::{Exit, Failure};
 use crate::latex::in_latex;
 use crate::meant;
-use crate::references::{Reference, of_call, of_permutations};
+use crate::references::{Publication, Reference, of_call, of_permutations};
 use neuroflow_agent::escape_line;
 use neuroflow_engine::dataset::DataSet;
 use neuroflow_engine::git::commits;
+use neuroflow_engine::label;
 use neuroflow_engine::record::RunRecord;
 use neuroflow_engine::session::Session;
 use std::collections::{BTreeMap, BTreeSet};
@@ -52,12 +53,12 @@ pub(crate) fn citations(session: &Session, record: &RunRecord) -> Result<Citatio
     }
     let (mut keys, mut methods, mut programs) = (BTreeSet::new(), Vec::new(), BTreeMap::new());
     for row in session.rows(record).map_err(Failure::could_not_start)? {
-        if row.unasked || row.joins.is_some() || row.label.contains(" · ") {
+        if row.unasked || row.joins.is_some() || label::part(&row.label).is_some() {
             continue;
         }
         let known = row.key.and_then(|key| session.cache.recorded(&key)).map(|known| known.summary["key"].clone()).unwrap_or_default();
         if let Some(command) = known["command"].as_str() {
-            programs.insert(row.label.split('[').next().unwrap_or(&row.label).to_owned(), command.to_owned());
+            programs.insert(label::step_name(&row.label).to_owned(), command.to_owned());
         }
         let stage = known["stage"].as_str().unwrap_or(&row.cost).to_owned();
         for reference in of_call(&stage, |name| known["params"][name].as_str()) {
@@ -118,7 +119,7 @@ pub(crate) fn bibtex(record: &RunRecord, found: &Citations) -> String {
             Some((volume, number)) => (number.trim_end_matches(')').to_owned(), volume.to_owned()),
             None => (String::new(), reference.volume.to_owned()),
         };
-        let is_proceedings = reference.venue.starts_with("Proceedings of the 3") || reference.venue.starts_with("Advances");
+        let is_proceedings = reference.kind == Publication::Proceedings;
         let at = if reference.at.starts_with("10.") { ("doi", reference.at.to_owned()) } else { ("url", reference.at.to_owned()) };
         text += &entry(
             if is_proceedings { "inproceedings" } else { "article" },
@@ -151,7 +152,7 @@ fn quoted(text: &str) -> String {
 
 pub(crate) fn cff(record: &RunRecord, found: &Citations) -> String {
     let commit = record.revision.as_ref().map(|at| at.commit.clone());
-    let author = commit.as_ref().and_then(|id| commits(std::path::Path::new(&record.file), std::slice::from_ref(id)).remove(id));
+    let author = commit.as_ref().and_then(|id| commits(&record.pipeline_file(), std::slice::from_ref(id)).remove(id));
     // The address stays in the version control.
     let author = author.map(|commit| commit.author.split(" <").next().unwrap_or_default().to_owned()).filter(|name| !name.is_empty());
     let mut text = format!(
@@ -180,8 +181,10 @@ pub(crate) fn cff(record: &RunRecord, found: &Citations) -> String {
     }
     for reference in &found.methods {
         text += &format!(
-            "  - type: article\n    title: {}\n    journal: {}\n    year: {}\n",
+            "  - type: {}\n    title: {}\n    {}: {}\n    year: {}\n",
+            if reference.kind == Publication::Proceedings { "conference-paper" } else { "article" },
             quoted(reference.title),
+            if reference.kind == Publication::Proceedings { "collection-title" } else { "journal" },
             quoted(reference.venue),
             reference.year
         );

@@ -8,6 +8,7 @@ use crate::meant;
 use crate::score_text;
 use neuroflow_agent::escape_line;
 use neuroflow_data::Score;
+use neuroflow_engine::label;
 use std::collections::BTreeMap;
 
 /// A table of scores: a row for each step and metric, a column for each run, or each member of a loop.
@@ -27,7 +28,7 @@ pub(crate) fn compare(place: &Place, compare: &Compare) -> Result<Exit, Failure>
         runs.push(record);
     }
     let wanted = |step: &str, scores: &[Score], score: &Score| {
-        let name = step.split('[').next().unwrap_or(step);
+        let name = label::step_name(step);
         let is_step = compare.step.is_empty() || compare.step.iter().any(|one| one == step || one == name);
         let is_metric = match compare.metric.is_empty() {
             true => scores.first().is_some_and(|first| first.metric == score.metric),
@@ -48,7 +49,7 @@ pub(crate) fn compare(place: &Place, compare: &Compare) -> Result<Exit, Failure>
                     (step.clone(), at)
                 } else {
                     // The members of loops are data sets, sessions, areas: what a table of one run is about.
-                    let name = step.split('[').next().unwrap_or(step).to_owned();
+                    let name = label::step_name(step).to_owned();
                     let member = step[name.len()..].trim_matches(['[', ']']).replace("][", ", ").replace('"', "");
                     let member = if member.is_empty() { "all".to_owned() } else { member };
                     let column = columns.iter().position(|known| *known == member).unwrap_or_else(|| {

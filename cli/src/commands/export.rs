@@ -6,12 +6,13 @@ use crate::arguments::history::Export;
 use crate::exit::{Exit, Failure};
 use crate::meant;
 use crate::ro_crate::{Contents, Part, metadata, performed, plain, provenance};
-use neuroflow_agent::{Store, escape_line};
+use neuroflow_agent::{Store, escape_line, path_below};
 use neuroflow_cache::Digest;
 use neuroflow_engine::git::commits;
+use neuroflow_engine::home;
 use neuroflow_engine::record::RunRecord;
 use neuroflow_engine::session::Session;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Component, Path, PathBuf};
 
 /// The folder of results in the crate.
@@ -83,9 +84,10 @@ fn write(session: &Session, record: &RunRecord, export: &Export, root: &Path) ->
     let mut folder = Folder { root, parts: Vec::new() };
     let text = |digest: &Digest, what: &str| -> Result<Vec<u8>, Failure> {
         let gone = || Failure::could_not_start(format!("{what} of run {} was removed from the cache", record.id));
-        session.cache.get(digest).map_err(Failure::could_not_start)?.map(|bytes| bytes.to_vec()).ok_or_else(gone)
+        session.cache.get_whole(digest).map_err(Failure::could_not_start)?.map(|bytes| bytes.to_vec()).ok_or_else(gone)
     };
-    let workflow = Path::new(&record.file).file_name().map_or_else(|| "pipeline.nf".to_owned(), |name| name.to_string_lossy().into_owned());
+    let file = record.pipeline_file();
+    let workflow = file.file_name().map_or_else(|| "pipeline.nf".to_owned(), |name| name.to_string_lossy().into_owned());
     let workflow = format!("{}.nf", plain(workflow.trim_end_matches(".nf")));
     let source = text(&record.source, "the pipeline")?;
     folder.write(&workflow, &source)?;
@@ -95,29 +97,40 @@ fn write(session: &Session, record: &RunRecord, export: &Export, root: &Path) ->
         let path = if inside { path.replace('\\', "/") } else { format!("used/{}.nf", plain(path)) };
         folder.part(&path, &format!("used by {workflow}"), "text/plain", &text(digest, "a file")?)?;
     }
-    let (mut written, mut left_out) = (0, 0);
+    let (mut written, mut left_out, mut taken) = (0, 0, BTreeSet::new());
     for one in &mut performed {
         for given in &mut one.gives {
             if given.size > export.largest_mb.saturating_mul(1 << 20) {
                 left_out += 1;
                 continue;
             }
-            let Ok(Some(bytes)) = session.cache.get(&given.digest) else {
+            let Ok(Some(bytes)) = session.cache.get_whole(&given.digest) else {
                 left_out += 1;
                 continue;
             };
             let ending = if bytes.starts_with(b"ARROW1") { "arrow" } else { "bin" };
-            let file = format!("{RESULTS}/{}/{}.{ending}", plain(&one.label), plain(&given.output));
+            // Some file systems do not tell `A` from `a`.
+            let mut stem = format!("{RESULTS}/{}/{}", plain(&one.label), plain(&given.output));
+            if !taken.insert(stem.to_lowercase()) {
+                stem += &format!("-{}", given.digest.short());
+            }
+            let file = format!("{stem}.{ending}");
             folder.write(&file, &bytes)?;
             given.file = Some(file);
             written += 1;
         }
     }
     folder.part("scores.json", "all scores, with intervals and controls", "application/json", &pretty(&record.scores)?)?;
-    folder.part("run.json", "the record of the run", "application/json", &pretty(&without_places(record))?)?;
+    folder.part("run.json", "the record of the run", "application/json", &pretty(&record.without_machine())?)?;
+    let mut other_pages = Vec::new();
     for (name, path) in &record.reports {
-        if let Ok(bytes) = std::fs::read(path) {
-            folder.part(&format!("reports/{}.html", plain(name)), &format!("the report {name}"), "text/html", &bytes)?;
+        // A page of that name may be another run's by now.
+        let page = record.pages.iter().find(|(of, _)| of == name).map(|(_, page)| *page);
+        match std::fs::read(home::real(path)) {
+            Ok(bytes) if page == Some(Digest::of(&bytes)) => {
+                folder.part(&format!("reports/{}.html", plain(name)), &format!("the report {name}"), "text/html", &bytes)?;
+            }
+            _ => other_pages.push(name.as_str()),
         }
     }
     let citations = cite::citations(session, record)?;
@@ -141,9 +154,8 @@ fn write(session: &Session, record: &RunRecord, export: &Export, root: &Path) ->
         });
         folder.part("AGAIN.md", "how to make the results again", "text/markdown", again(record).as_bytes())?;
     }
-    let agent =
-        record.revision.as_ref().and_then(|at| commits(Path::new(&record.file), std::slice::from_ref(&at.commit)).remove(&at.commit));
-    let agent = agent.map(|commit| commit.author.split(" <").next().unwrap_or_default().to_owned()).filter(|name| !name.is_empty());
+    let author = record.revision.as_ref().and_then(|at| commits(&file, std::slice::from_ref(&at.commit)).remove(&at.commit));
+    let author = author.map(|commit| commit.author.split(" <").next().unwrap_or_default().to_owned()).filter(|name| !name.is_empty());
     let (mut published, mut sources) = (BTreeMap::new(), BTreeMap::new());
     for input in &record.inputs {
         let Some(set) = input.taken.strip_prefix("data set ").and_then(|name| session.data.get(name)) else { continue };
@@ -153,20 +165,29 @@ fn write(session: &Session, record: &RunRecord, export: &Export, root: &Path) ->
             published.extend(address.filter(|address| address.starts_with("https://")).map(|address| (*digest, address)));
         }
     }
-    let checked = super::check_text(Path::new(&record.file), &String::from_utf8_lossy(&source), &[], &session.registry);
+    let checked = super::check_text(&file, &String::from_utf8_lossy(&source), &[], &session.registry);
     let title = checked.pipeline.title.unwrap_or_default();
     let contents =
-        Contents { record, title, workflow, performed, parts: folder.parts, agent, licence: export.licence.clone(), published, sources };
+        Contents { record, title, workflow, performed, parts: folder.parts, author, licence: export.licence.clone(), published, sources };
     let place = Folder { root, parts: Vec::new() };
-    place.write("prov.jsonld", &pretty(&provenance(&contents))?)?;
+    let prov = pretty(&provenance(&contents))?;
+    place.write("prov.jsonld", &prov)?;
     let mut contents = contents;
-    contents.parts.push(Part { path: "prov.jsonld".into(), name: "provenance as W3C PROV".into(), format: "application/ld+json", size: 0 });
+    contents.parts.push(Part {
+        path: "prov.jsonld".into(),
+        name: "provenance as W3C PROV".into(),
+        format: "application/ld+json",
+        size: prov.len() as u64,
+    });
     place.write("ro-crate-metadata.json", &pretty(&metadata(&contents))?)?;
-    let without = if left_out > 0 {
-        format!(", {left_out} only named (larger than {} MB, or no longer in the cache)", export.largest_mb)
-    } else {
-        String::new()
-    };
+    let mut without = String::new();
+    if left_out > 0 {
+        without = format!(", {left_out} only named (larger than {} MB, or no longer in the cache)", export.largest_mb);
+    }
+    if !other_pages.is_empty() {
+        let names = other_pages.join(", ");
+        without += &format!(", without the report {names} (its page is gone or shows another run; run again to have it)");
+    }
     Ok(format!("run {} as an RO-Crate: {written} results{without},", record.id))
 }
 
@@ -175,29 +196,19 @@ fn pretty<T: serde::Serialize>(value: &T) -> Result<Vec<u8>, Failure> {
     serde_json::to_vec_pretty(value).map_err(Failure::could_not_start)
 }
 
-/// A record without what is about one machine: the command line, and where files lay.
-fn without_places(record: &RunRecord) -> RunRecord {
-    let name = |path: &str| Path::new(path).file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
-    let mut record = record.clone();
-    record.command.clear();
-    if Path::new(&record.file).is_absolute() {
-        record.file = name(&record.file);
-    }
-    record.reports = record.reports.iter().map(|(report, path)| (report.clone(), name(path))).collect();
-    record
-}
-
 /// Proposals to this pipeline and what became of them, as the ledger has it.
 fn proposals(record: &RunRecord, folder: &mut Folder<'_>) -> Result<(), Failure> {
     let Ok(root) = std::env::current_dir() else { return Ok(()) };
     let store = Store::of(&root);
+    // Proposals name a pipeline by its path below the project's folder.
+    let pipeline = path_below(&root, &record.pipeline_file()).ok();
     let entries = neuroflow_agent::Ledger::read(&store.ledger()).map_err(Failure::could_not_start)?;
     let mut lines = String::new();
     for entry in &entries {
         let proposal = entry.proposal.as_ref().and_then(|id| store.proposal(id).ok());
         let is_of = match &proposal {
-            Some(proposal) => Path::new(&proposal.pipeline) == Path::new(&record.file),
-            None => entry.detail["pipeline"].as_str().is_some_and(|path| Path::new(path) == Path::new(&record.file)),
+            Some(proposal) => Some(proposal.pipeline.as_str()) == pipeline.as_deref(),
+            None => pipeline.is_some() && entry.detail["pipeline"].as_str() == pipeline.as_deref(),
         };
         if !is_of {
             continue;

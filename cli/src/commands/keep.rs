@@ -23,7 +23,8 @@ pub(crate) fn keep(place: &Place, keep: &Keep) -> Result<Exit, Failure> {
         if taken { failure.with_help("choose another `--tag`, or remove the file if that run is no longer wanted") } else { failure }
     })?;
     // What is told of it is worth little when it can't be looked at.
-    let pinned = session.cache.pin(&record.id).map_err(Failure::could_not_start)?;
+    let is_here = session.read(&record.id).is_ok();
+    let pinned = is_here && session.cache.pin(&record.id).map_err(Failure::could_not_start)?;
     let also = if pinned { ", and its results are pinned in this cache" } else { "" };
     println!(
         "run {} is kept as {}{also}; `git add {}` takes it into the repository",
@@ -47,7 +48,7 @@ fn list() -> Result<Exit, Failure> {
     }
     for (name, kept) in &found {
         let at = kept.run.revision.as_ref().map_or_else(String::new, |at| format!("  {}", at.short()));
-        println!("{name}  {}  {}{at}  {}", kept.run.id, kept.run.pipeline, escape_line(&kept.note));
+        println!("{}", escape_line(&format!("{name}  {}  {}{at}  {}", kept.run.id, kept.run.pipeline, kept.note)));
     }
     Ok(Exit::Done)
 }

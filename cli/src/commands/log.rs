@@ -8,6 +8,7 @@ use neuroflow_agent::escape_line;
 use neuroflow_data::Score;
 use neuroflow_engine::git::{Committed, Revision, commits};
 use neuroflow_engine::kept;
+use neuroflow_engine::label;
 use neuroflow_engine::record::RunRecord;
 use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
@@ -55,14 +56,14 @@ pub(crate) fn log(place: &Place, log: &Log) -> Result<Exit, Failure> {
                 scores.iter().map(move |score| (step, score, headline.as_deref() == Some(score.metric.as_str()))).collect::<Vec<_>>()
             })
             .filter(|(step, score, is_headline)| {
-                let name = step.split('[').next().unwrap_or(step);
+                let name = label::step_name(step);
                 let whole = format!("{step}.{}", score.metric);
                 (*is_headline && (asked == step.as_str() || asked == name)) || asked == whole || asked == format!("{name}.{}", score.metric)
             })
             .map(|(step, score, _)| (format!("{}: {step}.{}", run.pipeline, score.metric), score.clone()))
             .collect();
         if known.len() < 200 {
-            known.extend(run.scores.keys().map(|step| step.split('[').next().unwrap_or(step).to_owned()));
+            known.extend(run.scores.keys().map(|step| label::step_name(step).to_owned()));
         }
         for (name, score) in fitting {
             let point = Point { run: run.clone(), score, commit: None };
@@ -108,7 +109,7 @@ pub(crate) fn log(place: &Place, log: &Log) -> Result<Exit, Failure> {
 
 fn is_file(run: &RunRecord, file: &Path) -> bool {
     let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf());
-    absolute(Path::new(&run.file)) == absolute(file)
+    absolute(&run.pipeline_file()) == absolute(file)
 }
 
 fn line(point: &Point) -> String {

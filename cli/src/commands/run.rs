@@ -91,7 +91,7 @@ pub(crate) fn run(place: &Place, run: &Run) -> Result<Exit, Failure> {
         Some(out) if outcome.is_complete() => {
             let places = crate::report::Places { pages: &out, figures: run.figures.as_deref() };
             match crate::report::write(&session, &prepared, &outcome, &record, &places) {
-                Ok(reports) => record.reports = reports,
+                Ok(written) => (record.reports, record.pages) = (written.paths, written.pages),
                 Err(failure) => unreported = Some(failure),
             }
         }

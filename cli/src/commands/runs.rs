@@ -3,6 +3,7 @@
 use super::Place;
 use crate::amounts::duration;
 use crate::exit::{Exit, Failure};
+use neuroflow_agent::escape_line;
 use neuroflow_engine::git::Revision;
 use neuroflow_engine::record::{Counts, RunRecord, Status, results};
 
@@ -53,7 +54,7 @@ pub(crate) fn show(place: &Place, run: &str, json: bool) -> Result<Exit, Failure
         println!("{}", serde_json::to_string_pretty(&whole).map_err(Failure::could_not_start)?);
         return Ok(Exit::Done);
     }
-    println!("run {} of {} ({}), {}", record.id, record.pipeline, record.file, word(record.status));
+    println!("{}", escape_line(&format!("run {} of {} ({}), {}", record.id, record.pipeline, record.file, word(record.status))));
     println!("  started {}, {} on {}", record.started, duration(record.wall_ms), record.machine);
     if let Some(revision) = &record.revision {
         println!("  commit {}{}", revision.commit, if revision.dirty { " with changes" } else { "" });
@@ -62,12 +63,12 @@ pub(crate) fn show(place: &Place, run: &str, json: bool) -> Result<Exit, Failure
         println!("  with the files of then: --at {at}");
     }
     for input in &record.inputs {
-        println!("  {}: {}", input.name, input.taken);
+        println!("  {}: {}", input.name, escape_line(&input.taken));
     }
     let Counts { ran, cached, failed, skipped, .. } = record.counts;
     println!("  {ran} tasks ran, {cached} cached, {failed} failed, {skipped} skipped");
     for remark in &record.remarks {
-        println!("  note: {remark}");
+        println!("  note: {}", escape_line(remark));
     }
     print_scores(&record);
     print_expects(&record);
@@ -81,8 +82,8 @@ pub(crate) fn show(place: &Place, run: &str, json: bool) -> Result<Exit, Failure
 pub(crate) fn print_scores(record: &RunRecord) {
     for (step, scores) in &record.scores {
         for score in scores {
-            println!("{step}: {score}");
-            score.notes.iter().for_each(|note| println!("  {note}"));
+            println!("{}: {score}", escape_line(step));
+            score.notes.iter().for_each(|note| println!("  {}", escape_line(note)));
         }
     }
 }

@@ -7,6 +7,7 @@ use neuroflow_dsl::Checked;
 use neuroflow_engine::Digest;
 use neuroflow_engine::files::{ProjectFiles, Revision};
 use neuroflow_engine::git::{GitError, short};
+use neuroflow_engine::home;
 use neuroflow_engine::record::RunRecord;
 use neuroflow_engine::session::{RunInfo, Session, SessionError};
 use neuroflow_stage::Registry;
@@ -102,10 +103,14 @@ impl Source {
         let shown = PathBuf::from(format!("{}:{}", record.id, record.file));
         let text = files.text().map_err(|error| Failure::could_not_start(format!("{}: {error}", shown.display())))?;
         session.data = registry_with(files.project_file("data/registry.toml"))?;
-        let mut all: Vec<(String, String)> =
-            record.set.clone().into_iter().filter(|(name, _)| !set.iter().any(|(of, _)| of == name)).collect();
+        let mut all: Vec<(String, String)> = record
+            .set
+            .iter()
+            .filter(|(name, _)| !set.iter().any(|(of, _)| of == *name))
+            .map(|(name, value)| (name.clone(), set_again(value)))
+            .collect();
         all.extend(set);
-        Ok(Source { file: PathBuf::from(&record.file), shown, text, files: Arc::new(files), set: all, controls: record.controls })
+        Ok(Source { file: record.pipeline_file(), shown, text, files: Arc::new(files), set: all, controls: record.controls })
     }
 
     /// Checks the pipeline.
@@ -129,6 +134,11 @@ impl Source {
             version: env!("CARGO_PKG_VERSION").into(),
         }
     }
+}
+
+/// The value of a parameter as it was set: a path of the home folder, which a record tells with `~`, lies where it lies here.
+fn set_again(value: &str) -> String {
+    home::real(value).to_str().map_or_else(|| value.to_owned(), str::to_owned)
 }
 
 /// Whether a text is an id of a run, or the beginning of one: a date, and at least a digit of the time.

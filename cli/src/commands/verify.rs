@@ -8,6 +8,7 @@ use crate::arguments::{MessageFormat, Run, Verify};
 use crate::exit::{Exit, Failure};
 use neuroflow_cache::{Cache, OpenOptions, OsDisk, Presence, RunState};
 use neuroflow_dsl::diagnostics::has_errors;
+use neuroflow_engine::label;
 use neuroflow_engine::record::{RunRecord, TaskRow};
 use neuroflow_engine::schedule::RunOptions;
 use neuroflow_engine::select::Selection;
@@ -110,7 +111,7 @@ fn asked(rows: &[TaskRow]) -> Selection {
     if rows.iter().all(|row| !row.unasked) {
         return Selection::default();
     }
-    let until = rows.iter().filter(|row| !row.unasked && !row.label.contains(" · ")).map(|row| row.label.clone()).collect();
+    let until = rows.iter().filter(|row| !row.unasked && label::part(&row.label).is_none()).map(|row| row.label.clone()).collect();
     Selection { until, ..Selection::default() }
 }
 

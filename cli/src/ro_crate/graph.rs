@@ -25,7 +25,7 @@ pub(crate) fn metadata(contents: &Contents<'_>) -> Value {
     graph.extend(parameters(contents));
     graph.extend(actions(contents, &files));
     graph.extend(files.entities);
-    graph.extend(contents.agent.iter().map(|name| json!({ "@id": agent_id(name), "@type": "Person", "name": name })));
+    graph.extend(contents.author.iter().map(|name| json!({ "@id": person_id(name), "@type": "Person", "name": name })));
     json!({ "@context": ["https://w3id.org/ro/crate/1.1/context", "https://w3id.org/ro/terms/workflow-run/context"], "@graph": graph })
 }
 
@@ -85,6 +85,7 @@ fn workflow(contents: &Contents<'_>) -> Value {
     json!({
         "@id": contents.workflow, "@type": ["File", "SoftwareSourceCode", "ComputationalWorkflow", "HowTo"],
         "name": contents.record.pipeline, "description": contents.title,
+        "author": contents.author.as_ref().map(|name| json!({ "@id": person_id(name) })),
         "programmingLanguage": { "@id": LANGUAGE },
         "encodingFormat": "text/plain",
         "sha256": null, "identifier": format!("blake3:{}", contents.record.source),
@@ -138,7 +139,7 @@ fn output_id(name: &str) -> String {
     format!("#output-{}", plain(name))
 }
 
-fn agent_id(name: &str) -> String {
+fn person_id(name: &str) -> String {
     format!("#person-{}", plain(name))
 }
 
@@ -281,7 +282,6 @@ pub(super) fn format_of(file: &str) -> &'static str {
 
 fn actions(contents: &Contents<'_>, files: &Files) -> Vec<Value> {
     let record = contents.record;
-    let agent = contents.agent.as_ref().map(|name| json!({ "@id": agent_id(name) }));
     let ended = record
         .started
         .parse::<jiff::Timestamp>()
@@ -296,11 +296,11 @@ fn actions(contents: &Contents<'_>, files: &Files) -> Vec<Value> {
     };
     let mut all = vec![
         json!({ "@id": "#run", "@type": "CreateAction", "name": format!("Run {}", record.id), "instrument": { "@id": contents.workflow },
-                "startTime": record.started, "endTime": ended, "agent": agent, "actionStatus": { "@id": status },
+                "startTime": record.started, "endTime": ended, "actionStatus": { "@id": status },
                 "object": files.ids(taken), "result": files.ids(given.into_iter()) })
         .without_nulls(),
         json!({ "@id": "#orchestration", "@type": "OrganizeAction", "name": format!("Run {} by neuroflow", record.id), "instrument": { "@id": ENGINE },
-                "startTime": record.started, "endTime": ended, "agent": agent, "result": { "@id": "#run" },
+                "startTime": record.started, "endTime": ended, "result": { "@id": "#run" },
                 "object": contents.performed.iter().map(|one| json!({ "@id": control_id(one) })).collect::<Vec<_>>() })
         .without_nulls(),
     ];

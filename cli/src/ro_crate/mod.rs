@@ -8,6 +8,7 @@ pub(crate) use graph::metadata;
 pub(crate) use prov::provenance;
 
 use neuroflow_cache::Digest;
+use neuroflow_engine::label;
 use neuroflow_engine::record::{RunRecord, TaskRow};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -59,8 +60,8 @@ pub(crate) struct Contents<'a> {
     pub(crate) workflow: String,
     pub(crate) performed: Vec<Performed>,
     pub(crate) parts: Vec<Part>,
-    /// Who ran it, as version control knows the author of the commit; without an address.
-    pub(crate) agent: Option<String>,
+    /// Who wrote the commit that the pipeline is of, as version control knows; without an address. Who ran it is not known.
+    pub(crate) author: Option<String>,
     /// The licence of the results, as an address or a name.
     pub(crate) licence: String,
     /// Where files of inputs are published: content to address.
@@ -73,7 +74,7 @@ pub(crate) struct Contents<'a> {
 pub(crate) fn performed(rows: &[TaskRow], recorded: impl Fn(&Digest) -> Option<(Value, i64, f64)>) -> Vec<Performed> {
     let mut all: Vec<Performed> = Vec::new();
     for row in rows {
-        if row.unasked || (row.label.contains(" · ") && row.joins.is_none()) {
+        if row.unasked || (label::part(&row.label).is_some() && row.joins.is_none()) {
             continue;
         }
         let (key, started, wall) = row.key.and_then(|key| recorded(&key)).unwrap_or((Value::Null, 0, 0.0));
@@ -116,7 +117,7 @@ pub(crate) fn performed(rows: &[TaskRow], recorded: impl Fn(&Digest) -> Option<(
         };
         all.push(Performed {
             label: row.label.clone(),
-            step: row.label.split('[').next().unwrap_or(&row.label).to_owned(),
+            step: label::step_name(&row.label).to_owned(),
             stage,
             version: key["version"].as_u64().map_or(String::new(), |version| version.to_string()),
             params,
@@ -128,17 +129,20 @@ pub(crate) fn performed(rows: &[TaskRow], recorded: impl Fn(&Digest) -> Option<(
     all
 }
 
-/// A label as a part of a path or an address: letters, digits, `.`, `-` and `_`; two labels that would be the same are told apart by a digest.
+/// A label as a part of a path or an address: letters, digits, `.`, `-` and `_`. A name, or a step with one member whose name is a word, stays readable as
+/// it is; everything else ends in a digest, so that no two labels become the same.
 pub(crate) fn plain(label: &str) -> String {
-    let kept: String =
-        label.chars().map(|letter| if letter.is_ascii_alphanumeric() || "._-".contains(letter) { letter } else { '-' }).collect();
-    let kept = kept.trim_matches(['-', '.']).to_owned();
-    let is_simple = label.chars().all(|letter| letter.is_ascii_alphanumeric() || "._-[]\"".contains(letter));
-    let short: String = kept.chars().take(80).collect();
-    if is_simple && short.len() == kept.len() && !kept.is_empty() {
-        return kept.replace("--", "-");
+    let word = |text: &str| !text.is_empty() && text.len() <= 60 && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+    if word(label) {
+        return label.to_owned();
     }
-    format!("{short}-{}", &Digest::of(label.as_bytes()).to_string()[..8])
+    let member = label::members(label).strip_prefix("[\"").and_then(|rest| rest.strip_suffix("\"]"));
+    if let Some(member) = member.filter(|member| word(member) && label::part(label).is_none() && word(label::step_name(label))) {
+        return format!("{}-{member}", label::step_name(label));
+    }
+    let kept: String = label.chars().map(|letter| if letter.is_ascii_alphanumeric() || letter == '_' { letter } else { '-' }).collect();
+    let short: String = kept.trim_matches('-').chars().take(60).collect();
+    format!("{}-{}", short.trim_matches('-'), Digest::of(label.as_bytes()).short()).trim_start_matches('-').to_owned()
 }
 
 #[cfg(test)]
@@ -149,7 +153,9 @@ mod tests {
     fn labels_become_names_of_files_and_stay_different() {
         assert_eq!(plain("direction"), "direction");
         assert_eq!(plain("direction[\"m1\"]"), "direction-m1");
-        assert_ne!(plain("a[\"x y\"]"), plain("a[\"x/y\"]"));
+        let alike = ["a[\"x y\"]", "a[\"x/y\"]", "a-x-y", "a[\"x\"][\"y\"]", "a[\"x-y\"]", "a[\"x\"] · y", "a-m1", "a[\"m1\"]"];
+        let names: std::collections::BTreeSet<String> = alike.iter().map(|label| plain(label)).collect();
+        assert_eq!(names.len(), alike.len(), "{names:?}");
         for label in ["../../x", "a[\"../../etc\"]", "", "ä", "..", "con\u{0}"] {
             let name = plain(label);
             assert!(!name.is_empty() && !name.starts_with('.') && !name.contains('/') && name.is_ascii(), "{label}: {name}");

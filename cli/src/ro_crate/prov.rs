@@ -9,21 +9,24 @@ fn entity_id(digest: Digest) -> String {
     format!("blake3:{digest}")
 }
 
-/// Entities are contents, activities are calls, the agent is the program, which acts for the person.
+/// Entities are contents, activities are calls, the agent is the program. The pipeline is attributed to the author of its commit.
 pub(crate) fn provenance(contents: &Contents<'_>) -> Value {
     let record = contents.record;
     let mut graph = vec![json!({
         "@id": "nf:neuroflow", "@type": ["prov:Agent", "prov:SoftwareAgent"], "rdfs:label": format!("neuroflow {}", record.neuroflow),
     })];
-    if let Some(name) = &contents.agent {
-        graph[0]["prov:actedOnBehalfOf"] = json!({ "@id": format!("nf:person/{}", plain(name)) });
+    if let Some(name) = &contents.author {
         graph.push(json!({ "@id": format!("nf:person/{}", plain(name)), "@type": ["prov:Agent", "prov:Person"], "rdfs:label": name }));
     }
     graph.push(json!({
         "@id": format!("nf:run/{}", record.id), "@type": "prov:Activity", "rdfs:label": format!("run of {}", record.pipeline),
         "prov:startedAtTime": time(&record.started), "prov:used": { "@id": entity_id(record.source) }, "prov:wasAssociatedWith": { "@id": "nf:neuroflow" },
     }));
-    graph.push(json!({ "@id": entity_id(record.source), "@type": ["prov:Entity", "prov:Plan"], "rdfs:label": contents.workflow }));
+    let mut plan = json!({ "@id": entity_id(record.source), "@type": ["prov:Entity", "prov:Plan"], "rdfs:label": contents.workflow });
+    if let Some(name) = &contents.author {
+        plan["prov:wasAttributedTo"] = json!({ "@id": format!("nf:person/{}", plain(name)) });
+    }
+    graph.push(plan);
     let mut known: BTreeSet<Digest> = BTreeSet::from([record.source]);
     for input in &record.inputs {
         for (label, digest) in &input.members {

@@ -17,16 +17,17 @@ use std::path::PathBuf;
 const MOST_NAMED: usize = 4;
 
 pub(crate) fn diff(place: &Place, diff: &Diff) -> Result<Exit, Failure> {
+    let mut session = place.session()?;
     // Each side may say for the other which pipeline is meant.
     let file_of = |word: &str| -> Option<PathBuf> {
         if word == NOW {
             return None;
         }
-        place.session().ok()?.read(word).ok().map(|record| meant::file_of(&record))
+        meant::run(&session, word, diff.pipeline.as_deref()).ok()?.map(|record| meant::file_of(&record))
     };
     let file = diff.pipeline.clone().or_else(|| file_of(&diff.before)).or_else(|| file_of(&diff.after)).or_else(only_pipeline);
-    let before = meant::side(place, &diff.before, file.as_deref())?;
-    let after = meant::side(place, &diff.after, file.as_deref())?;
+    let before = meant::side(&mut session, &diff.before, file.as_deref())?;
+    let after = meant::side(&mut session, &diff.after, file.as_deref())?;
     let mut found = Difference::between(&before.side, &after.side);
     if !(before.is_known && after.is_known) {
         found.steps.clear();
@@ -40,7 +41,7 @@ pub(crate) fn diff(place: &Place, diff: &Diff) -> Result<Exit, Failure> {
     }
     let told = told(&before, &after, &found);
     if let Some(out) = &diff.html {
-        page::write(&place.session()?, (&before, &after), &found, &told, out)?;
+        page::write(&session, (&before, &after), &found, &told, out)?;
         println!("what differs: {}", out.display());
         return Ok(Exit::Done);
     }
