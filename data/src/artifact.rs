@@ -135,20 +135,24 @@ impl FileTree {
         self.files.is_empty()
     }
 
-    fn encode(&self) -> Vec<u8> {
-        let mut bytes = TREE_MAGIC.to_vec();
-        bytes.extend((self.files.len() as u64).to_le_bytes());
+    fn encode_to(&self, into: &mut dyn Write) -> io::Result<()> {
+        let mut head = TREE_MAGIC.to_vec();
+        head.extend((self.files.len() as u64).to_le_bytes());
         for (name, content) in &self.files {
-            bytes.extend((name.len() as u64).to_le_bytes());
-            bytes.extend((content.len() as u64).to_le_bytes());
-            bytes.extend(name.as_bytes());
+            head.extend((name.len() as u64).to_le_bytes());
+            head.extend((content.len() as u64).to_le_bytes());
+            head.extend(name.as_bytes());
         }
+        into.write_all(&head)?;
+        let mut at = head.len();
         for content in self.files.values() {
             // Contents begin at multiples of 64 bytes, so that Arrow files inside stay aligned.
-            bytes.resize(bytes.len().next_multiple_of(64), 0);
-            bytes.extend(content.as_slice());
+            let begin = at.next_multiple_of(64);
+            into.write_all(&[0; 64][..begin - at])?;
+            into.write_all(content.as_slice())?;
+            at = begin + content.len();
         }
-        bytes
+        Ok(())
     }
 
     fn decode(buffer: &Buffer) -> Option<FileTree> {
@@ -270,7 +274,7 @@ impl Artifact {
     pub fn encode_to(&self, into: &mut dyn Write) -> io::Result<()> {
         match &self.payload {
             Payload::Bytes(bytes) => into.write_all(bytes.as_slice()),
-            Payload::Tree(tree) => into.write_all(&tree.encode()),
+            Payload::Tree(tree) => tree.encode_to(into),
             Payload::Batch(batch) => {
                 let description = Description { format: FORMAT, kind: self.kind, meta: self.meta.clone() };
                 let text = serde_json::to_string(&description)?;
@@ -402,7 +406,7 @@ mod tests {
         tree.insert("b", Buffer::from(b"second".as_slice())).unwrap();
         tree.insert("a", Buffer::from(b"first".as_slice())).unwrap();
         assert!(tree.insert("a", Buffer::from(b"again".as_slice())).is_err());
-        let bytes = tree.encode();
+        let bytes = Artifact::from_tree(tree.clone()).encode().unwrap();
         assert_eq!(Artifact::decode(Kind::Dir, &Buffer::from_vec(bytes.clone())).unwrap().tree().unwrap(), &tree);
         for length in 0..bytes.len() {
             assert!(Artifact::decode(Kind::Dir, &Buffer::from(&bytes[..length])).is_err(), "{length}");

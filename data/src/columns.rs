@@ -6,7 +6,7 @@ use crate::json::json_value;
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, FixedSizeListArray, Float64Array, Int64Array, RecordBatch, StringArray};
 use arrow::buffer::ScalarBuffer;
 use arrow::compute::cast;
-use arrow::datatypes::{DataType, Field, Float64Type, Int64Type};
+use arrow::datatypes::{DataType, Field, Float32Type, Float64Type, Int64Type};
 use arrow::util::display::array_value_to_string;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -136,6 +136,17 @@ pub fn from_integers(name: &str, values: Vec<i64>) -> (Field, ArrayRef) {
 /// A column of text.
 pub fn from_texts<T: AsRef<str>>(name: &str, values: &[T]) -> (Field, ArrayRef) {
     (Field::new(name, DataType::Utf8, false), Arc::new(StringArray::from_iter_values(values.iter())))
+}
+
+/// The number of rows of a column in which nothing stands: nulls, and numbers that are NaN.
+pub fn missing(column: &ArrayRef) -> usize {
+    let is_nan = |value: Option<f64>| value.is_some_and(f64::is_nan);
+    column.null_count()
+        + match column.data_type() {
+            DataType::Float64 => column.as_primitive::<Float64Type>().iter().filter(|value| is_nan(*value)).count(),
+            DataType::Float32 => column.as_primitive::<Float32Type>().iter().filter(|value| is_nan(value.map(f64::from))).count(),
+            _ => 0,
+        }
 }
 
 /// A column of truth values.

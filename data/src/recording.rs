@@ -43,6 +43,16 @@ impl Samples {
         self.len() == 0
     }
 
+    /// `length` samples from `start` on, sharing the memory; both must lie in what is there.
+    fn slice(&self, start: usize, length: usize) -> Samples {
+        match self {
+            Samples::I16(samples) => Samples::I16(samples.slice(start, length)),
+            Samples::I32(samples) => Samples::I32(samples.slice(start, length)),
+            Samples::F32(samples) => Samples::F32(samples.slice(start, length)),
+            Samples::F64(samples) => Samples::F64(samples.slice(start, length)),
+        }
+    }
+
     /// Appends `sample × gain + offset` for each sample in `range`, cut to what is there.
     pub fn values(&self, range: Range<usize>, gain: f64, offset: f64, into: &mut Vec<f64>) {
         let range = range.start.min(self.len())..range.end.min(self.len());
@@ -115,8 +125,20 @@ pub struct Recording {
     /// The recording's name, for messages; empty when it has none.
     pub session: String,
     channels: Vec<(Channel, Samples)>,
+    /// The samples of all channels, one after the other, where they stand so in memory: then they are written without a copy.
+    block: Block,
     /// See [`Meta::sources`].
     pub sources: BTreeSet<String>,
+}
+
+/// Samples of all channels in one piece. Two recordings with the same channels are equal, wherever their samples stand.
+#[derive(Debug, Clone, Default)]
+struct Block(Option<Samples>);
+
+impl PartialEq for Block {
+    fn eq(&self, _other: &Block) -> bool {
+        true
+    }
 }
 
 const SAMPLES: &str = "samples";
@@ -153,7 +175,26 @@ impl Recording {
                 return wrong("stores its samples in another way than the first channel".into());
             }
         }
-        Ok(Recording { session: session.into(), channels, sources: BTreeSet::new() })
+        Ok(Recording { session: session.into(), channels, block: Block::default(), sources: BTreeSet::new() })
+    }
+
+    /// A recording whose channels' samples stand one after the other in `block`: how many each has, and the block, which may be a mapped file.
+    ///
+    /// # Errors
+    /// As [`Recording::new`]; and when the lengths do not add up to the block.
+    pub fn of_block(session: impl Into<String>, channels: Vec<(Channel, usize)>, block: Samples) -> Result<Recording, DataError> {
+        let all = channels.iter().try_fold(0usize, |sum, (_, length)| sum.checked_add(*length)).unwrap_or(usize::MAX);
+        if all != block.len() {
+            return Err(DataError::WrongLength { what: "samples of all channels".into(), expected: all, found: block.len() });
+        }
+        let mut start = 0;
+        let parts = channels.into_iter().map(|(channel, length)| {
+            let part = block.slice(start, length);
+            start += length;
+            (channel, part)
+        });
+        let recording = Recording::new(session, parts.collect())?;
+        Ok(Recording { block: Block(Some(block)), ..recording })
     }
 
     /// The channels, in the file's order.
@@ -193,13 +234,15 @@ impl Recording {
 
 fn lists<T: ArrowPrimitiveType>(
     channels: &[(Channel, Samples)],
+    block: Option<&Samples>,
     of: impl for<'s> Fn(&'s Samples) -> Option<&'s ScalarBuffer<T::Native>>,
 ) -> Result<ArrayRef, DataError> {
     let offsets = OffsetBuffer::<i64>::from_lengths(channels.iter().map(|(_, samples)| samples.len()));
     let buffers: Vec<&ScalarBuffer<T::Native>> = channels.iter().filter_map(|(_, samples)| of(samples)).collect();
-    let values: ScalarBuffer<T::Native> = match buffers.as_slice() {
-        [only] => (*only).clone(),
-        _ => {
+    let values: ScalarBuffer<T::Native> = match (block.and_then(&of), buffers.as_slice()) {
+        (Some(block), _) => block.clone(),
+        (None, [only]) => (*only).clone(),
+        (None, _) => {
             let mut all = Vec::with_capacity(buffers.iter().map(|buffer| buffer.len()).sum());
             buffers.iter().for_each(|buffer| all.extend_from_slice(buffer));
             all.into()
@@ -226,17 +269,18 @@ impl Typed for Recording {
             let values = Arc::new(PrimitiveArray::<Float64Type>::new(values.into(), None));
             Ok(Arc::new(LargeListArray::try_new(field, stretch_offsets(), values, None)?))
         };
+        let block = self.block.0.as_ref();
         let samples = match channels.first() {
             Some((_, Samples::I16(_))) => {
-                lists::<Int16Type>(channels, |samples| if let Samples::I16(own) = samples { Some(own) } else { None })
+                lists::<Int16Type>(channels, block, |samples| if let Samples::I16(own) = samples { Some(own) } else { None })
             }
             Some((_, Samples::I32(_))) => {
-                lists::<Int32Type>(channels, |samples| if let Samples::I32(own) = samples { Some(own) } else { None })
+                lists::<Int32Type>(channels, block, |samples| if let Samples::I32(own) = samples { Some(own) } else { None })
             }
             Some((_, Samples::F32(_))) => {
-                lists::<Float32Type>(channels, |samples| if let Samples::F32(own) = samples { Some(own) } else { None })
+                lists::<Float32Type>(channels, block, |samples| if let Samples::F32(own) = samples { Some(own) } else { None })
             }
-            _ => lists::<Float64Type>(channels, |samples| if let Samples::F64(own) = samples { Some(own) } else { None }),
+            _ => lists::<Float64Type>(channels, block, |samples| if let Samples::F64(own) = samples { Some(own) } else { None }),
         }?;
         let list = |name: &str, array: ArrayRef| (Field::new(name, array.data_type().clone(), false), array);
         let pairs = vec![
@@ -306,6 +350,17 @@ mod tests {
 
     fn channel(name: &str, rate: f64) -> Channel {
         Channel { role: "eeg".into(), gain: 0.5, offset: -1.0, ..Channel::new(name, "uV", rate) }
+    }
+
+    #[test]
+    fn samples_in_one_piece_are_written_as_they_stand() {
+        let channels = || vec![(channel("C3", 200.0), 3), (channel("C4", 100.0), 2)];
+        let block = || Samples::I32(vec![1, 2, 3, 4, 5].into());
+        let recording = Recording::of_block("s", channels(), block()).unwrap();
+        assert_eq!(recording.channel(1).unwrap().1, &Samples::I32(vec![4, 5].into()));
+        let apart = recording.channels.clone();
+        assert_eq!(Recording::new("s", apart).unwrap().into_artifact().unwrap(), recording.into_artifact().unwrap());
+        assert!(Recording::of_block("s", channels(), Samples::I32(vec![1, 2].into())).is_err());
     }
 
     #[test]

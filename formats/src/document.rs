@@ -3,7 +3,7 @@
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use neuroflow_data::formats::{Format, FormatError, Place};
-use neuroflow_data::{Channel, Events, Recording, Samples, Spikes, Tensor};
+use neuroflow_data::{Channel, Events, Graph, Recording, Samples, Spikes, Tensor};
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::ops::Range;
@@ -11,7 +11,8 @@ use std::sync::Arc;
 
 /// A file, or several that belong together, opened.
 ///
-/// Items are asked for by the path that [`Contents`] gives. The empty path is the only item of its sort; when there are several, the error lists them.
+/// Items are asked for by the path that [`Contents`] gives. The empty path is the only item of its sort; when there are several, the error lists
+/// them.
 pub trait Document: Debug + Send + Sync {
     /// What is in it. Known from opening: nothing large is read for it.
     fn contents(&self) -> &Contents;
@@ -55,6 +56,15 @@ pub trait Document: Debug + Send + Sync {
     fn tensor(&self, path: &str, part: Option<&[Range<u64>]>) -> Result<Tensor, FormatError> {
         let _ = part;
         Err(self.contents().none("array", path))
+    }
+
+    /// A graph; `weight` names the property of edges that is their weight, or is empty for the usual ones.
+    ///
+    /// # Errors
+    /// When there is no graph, or it breaks a rule of [`Graph`].
+    fn graph(&self, weight: &str) -> Result<Graph, FormatError> {
+        let _ = weight;
+        Err(self.contents().none("graph", ""))
     }
 }
 

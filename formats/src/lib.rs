@@ -5,12 +5,44 @@
 //! at a time, events, spikes, rows of a table, an array.
 //!
 //! Every reader takes bytes that may come from anywhere and either answers or returns a [`FormatError`] with format, place, reason and remedy. None
-//! panics, none loops on what the bytes say, and none holds more than four times the file's bytes and 64 MiB, but for values that were asked for and are
+//! panics, none loops on what the bytes say, and none holds more than four times the file's bytes and 64 MiB, but for values that were asked for
+//! and are
 //! really there. Nothing outside the given source or folder is ever opened.
 
+pub mod arrays;
+pub mod bids;
+pub mod brainvision;
+pub mod disk;
 mod document;
+pub mod edf;
+pub mod eeglab;
+pub mod excel;
+pub mod fif;
+mod floats;
+pub mod gdf;
+pub mod gifti;
+pub mod graphs;
+mod grid;
+pub mod hdf5;
+pub mod idx;
+pub mod mat73;
+pub mod nifti;
+mod npy_array;
+pub mod nwb;
+mod open;
+pub mod phy;
+pub mod picture;
+pub mod position_tracking;
+mod reading;
+mod series;
 pub mod source;
+pub mod spike_text;
+pub mod suite2p;
+mod text;
+pub mod write;
+pub mod zarr;
 
 pub use document::{Contents, Document, Item, Rows, Signals, What};
 pub use neuroflow_data::formats::{Format, FormatError, Limits, Place};
+pub use open::{Begin, Files, Opened, Options, READERS, Reader, is_beside, open, open_as, open_folder, open_folder_as, word_of};
 pub use source::{Folder, Source};

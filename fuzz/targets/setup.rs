@@ -22,6 +22,20 @@ pub fn prepare(target: &str) {
         for (number, (_, bytes)) in small_files::all().into_iter().enumerate().filter(|(_, (format, _))| *format == target) {
             std::fs::write(folder.join(format!("seed{number}")), bytes).expect("the folder for seeds can be written");
         }
+        // Files of HDF5 are kept as they are, for they are too intricate to be put together here.
+        if target == "hdf5" {
+            let files: [&[u8]; 4] = [
+                include_bytes!("../../formats/tests/files/earliest.h5.gz"),
+                include_bytes!("../../formats/tests/files/latest.h5.gz"),
+                include_bytes!("../../formats/tests/files/small.nwb.gz"),
+                include_bytes!("../../formats/tests/files/small.mat.gz"),
+            ];
+            for (number, file) in files.into_iter().enumerate() {
+                let mut bytes = Vec::new();
+                std::io::Read::read_to_end(&mut flate2::read::GzDecoder::new(file), &mut bytes).expect("a file of ours is whole");
+                std::fs::write(folder.join(format!("kept{number}")), bytes).expect("the folder for seeds can be written");
+            }
+        }
         std::process::exit(0);
     }
     // The fuzzer aborts on any panic. The readers of Parquet and Arrow turn panics of their decoders into errors; only those may pass.

@@ -6,6 +6,8 @@ use std::fmt;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Format {
+    /// None that is known.
+    Unknown,
     /// MATLAB 5 `.mat`.
     Mat5,
     /// NumPy `.npy`.
@@ -73,6 +75,7 @@ pub enum Format {
 impl fmt::Display for Format {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Format::Unknown => "file",
             Format::Mat5 => "MATLAB 5 .mat",
             Format::Npy => "NumPy .npy",
             Format::Npz => "NumPy .npz",

@@ -67,6 +67,21 @@ pub fn inflate(
     Ok(out)
 }
 
+/// The first bytes of what a gzip file holds, at most `most`, from the first bytes of the file. As many as can be had; none when it is damaged at once.
+pub fn begin_of_gzip(compressed: &[u8], most: usize) -> Vec<u8> {
+    let mut out = vec![0; most];
+    let (mut decoder, mut filled) = (MultiGzDecoder::new(compressed), 0);
+    while let Some(free) = out.get_mut(filled..).filter(|free| !free.is_empty()) {
+        match decoder.read(free) {
+            Ok(read @ 1..) => filled += read,
+            // The end of what was looked at is no end of the file.
+            Ok(0) | Err(_) => break,
+        }
+    }
+    out.truncate(filled);
+    out
+}
+
 #[cfg(test)]
 mod tests {
     use std::io::Write;

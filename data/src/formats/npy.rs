@@ -19,7 +19,7 @@ use super::bytes::{ByteOrder, Stored, decode};
 use super::error::{COPY_AGAIN, RAISE_LIMIT};
 use super::limits::{Budget, Limits};
 use super::{Format, FormatError, Place};
-use header::{Header, Scalar};
+pub use header::{Header, Scalar};
 
 /// An array out of a `.npy` file.
 #[derive(Debug, Clone, PartialEq)]
@@ -90,6 +90,53 @@ impl NpyArray {
             _ => Err(FormatError::new(Format::Npy, Place::File, "text is expected, this array holds numbers", "use `to_f64`")),
         }
     }
+}
+
+/// Reads the header of an array out of the first bytes of its file.
+///
+/// # Errors
+/// When it is damaged, cut short, or of a type that is not read.
+pub fn read_npy_header(bytes: &[u8]) -> Result<Header, FormatError> {
+    header::parse(bytes)
+}
+
+/// What the header of a `.npy` file says, for readers that take its values by ranges.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NpyHeader {
+    /// The shape; empty for a scalar.
+    pub shape: Vec<usize>,
+    /// The type of one value: `bool`, `int8`, …, `uint64`, `float16`, `float32`, `float64`, `text`.
+    pub element: &'static str,
+    /// The order of a value's bytes.
+    pub order: ByteOrder,
+    /// Whether the first axis varies fastest.
+    pub fortran_order: bool,
+    /// Where the values begin.
+    pub data_start: usize,
+}
+
+/// Reads the header alone: `bytes` are the file's first ones and need not hold values.
+///
+/// # Errors
+/// As [`read_npy`], for what concerns the header.
+pub fn read_npy_layout(bytes: &[u8]) -> Result<NpyHeader, FormatError> {
+    let Header { scalar, order, fortran_order, shape, data_start } = header::parse(bytes)?;
+    let element = match scalar {
+        Scalar::Bool => "bool",
+        Scalar::I8 => "int8",
+        Scalar::U8 => "uint8",
+        Scalar::I16 => "int16",
+        Scalar::U16 => "uint16",
+        Scalar::I32 => "int32",
+        Scalar::U32 => "uint32",
+        Scalar::I64 => "int64",
+        Scalar::U64 => "uint64",
+        Scalar::F16 => "float16",
+        Scalar::F32 => "float32",
+        Scalar::F64 => "float64",
+        Scalar::Bytes(_) | Scalar::Unicode(_) => "text",
+    };
+    Ok(NpyHeader { shape, element, order, fortran_order, data_start })
 }
 
 /// Reads one array.

@@ -6,6 +6,7 @@
 use super::bytes::{ByteOrder, number_at};
 use super::inflate::{Wrapping, inflate};
 use super::limits::{Budget, Limits};
+use std::io::Read;
 
 const LOCAL: &[u8] = b"PK\x03\x04";
 const CENTRAL: &[u8] = b"PK\x01\x02";
@@ -23,6 +24,18 @@ pub struct Member {
     compressed: u64,
     inflated: u64,
     header: u64,
+}
+
+impl Member {
+    /// The bytes that it says it holds once inflated.
+    pub fn inflated(&self) -> u64 {
+        self.inflated
+    }
+
+    /// The bytes that it takes in the archive.
+    pub fn compressed(&self) -> u64 {
+        self.compressed
+    }
 }
 
 /// Something wrong in the archive: the byte and the reason.
@@ -125,8 +138,8 @@ fn wide_fields(mut extra: &[u8]) -> &[u8] {
     &[]
 }
 
-/// The bytes of a member, inflated and checked; charged to `budget`.
-pub fn member_bytes(bytes: &[u8], member: &Member, limits: &Limits, budget: &mut Budget) -> Result<Vec<u8>, ZipProblem> {
+/// The bytes of a member as they lie in the archive.
+fn stored<'b>(bytes: &'b [u8], member: &Member) -> Result<&'b [u8], ZipProblem> {
     let problem = |reason: String| (member.header, reason);
     let cut = || problem("the archive ends before the member does".to_owned());
     let header = usize::try_from(member.header).ok().and_then(|start| bytes.get(start..)).ok_or_else(cut)?;
@@ -136,7 +149,63 @@ pub fn member_bytes(bytes: &[u8], member: &Member, limits: &Limits, budget: &mut
     let name_length = usize::from(u16_at(header, 26).ok_or_else(cut)?);
     let extra_length = usize::from(u16_at(header, 28).ok_or_else(cut)?);
     let start = 30 + name_length + extra_length;
-    let data = usize::try_from(member.compressed).ok().and_then(|length| header.get(start..start.checked_add(length)?)).ok_or_else(cut)?;
+    usize::try_from(member.compressed).ok().and_then(|length| header.get(start..start.checked_add(length)?)).ok_or_else(cut)
+}
+
+/// The first bytes of a member, at most `most`: inflated, but not compared with the checksum, which is of all of them.
+pub fn member_start(bytes: &[u8], member: &Member, most: u64) -> Result<Vec<u8>, ZipProblem> {
+    let data = stored(bytes, member)?;
+    let mut start = Vec::new();
+    let read = match member.method {
+        0 => data.take(most).read_to_end(&mut start),
+        8 => flate2::bufread::DeflateDecoder::new(data).take(most).read_to_end(&mut start),
+        other => {
+            return Err((member.header, format!("the member is compressed by method {other}, only stored and deflated ones are read")));
+        }
+    };
+    read.map_err(|error| (member.header, format!("the compressed data break off or are damaged ({error})")))?;
+    Ok(start)
+}
+
+/// Inflates a member without keeping it, and compares length and checksum with what the directory says: for archives that other crates read.
+///
+/// # Errors
+/// When the member holds more or other bytes than it says, or claims what deflate can't do.
+pub fn check_member(bytes: &[u8], member: &Member, limits: &Limits) -> Result<(), ZipProblem> {
+    let problem = |reason: String| (member.header, reason);
+    let data = stored(bytes, member)?;
+    if member.inflated > (data.len() as u64).saturating_mul(limits.max_inflation) {
+        return Err(problem(format!("{} compressed bytes claim to hold {}, which deflate can't do", data.len(), member.inflated)));
+    }
+    let mut reader: Box<dyn Read + '_> = match member.method {
+        0 => Box::new(data),
+        8 => Box::new(flate2::bufread::DeflateDecoder::new(data)),
+        other => return Err(problem(format!("the member is compressed by method {other}, only stored and deflated ones are read"))),
+    };
+    let mut checksum = flate2::Crc::new();
+    let mut block = vec![0u8; 1 << 16];
+    let mut length = 0u64;
+    while length <= member.inflated {
+        let read = reader.read(&mut block).map_err(|error| problem(format!("the compressed data break off or are damaged ({error})")))?;
+        if read == 0 {
+            break;
+        }
+        length += read as u64;
+        checksum.update(block.get(..read).unwrap_or_default());
+    }
+    if length != member.inflated {
+        return Err(problem(format!("the compressed data do not hold the {} bytes they declare", member.inflated)));
+    }
+    if checksum.sum() != member.checksum {
+        return Err(problem("the checksum of the member does not match its bytes".to_owned()));
+    }
+    Ok(())
+}
+
+/// The bytes of a member, inflated and checked; charged to `budget`.
+pub fn member_bytes(bytes: &[u8], member: &Member, limits: &Limits, budget: &mut Budget) -> Result<Vec<u8>, ZipProblem> {
+    let problem = |reason: String| (member.header, reason);
+    let data = stored(bytes, member)?;
     let inflated = match member.method {
         0 if member.compressed == member.inflated => {
             budget.charge(member.inflated).map_err(problem)?;

@@ -9,7 +9,8 @@ const MOST_AXES: usize = 64;
 
 /// The type of one value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Scalar {
+#[allow(missing_docs, reason = "the variants are named after their element type")]
+pub enum Scalar {
     Bool,
     I8,
     U8,
@@ -30,7 +31,7 @@ pub(super) enum Scalar {
 
 impl Scalar {
     /// Bytes one value takes in the file.
-    pub(super) fn size(self) -> usize {
+    pub fn size(self) -> usize {
         match self {
             Scalar::Bool | Scalar::I8 | Scalar::U8 => 1,
             Scalar::I16 | Scalar::U16 | Scalar::F16 => 2,
@@ -43,10 +44,14 @@ impl Scalar {
 
 /// What the header says.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Header {
+pub struct Header {
+    /// The type of one value.
     pub scalar: Scalar,
+    /// The order of the bytes of a value.
     pub order: ByteOrder,
+    /// Whether the first axis varies fastest.
     pub fortran_order: bool,
+    /// The length of every axis; empty for a scalar.
     pub shape: Vec<usize>,
     /// Where the values begin.
     pub data_start: usize,

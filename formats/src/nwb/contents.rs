@@ -1,0 +1,241 @@
+//! What is in an NWB file.
+
+use super::series::{Series, Times};
+use super::table::DynamicTable;
+use super::types::Types;
+use crate::document::{Contents, Item, What};
+use crate::hdf5::document::{self, shown};
+use crate::hdf5::group::Target;
+use crate::hdf5::tree::{Object, Sort, Tree, join};
+use neuroflow_data::formats::Format;
+use std::collections::HashMap;
+
+/// What an object of the schema is.
+#[derive(Debug, Clone)]
+pub(super) enum Part {
+    /// A recording: rate and first time.
+    Recording(Series, (f64, f64)),
+    /// A series with its own times, or with more axes than a recording has.
+    Series(Series),
+    /// Texts with times.
+    Annotations(Series),
+    /// Intervals.
+    Intervals(DynamicTable),
+    /// Units with spike times.
+    Units(DynamicTable, u64),
+    /// Another table.
+    Table(DynamicTable),
+}
+
+/// The contents, and the parts of the schema by the address of their group.
+pub(super) fn read(tree: &Tree, types: &Types, contents: &mut Contents) -> HashMap<u64, Part> {
+    let mut parts = HashMap::new();
+    for object in &tree.objects {
+        if let Some(part) = part(tree, types, object, &mut contents.notes) {
+            parts.insert(object.address, part);
+        }
+    }
+    for object in tree.objects.iter().filter(|object| !object.path.starts_with("specifications")) {
+        if let Sort::Group(links) = &object.sort {
+            // What belongs to a series or a table is told by it, but for tables in a table.
+            let within = parts.contains_key(&object.address);
+            for link in links {
+                let path = join(&object.path, &link.name);
+                let own = tree.follow(object, link).is_some_and(|target| target.path == path && parts.contains_key(&target.address));
+                if path == "specifications" || within && !own {
+                    continue;
+                }
+                match (tree.follow(object, link), &link.target) {
+                    (Some(target), _) => {
+                        let about = if target.path == path { String::new() } else { format!("the same as `/{}`", target.path) };
+                        push(tree, &parts, contents, path, target, about);
+                    }
+                    (None, Target::External { file, path: to }) => {
+                        let note = format!("`/{path}` is a link to another file, which is not opened: `{}`", file.escape_debug());
+                        contents.notes.push(note);
+                        let about = "a link to another file, which is not opened".to_owned();
+                        contents.items.push(Item { path, what: What::Value(format!("{file}:{to}")), about });
+                    }
+                    (None, Target::Soft(to)) => {
+                        contents.items.push(Item { path, what: What::Value(to.clone()), about: "a link to nothing".into() });
+                    }
+                    _ => {}
+                }
+            }
+        }
+    }
+    facts(tree, contents);
+    parts
+}
+
+fn push(tree: &Tree, parts: &HashMap<u64, Part>, contents: &mut Contents, path: String, object: &Object, about: String) {
+    let own = |text: &str| if about.is_empty() { shown(text.to_owned()) } else { about.clone() };
+    let (what, about) = match parts.get(&object.address) {
+        Some(Part::Recording(series, regular)) => (
+            What::Recording {
+                channels: series.width as usize,
+                samples: series.samples,
+                rate: regular.0,
+                span: (regular.1, series.last_time(*regular)),
+                unit: series.unit.clone(),
+            },
+            own(&series.about),
+        ),
+        Some(Part::Annotations(series)) => (What::Events { count: series.samples }, own(&series.about)),
+        Some(Part::Series(series)) => (series_what(tree, series), own(&series.about)),
+        Some(Part::Intervals(table)) => (What::Events { count: table.count }, own(&described(tree, object))),
+        Some(Part::Units(table, spikes)) => (What::Spikes { units: table.count, spikes: *spikes }, own(&described(tree, object))),
+        Some(Part::Table(table)) => (What::Table { rows: Some(table.count), columns: table.described() }, own(&described(tree, object))),
+        None => {
+            let what = document::what(tree, object);
+            if let Sort::Unread(error) = &object.sort {
+                contents.notes.push(error.to_string());
+            }
+            (what, own(&described(tree, object)))
+        }
+    };
+    contents.items.push(Item { path, what, about });
+}
+
+fn described(tree: &Tree, object: &Object) -> String {
+    tree.text(object, "description").unwrap_or_default()
+}
+
+fn series_what(tree: &Tree, series: &Series) -> What {
+    match series.dataset(tree) {
+        Ok(dataset) if series.axes > 2 || !series.numeric && series.axes != 1 => {
+            What::Array { shape: dataset.dims().to_vec(), element: dataset.datatype.word(), unit: series.unit.clone(), axes: axes(series) }
+        }
+        _ => {
+            let name = series.path.rsplit('/').next().unwrap_or_default();
+            let value = if series.numeric { "float64" } else { "text" };
+            let mut columns = vec![("time".to_owned(), "float64 (seconds)".to_owned())];
+            if series.times == Times::Unknown {
+                columns.clear();
+            }
+            let unit = if series.unit.is_empty() { String::new() } else { format!(" ({})", series.unit) };
+            match series.width {
+                1 => columns.push((name.to_owned(), format!("{value}{unit}"))),
+                width => columns.push((format!("{name} × {width}"), format!("{value}{unit}"))),
+            }
+            What::Table { rows: Some(series.samples), columns }
+        }
+    }
+}
+
+/// Names of the axes of a series: time first.
+pub(super) fn axes(series: &Series) -> Vec<String> {
+    let others: &[&str] = match series.axes {
+        2 => &["channel"],
+        3 => &["x", "y"],
+        4 => &["x", "y", "z"],
+        _ => &[],
+    };
+    std::iter::once("time").chain(others.iter().copied()).map(str::to_owned).collect()
+}
+
+fn part(tree: &Tree, types: &Types, object: &Object, notes: &mut Vec<String>) -> Option<Part> {
+    if !matches!(object.sort, Sort::Group(_)) {
+        return None;
+    }
+    let own = tree.text(object, "neurodata_type")?;
+    if types.is(&own, "TimeSeries") {
+        let series = Series::read(tree, object);
+        if types.is(&own, "ImageSeries") {
+            outside(tree, object, notes);
+        }
+        let Some(series) = series else {
+            notes.push(format!("`/{}` has no values: its `data` are missing, a single value, or elsewhere", object.path));
+            return None;
+        };
+        if types.is(&own, "AnnotationSeries") && !series.numeric && series.axes == 1 {
+            return Some(Part::Annotations(series));
+        }
+        let limit = tree.file.limits.max_columns as u64;
+        let regular =
+            if series.numeric && series.axes <= 2 && series.width <= limit && series.width > 0 { series.looks_regular(tree) } else { None };
+        return Some(match regular {
+            Some(regular) => Part::Recording(series, regular),
+            None => Part::Series(series),
+        });
+    }
+    if types.is(&own, "DynamicTable") {
+        let table = DynamicTable::read(tree, object, notes);
+        if types.is(&own, "TimeIntervals") && table.column("start_time").is_some() {
+            return Some(Part::Intervals(table));
+        }
+        let ragged = table.column("spike_times").filter(|column| column.indexes.len() == 1);
+        return Some(match ragged.and_then(|column| tree.at(column.data)) {
+            Some(times) => {
+                let count = if let Sort::Dataset(dataset) = &times.sort { dataset.count() } else { 0 };
+                Part::Units(table, count)
+            }
+            None => Part::Table(table),
+        });
+    }
+    None
+}
+
+/// Notes the files that hold the pictures of a series.
+fn outside(tree: &Tree, object: &Object, notes: &mut Vec<String>) {
+    let Some(own) = tree.child(object, "external_file") else { return };
+    let Sort::Dataset(dataset) = &own.sort else { return };
+    if !dataset.datatype.is_text() {
+        return;
+    }
+    let files = tree.texts(&own.path, dataset, &dataset.everything(), &mut tree.small_budget()).ok().flatten().unwrap_or_default();
+    if !files.is_empty() {
+        let names: Vec<String> = files.iter().take(8).map(|name| format!("`{}`", name.escape_debug())).collect();
+        notes.push(format!("the pictures of `/{}` are in other files, which are not opened: {}", object.path, names.join(", ")));
+    }
+}
+
+/// Facts on the session, the subject and the devices.
+fn facts(tree: &Tree, contents: &mut Contents) {
+    let mut fact = |name: String, object: &Object| {
+        let Sort::Dataset(dataset) = &object.sort else { return };
+        if dataset.count() == 0 || dataset.count() > 100 {
+            return;
+        }
+        let mut budget = tree.small_budget();
+        let everything = dataset.everything();
+        let text = if dataset.datatype.is_text() {
+            tree.texts(&object.path, dataset, &everything, &mut budget).ok().flatten().map(|texts| texts.join(", "))
+        } else if dataset.datatype.is_number() {
+            let numbers = tree.numbers(&object.path, dataset, &everything, &mut budget).ok().flatten();
+            numbers.map(|numbers| numbers.iter().map(f64::to_string).collect::<Vec<_>>().join(", "))
+        } else {
+            None
+        };
+        if let Some(text) = text.filter(|text| !text.is_empty()) {
+            contents.facts.insert(name, shown(text));
+        }
+    };
+    let Some(root) = tree.root() else { return };
+    for name in ["identifier", "session_description", "session_start_time", "timestamps_reference_time", "file_create_date"] {
+        if let Some(object) = tree.child(root, name) {
+            fact(name.to_owned(), object);
+        }
+    }
+    if let Some(general) = tree.child(root, "general") {
+        for (name, object) in tree.children(general) {
+            fact(name.to_owned(), object);
+        }
+        if let Some(subject) = tree.child(general, "subject") {
+            for (name, object) in tree.children(subject) {
+                fact(format!("subject_{name}"), object);
+            }
+        }
+        if let Some(devices) = tree.child(general, "devices") {
+            let names: Vec<&str> = tree.children(devices).map(|(name, _)| name).collect();
+            if !names.is_empty() {
+                contents.facts.insert("devices".into(), shown(names.join(", ")));
+            }
+        }
+    }
+}
+
+/// Empty contents of the version that the file states.
+pub(super) fn empty(version: String) -> Contents {
+    Contents::new(Format::Nwb, version)
+}

@@ -1,0 +1,146 @@
+//! An NWB file as a document.
+
+use super::contents::{self, Part};
+use super::series::{SeriesRows, SeriesSignals};
+use super::table::TableRows;
+use super::types::Types;
+use super::{events, of_nwb, spikes};
+use crate::document::{Contents, Document, Rows, Signals, What};
+use crate::hdf5::document as hdf5;
+use crate::hdf5::table::DatasetRows;
+use crate::hdf5::tree::{Object, Sort, Tree};
+use neuroflow_data::formats::{Format, FormatError, Place};
+use neuroflow_data::{Events, Spikes, Tensor};
+use std::collections::HashMap;
+use std::ops::Range;
+use std::sync::Arc;
+
+/// An opened NWB file.
+#[derive(Debug)]
+pub struct NwbDocument {
+    tree: Arc<Tree>,
+    types: Types,
+    parts: HashMap<u64, Part>,
+    contents: Contents,
+}
+
+impl NwbDocument {
+    pub(super) fn new(tree: Tree) -> Result<NwbDocument, FormatError> {
+        let tree = Arc::new(tree);
+        let version = tree.root().and_then(|root| tree.text(root, "nwb_version"));
+        let refuse = |reason: String, help: &str| FormatError::new(Format::Nwb, Place::File, reason, help);
+        let Some(version) = version else {
+            let old = tree.find("nwb_version").and_then(|own| tree.single_text(own));
+            return Err(match old {
+                Some(old) => refuse(format!("this is NWB {old}, of which only version 2 is read"), "convert it with PyNWB or MatNWB"),
+                None => refuse("the root group has no attribute `nwb_version`".into(), "read it as plain HDF5"),
+            });
+        };
+        if version.starts_with("1.") || version.starts_with("NWB-1") {
+            return Err(refuse(format!("this is NWB {version}, of which only version 2 is read"), "convert it with PyNWB or MatNWB"));
+        }
+        let mut contents = contents::empty(version);
+        contents.notes.clone_from(&tree.notes);
+        let types = Types::read(&tree, &mut contents.notes);
+        let parts = contents::read(&tree, &types, &mut contents);
+        Ok(NwbDocument { tree, types, parts, contents })
+    }
+
+    /// The unit of a series; empty for anything else, and where the file states none.
+    pub fn unit(&self, path: &str) -> String {
+        match self.find(path) {
+            Some((_, Some(Part::Recording(series, _) | Part::Series(series) | Part::Annotations(series)))) => series.unit.clone(),
+            _ => String::new(),
+        }
+    }
+
+    /// The object that a path names, and what it is in the schema.
+    fn find(&self, path: &str) -> Option<(&Object, Option<&Part>)> {
+        let object = self.tree.find(path.trim_matches('/'))?;
+        Some((object, self.parts.get(&object.address)))
+    }
+
+    /// The session's name, for messages.
+    fn session(&self) -> String {
+        let fact = |name: &str| self.contents.facts.get(name).cloned();
+        fact("session_id").or_else(|| fact("identifier")).unwrap_or_default()
+    }
+}
+
+impl Document for NwbDocument {
+    fn contents(&self) -> &Contents {
+        &self.contents
+    }
+
+    fn signals(&self, path: &str) -> Result<Box<dyn Signals + '_>, FormatError> {
+        let path = self.contents.path_of(path, "recording", |what| matches!(what, What::Recording { .. }))?;
+        let Some((_, Some(Part::Recording(series, _)))) = self.find(path) else { return Err(self.contents.none("recording", path)) };
+        let regular = series.is_regular(&self.tree)?.ok_or_else(|| {
+            let place = Place::Object { path: format!("/{path}"), byte: None };
+            FormatError::new(Format::Nwb, place, "its timestamps are not regular, so it is no recording at a rate", "ask for its rows")
+        })?;
+        let channels = series.channels(&self.tree, &self.types, regular)?;
+        Ok(Box::new(SeriesSignals { tree: &self.tree, series: series.clone(), channels }))
+    }
+
+    fn events(&self, path: &str) -> Result<Events, FormatError> {
+        let path = self.contents.path_of(path, "events", |what| matches!(what, What::Events { .. }))?;
+        match self.find(path) {
+            Some((_, Some(Part::Intervals(table)))) => events::intervals(&self.tree, table),
+            Some((_, Some(Part::Annotations(series)))) => events::annotations(&self.tree, series),
+            _ => Err(self.contents.none("events", path)),
+        }
+    }
+
+    fn spikes(&self, path: &str) -> Result<Spikes, FormatError> {
+        let path = self.contents.path_of(path, "spikes", |what| matches!(what, What::Spikes { .. }))?;
+        match self.find(path) {
+            Some((_, Some(Part::Units(table, _)))) => spikes::spikes(&self.tree, table, &self.session()),
+            _ => Err(self.contents.none("spikes", path)),
+        }
+    }
+
+    fn rows(&self, path: &str) -> Result<Arc<dyn Rows>, FormatError> {
+        let path = if path.trim_matches('/').is_empty() {
+            self.contents.path_of(path, "table", |what| matches!(what, What::Table { .. }))?
+        } else {
+            path
+        };
+        match self.find(path) {
+            Some((_, Some(Part::Recording(series, _) | Part::Series(series) | Part::Annotations(series)))) => {
+                Ok(Arc::new(SeriesRows::new(&self.tree, &self.types, series.clone())?))
+            }
+            Some((_, Some(Part::Intervals(table) | Part::Units(table, _) | Part::Table(table)))) => {
+                Ok(Arc::new(TableRows::new(&self.tree, table.clone())))
+            }
+            Some((object, None)) if matches!(object.sort, Sort::Dataset(_)) => {
+                Ok(Arc::new(DatasetRows::new(&self.tree, object).map_err(|error| of_nwb(error, &object.path))?))
+            }
+            _ => Err(self.contents.none("table", path)),
+        }
+    }
+
+    fn tensor(&self, path: &str, part: Option<&[Range<u64>]>) -> Result<Tensor, FormatError> {
+        let path = if path.trim_matches('/').is_empty() {
+            self.contents.path_of(path, "array", |what| matches!(what, What::Array { .. }))?
+        } else {
+            path
+        };
+        match self.find(path) {
+            Some((object, Some(Part::Recording(series, _) | Part::Series(series)))) => {
+                let dataset = series.dataset(&self.tree)?;
+                let tensor = hdf5::tensor(&self.tree, object, dataset, part, &contents::axes(series), &series.unit);
+                series.scaled(&self.tree, object, part, tensor.map_err(|error| of_nwb(error, &object.path))?)
+            }
+            Some((object, None)) => match &object.sort {
+                Sort::Dataset(dataset) => {
+                    let unit = hdf5::unit(&self.tree, object);
+                    hdf5::tensor(&self.tree, object, dataset, part, &[], &unit).map_err(|error| of_nwb(error, &object.path))
+                }
+                Sort::Unread(error) => Err(error.clone()),
+                _ => Err(self.contents.none("array", path)),
+            },
+            _ => Err(self.contents.none("array", path)),
+        }
+    }
+}

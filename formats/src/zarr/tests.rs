@@ -1,0 +1,285 @@
+//! Hierarchies built in code: both versions, every codec, shards, missing chunks, text, and damage.
+
+use super::*;
+use arrow::array::AsArray;
+use arrow::buffer::Buffer;
+use neuroflow_data::FileTree;
+use serde_json::json;
+use std::io::Write;
+
+/// How a chunk is compressed.
+type Pack<'a> = &'a dyn Fn(&[u8]) -> Vec<u8>;
+
+fn tree(files: &[(&str, Vec<u8>)]) -> Arc<dyn Folder> {
+    let mut tree = FileTree::default();
+    files.iter().for_each(|(name, bytes)| tree.insert(*name, Buffer::from_vec(bytes.clone())).unwrap());
+    Arc::new(tree)
+}
+
+fn opened(files: &[(&str, Vec<u8>)]) -> Result<ZarrDocument, FormatError> {
+    open(tree(files), "", &Limits::default())
+}
+
+fn zlib(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::default());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
+fn shorts(values: impl IntoIterator<Item = i16>) -> Vec<u8> {
+    values.into_iter().flat_map(i16::to_le_bytes).collect()
+}
+
+/// Metadata of version 2 for a 3 × 4 array in chunks of 2 × 3.
+fn two(extra: &[(&str, Value)]) -> Vec<u8> {
+    let mut own = json!({"zarr_format": 2, "shape": [3, 4], "chunks": [2, 3], "dtype": "<i2", "compressor": null, "fill_value": -7, "order": "C",
+        "filters": null});
+    extra.iter().for_each(|(name, value)| own[*name] = value.clone());
+    own.to_string().into_bytes()
+}
+
+/// Metadata of version 3 for the same array.
+fn three(codecs: Value) -> Vec<u8> {
+    json!({"zarr_format": 3, "node_type": "array", "shape": [3, 4], "data_type": "int16", "fill_value": -7, "codecs": codecs,
+        "chunk_grid": {"name": "regular", "configuration": {"chunk_shape": [2, 3]}}, "dimension_names": ["a", null],
+        "chunk_key_encoding": {"name": "default", "configuration": {"separator": "/"}}, "attributes": {"units": "mV"}})
+    .to_string()
+    .into_bytes()
+}
+
+/// A container of blosc with lz4 streams: shuffled bytes in `typesize` streams, as c-blosc writes a whole block.
+fn blosc(bytes: &[u8], size: usize) -> Vec<u8> {
+    let count = bytes.len() / size;
+    let mut planes: Vec<u8> =
+        (0..size).flat_map(|byte| (0..count).map(move |value| (value, byte))).map(|(value, byte)| bytes[value * size + byte]).collect();
+    let split = count >= 128;
+    let mut body = Vec::new();
+    let each = if split { count } else { planes.len() };
+    for plane in planes.chunks_mut(each) {
+        let packed = lz4_flex::block::compress(plane);
+        let stream = if packed.len() < plane.len() { packed } else { plane.to_vec() };
+        body.extend((stream.len() as u32).to_le_bytes());
+        body.extend(stream);
+    }
+    let mut out = vec![2, 1, 1 | (1 << 5), size as u8];
+    out.extend((bytes.len() as u32).to_le_bytes());
+    out.extend((bytes.len() as u32).to_le_bytes());
+    out.extend((16 + 4 + body.len() as u32).to_le_bytes());
+    out.extend(20u32.to_le_bytes());
+    out.extend(body);
+    out
+}
+
+/// What the array is: number `10 row + column` where the chunk is there, the fill value elsewhere.
+const WHOLE: [f64; 12] = [0.0, 1.0, 2.0, -7.0, 10.0, 11.0, 12.0, -7.0, 20.0, 21.0, 22.0, -7.0];
+
+fn chunk(first: i16) -> Vec<u8> {
+    shorts((0..2).flat_map(|row| (0..3).map(move |column| first + 10 * row + column)))
+}
+
+fn check(files: &[(&str, Vec<u8>)], path: &str) {
+    let document = opened(files).unwrap();
+    let tensor = document.tensor(path, None).unwrap();
+    assert_eq!((tensor.shape(), tensor.values()), (vec![3, 4], &WHOLE[..]));
+    let part = document.tensor(path, Some(&[1..3, 2..4])).unwrap();
+    assert_eq!(part.values(), [12.0, -7.0, 22.0, -7.0]);
+    assert!(document.tensor(path, Some(&[0..9, 0..1])).unwrap_err().to_string().contains("does not fit axis 0"));
+}
+
+#[test]
+fn version_two_with_every_compressor_order_and_key() {
+    let codecs: [(Value, Pack); 6] = [
+        (Value::Null, &|bytes| bytes.to_vec()),
+        (json!({"id": "zlib", "level": 1}), &zlib),
+        (json!({"id": "gzip", "level": 1}), &gzip),
+        (json!({"id": "zstd", "level": 1}), &|bytes| zstd::bulk::compress(bytes, 1).unwrap()),
+        (json!({"id": "lz4"}), &|bytes| [&(bytes.len() as u32).to_le_bytes()[..], &lz4_flex::block::compress(bytes)].concat()),
+        (json!({"id": "blosc"}), &|bytes| blosc(bytes, 2)),
+    ];
+    for (codec, pack) in codecs {
+        let files = [(".zarray", two(&[("compressor", codec)])), ("0.0", pack(&chunk(0))), ("1.0", pack(&chunk(20)))];
+        check(&files, "array");
+    }
+    let turned = |first: i16| shorts((0..3).flat_map(|column| (0..2).map(move |row| first + 10 * row + column)));
+    check(&[(".zarray", two(&[("order", json!("F"))])), ("0.0", turned(0)), ("1.0", turned(20))], "");
+    check(&[(".zarray", two(&[("dimension_separator", json!("/"))])), ("0/0", chunk(0)), ("1/0", chunk(20))], "");
+    let swapped = |first: i16| chunk(first).chunks(2).flat_map(|two| [two[1], two[0]]).collect::<Vec<u8>>();
+    check(&[(".zarray", two(&[("dtype", json!(">i2"))])), ("0.0", swapped(0)), ("1.0", swapped(20))], "");
+    let shuffled = |bytes: &[u8]| bytes.iter().step_by(2).chain(bytes.iter().skip(1).step_by(2)).copied().collect::<Vec<u8>>();
+    let filter = json!([{"id": "shuffle", "elementsize": 2}]);
+    check(&[(".zarray", two(&[("filters", filter)])), ("0.0", shuffled(&chunk(0))), ("1.0", shuffled(&chunk(20)))], "");
+}
+
+#[test]
+fn version_three_with_every_codec_and_shards() {
+    let little = json!({"name": "bytes", "configuration": {"endian": "little"}});
+    let crc = |bytes: &[u8]| [bytes, &codecs::crc32c(bytes).to_le_bytes()].concat();
+    let chains: [(Value, Pack); 4] = [
+        (json!([little]), &|bytes| bytes.to_vec()),
+        (json!([little, {"name": "gzip", "configuration": {"level": 1}}]), &gzip),
+        (json!([little, {"name": "zstd", "configuration": {"level": 1}}, {"name": "crc32c"}]), &|bytes| {
+            crc(&zstd::bulk::compress(bytes, 1).unwrap())
+        }),
+        (json!([{"name": "transpose", "configuration": {"order": [1, 0]}}, little]), &|bytes| {
+            (0..3).flat_map(|column| [0, 3].map(|row| row + column)).flat_map(|place| [bytes[2 * place], bytes[2 * place + 1]]).collect()
+        }),
+    ];
+    for (codecs, pack) in chains {
+        let files = [("zarr.json", three(codecs)), ("c/0/0", pack(&chunk(0))), ("c/1/0", pack(&chunk(20)))];
+        check(&files, "array");
+    }
+    // Shards of inner chunks of 1 × 3: the second row of the second shard is not there.
+    for at_end in [true, false] {
+        let shard = |first: i16, rows: usize| {
+            let body: Vec<Vec<u8>> = (0..rows).map(|row| zlib_row(first + 10 * row as i16)).collect();
+            let mut index = Vec::new();
+            let mut at = if at_end { 0u64 } else { 36 };
+            for row in 0..2 {
+                match body.get(row) {
+                    Some(own) => {
+                        index.extend(at.to_le_bytes());
+                        index.extend((own.len() as u64).to_le_bytes());
+                        at += own.len() as u64;
+                    }
+                    None => index.extend([0xff; 16]),
+                }
+            }
+            let index = crc(&index);
+            if at_end { [body.concat(), index].concat() } else { [index, body.concat()].concat() }
+        };
+        let codecs = json!([{"name": "sharding_indexed", "configuration": {"chunk_shape": [1, 3],
+            "index_location": if at_end { "end" } else { "start" },
+            "codecs": [little, {"name": "gzip", "configuration": {"level": 1}}], "index_codecs": [little, {"name": "crc32c"}]}}]);
+        let files = [("zarr.json", three(codecs)), ("c/0/0", shard(0, 2)), ("c/1/0", shard(20, 1))];
+        check(&files, "array");
+        let mut broken = files.clone();
+        let place = if at_end { broken[1].1.len() - 5 } else { 0 };
+        broken[1].1[place] ^= 1;
+        let error = opened(&broken).unwrap().tensor("", None).unwrap_err().to_string();
+        assert!(error.contains("chunk `c/0/0`: its index: the checksum does not match"), "{error}");
+    }
+}
+
+fn zlib_row(first: i16) -> Vec<u8> {
+    gzip(&shorts([first, first + 1, first + 2]))
+}
+
+#[test]
+fn groups_attributes_and_consolidated_metadata() {
+    let group = br#"{"zarr_format": 2}"#.to_vec();
+    let attributes = br#"{"subject": "m1", "gain": NaN, "note": "NaN \" stays"}"#.to_vec();
+    let array = two(&[]);
+    let own = br#"{"_ARRAY_DIMENSIONS": ["time", "unit"], "units": "mV", "description": "what it is"}"#.to_vec();
+    let files = [
+        (".zgroup", group.clone()),
+        (".zattrs", attributes.clone()),
+        ("raw/.zgroup", group.clone()),
+        ("raw/lfp/.zarray", array.clone()),
+        ("raw/lfp/.zattrs", own.clone()),
+        ("raw/lfp/0.0", chunk(0)),
+        ("raw/lfp/1.0", chunk(20)),
+    ];
+    check(&files, "raw/lfp");
+    let document = opened(&files).unwrap();
+    let contents = document.contents();
+    assert_eq!(
+        (contents.facts["subject"].as_str(), contents.facts["gain"].as_str(), contents.facts["note"].as_str()),
+        ("m1", "NaN", "NaN \" stays")
+    );
+    assert_eq!(contents.items.iter().map(|item| item.path.as_str()).collect::<Vec<_>>(), ["raw", "raw/lfp"]);
+    assert_eq!(contents.items[1].about, "what it is");
+    let tensor = document.tensor("raw/lfp", None).unwrap();
+    assert_eq!((tensor.axes()[1].name.as_str(), tensor.unit()), ("unit", Some("mV")));
+    let parse = |bytes: &[u8]| serde_json::from_slice::<Value>(&lenient(bytes)).unwrap();
+    let all = json!({"metadata": {".zgroup": parse(&group), "raw/lfp/.zarray": parse(&array)}, "zarr_consolidated_format": 1});
+    check(&[(".zmetadata", all.to_string().into_bytes()), ("raw/lfp/0.0", chunk(0)), ("raw/lfp/1.0", chunk(20))], "raw/lfp");
+    let below =
+        open(tree(&files.map(|(name, bytes)| (format!("x/y.zarr/{name}").leak() as &str, bytes))), "x/y.zarr", &Limits::default()).unwrap();
+    assert_eq!(below.tensor("raw/lfp", None).unwrap().values(), WHOLE);
+}
+
+#[test]
+fn text_of_fixed_and_of_variable_length() {
+    let wide: Vec<u8> = ["ab", "é"]
+        .iter()
+        .flat_map(|text| {
+            let mut codes: Vec<u32> = text.chars().map(u32::from).collect();
+            codes.resize(2, 0);
+            codes.into_iter().flat_map(u32::to_le_bytes)
+        })
+        .collect();
+    let files = [
+        (".zarray", two(&[("shape", json!([3])), ("chunks", json!([2])), ("dtype", json!("<U2")), ("fill_value", json!(""))])),
+        ("0", wide),
+    ];
+    let read = |files: &[(&str, Vec<u8>)]| {
+        let rows = opened(files).unwrap().rows("").unwrap().read(&[0], 0..9).unwrap();
+        rows.column(0).as_string::<i32>().iter().map(|text| text.unwrap_or_default().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(read(&files), ["ab", "é", ""]);
+    let mut packed = 2u32.to_le_bytes().to_vec();
+    for text in ["hello", "ü"] {
+        packed.extend((text.len() as u32).to_le_bytes());
+        packed.extend(text.as_bytes());
+    }
+    let dtype = [("shape", json!([2])), ("chunks", json!([2])), ("dtype", json!("|O")), ("filters", json!([{"id": "vlen-utf8"}]))];
+    assert_eq!(read(&[(".zarray", two(&dtype)), ("0", packed)]), ["hello", "ü"]);
+}
+
+#[test]
+fn an_array_of_far_more_chunks_than_files_reads_those_that_are_there() {
+    let metadata = two(&[("shape", json!([100_000_000])), ("chunks", json!([1])), ("fill_value", json!("NaN"))]);
+    let document = opened(&[(".zarray", metadata), ("77", shorts([5])), ("99999999", shorts([6])), ("x", vec![1])]).unwrap();
+    let values = document.tensor("", None).unwrap();
+    assert_eq!((values.values()[77], values.values()[99_999_999]), (5.0, 6.0));
+    assert!(values.values()[78].is_nan());
+}
+
+#[test]
+fn damage_is_told_with_its_array_and_chunk() {
+    let of = |metadata: Vec<u8>, chunk: Vec<u8>| {
+        opened(&[(".zarray", metadata), ("0.0", chunk)]).and_then(|document| document.tensor("", None)).unwrap_err().to_string()
+    };
+    assert!(
+        opened(&[("a", vec![])]).unwrap_err().to_string().starts_with("Zarr: the file: the folder has no metadata"),
+        "{}",
+        opened(&[("a", vec![])]).unwrap_err()
+    );
+    assert!(of(b"{".to_vec(), vec![]).contains("the metadata are no JSON"));
+    assert!(of(b"[]".to_vec(), vec![]).contains("no JSON object"));
+    assert!(of(two(&[("chunks", json!([2]))]), vec![]).contains("has 2 axes, its chunks have 1"));
+    assert!(of(two(&[("chunks", json!([0, 3]))]), vec![]).contains("an axis of length 0"));
+    assert!(of(two(&[("shape", json!([-1, 3]))]), vec![]).contains("`shape` is no list of lengths"));
+    assert!(of(two(&[("dtype", json!("<q9"))]), vec![]).contains("the type `<q9` is not known"));
+    assert!(of(two(&[("dtype", json!("<c16"))]), vec![]).contains("complex c16, which is not read as numbers"));
+    assert!(of(two(&[("order", json!("X"))]), vec![]).contains("neither C nor F"));
+    assert!(of(two(&[("compressor", json!({"id": "lzma"}))]), vec![]).contains("by the codec `lzma`"));
+    assert!(of(two(&[]), vec![1]).contains("chunk `0.0`: it holds 1 bytes, its shape [2, 3] calls for 12"));
+    assert!(
+        of(two(&[("compressor", json!({"id": "zlib"}))]), zlib(&[0; 13])).contains("more than the 12 allowed"),
+        "{}",
+        of(two(&[("compressor", json!({"id": "zlib"}))]), zlib(&[0; 13]))
+    );
+    assert!(
+        of(two(&[("compressor", json!({"id": "zstd"}))]), zstd::bulk::compress(&[0; 13], 1).unwrap()).contains("more than the 12 bytes")
+    );
+    let lz4 = json!({"id": "lz4"});
+    assert!(of(two(&[("compressor", lz4)]), vec![255, 255, 255, 255, 0]).contains("claims to hold 4294967295"));
+    let mut packed = blosc(&chunk(0), 2);
+    packed[4] = 200;
+    let container = json!({"id": "blosc"});
+    assert!(of(two(&[("compressor", container.clone())]), packed).contains("a blosc chunk claims to hold 200 bytes"));
+    assert!(of(two(&[("compressor", container)]), vec![2, 1]).contains("header of a blosc chunk is cut short"));
+    let huge = two(&[("shape", json!([u64::MAX, 2])), ("chunks", json!([u64::MAX, 2]))]);
+    assert!(of(huge, vec![]).contains("may be held"));
+    let codecs = |codecs: Value| opened(&[("zarr.json", three(codecs))]).unwrap_err().to_string();
+    assert!(codecs(json!([])).contains("no codec makes bytes"));
+    assert!(codecs(json!([{"name": "transpose", "configuration": {"order": [0, 0]}}, "bytes"])).contains("no permutation"));
+    assert!(open(tree(&[]), "../x", &Limits::default()).unwrap_err().to_string().contains("leads out of the folder"));
+}

@@ -1,0 +1,172 @@
+//! EEGLAB and FIF.
+
+use crate::build::{Fif, fif_epochs, fif_raw, folder, set, set_data, source};
+use crate::mat5_bytes::Mat5;
+use neuroflow_formats::{Document, FormatError, Limits, eeglab, fif};
+
+fn values(document: &dyn Document, channel: usize) -> Vec<f64> {
+    let mut values = Vec::new();
+    document.signals("").unwrap().read(channel, 0..u64::MAX, &mut values).unwrap();
+    values
+}
+
+fn open_set(files: &[(&str, Vec<u8>)]) -> Result<eeglab::EeglabDocument, FormatError> {
+    eeglab::open(&folder(files), "a.set", &Limits::default())
+}
+
+#[test]
+fn a_continuous_set_is_a_recording_with_events() {
+    let mat = Mat5 { big_endian: false };
+    let fdt: Vec<u8> = (0..8).flat_map(|value| (value as f32).to_le_bytes()).collect();
+    let inline = open_set(&[("a.set", set(1.0, 4.0, set_data(4)))]).unwrap();
+    let named = open_set(&[("a.set", set(1.0, 4.0, mat.text("data", "a.fdt"))), ("a.fdt", fdt.clone())]).unwrap();
+    let renamed = open_set(&[("a.set", set(1.0, 4.0, mat.text("data", "old.fdt"))), ("a.fdt", fdt.clone())]).unwrap();
+    for document in [&inline, &named, &renamed] {
+        assert_eq!((values(document, 0), values(document, 1)), (vec![0.0, 2.0, 4.0, 6.0], vec![1.0, 3.0, 5.0, 7.0]));
+        let signals = document.signals("").unwrap();
+        let [one, two] = signals.channels() else { panic!() };
+        assert_eq!((one.name.as_str(), one.unit.as_str(), one.role.as_str(), one.rate), ("Cz", "uV", "eeg", 100.0));
+        assert_eq!((two.name.as_str(), two.role.as_str()), ("HEOG", "eog"));
+        let events = document.events("").unwrap();
+        assert_eq!((events.times(), events.labels()), (vec![0.01, 0.035], vec!["S 1".into(), "5".into()]));
+        let codes = events.table().numbers("code").unwrap();
+        assert!(codes[0] == 7.0 && codes[1].is_nan());
+        assert_eq!(events.table().texts("odd").unwrap(), ["x", "2.5"]);
+        assert_eq!(document.contents().facts.get("name").map(String::as_str), Some("a set"));
+        assert_eq!(document.rows("channels").unwrap().count(), 2);
+        assert!(document.tensor("", None).is_err());
+    }
+    assert_eq!(inline.contents().notes, ["1 events have no latency and are left out"]);
+    assert_eq!(renamed.contents().notes[0], "`old.fdt` is not there; the .fdt that is called like the set is read in its place");
+    // The older .dat keeps each channel on its own.
+    let dat = open_set(&[("a.set", set(1.0, 4.0, mat.text("data", "a.dat"))), ("a.dat", fdt)]).unwrap();
+    assert_eq!(values(&dat, 1), [4.0, 5.0, 6.0, 7.0]);
+}
+
+#[test]
+fn a_set_of_epochs_is_an_array() {
+    let document = open_set(&[("a.set", set(2.0, 3.0, set_data(6)))]).unwrap();
+    let whole = document.tensor("epochs", None).unwrap();
+    assert_eq!(whole.shape(), [2, 2, 3]);
+    assert_eq!(whole.values(), [0.0, 2.0, 4.0, 1.0, 3.0, 5.0, 6.0, 8.0, 10.0, 7.0, 9.0, 11.0]);
+    assert_eq!(whole.unit(), Some("uV"));
+    let part = document.tensor("", Some(&[1..2, 1..2, 0..2])).unwrap();
+    assert_eq!((part.shape(), part.values()), (vec![1, 1, 2], &[7.0, 9.0][..]));
+    assert_eq!(part.axes()[1].coordinates.label(0), "HEOG");
+    assert_eq!(part.axes()[2].coordinates.label(0), "-0.01");
+    let events = document.events("").unwrap();
+    assert_eq!(events.table().integers("trial").unwrap(), [0, 1]);
+    // The second event: latency 4.5, in the second epoch, which begins at sample 4.
+    let within = events.table().numbers("time_in_epoch").unwrap();
+    assert!(within[0].abs() < 1e-15 && (within[1] + 0.005).abs() < 1e-15, "{within:?}");
+    assert!(document.signals("").is_err());
+    for wrong in [&[0..1, 0..1][..], &[0..3, 0..2, 0..3], &[0..1, 0..2, 0..u64::MAX]] {
+        assert!(document.tensor("", Some(wrong)).unwrap_err().to_string().starts_with("EEGLAB .set: object `epochs`: "));
+    }
+}
+
+#[test]
+fn sets_that_can_not_be_read_say_why() {
+    let mat = Mat5 { big_endian: false };
+    let error = |files: &[(&str, Vec<u8>)]| open_set(files).unwrap_err().to_string();
+    assert!(error(&[]).starts_with("EEGLAB .set: the file: there is no file `a.set`;"));
+    let short = error(&[("a.set", set(1.0, 9.0, set_data(4)))]);
+    assert!(
+        short.starts_with(
+            "EEGLAB .set: variable `EEG.data`: 2 channels of 9 samples in 1 trials are stated, 64 bytes of samples are there;"
+        ),
+        "{short}"
+    );
+    let gone = error(&[("a.set", set(1.0, 4.0, mat.text("data", "a.fdt")))]);
+    assert!(gone.starts_with("EEGLAB .set: variable `EEG.data`: there is no file `a.fdt`, which holds the samples;"), "{gone}");
+    for out in ["../../etc/passwd", "/etc/passwd", "https://host/a.fdt"] {
+        let text = error(&[("a.set", set(1.0, 4.0, mat.text("data", out)))]);
+        assert!(text.contains("lies outside the folder; keep .set and .fdt together"), "{text}");
+    }
+    let huge = error(&[("a.set", set(1e15, 1e15, set_data(4)))]);
+    assert!(huge.starts_with("EEGLAB .set: variable `EEG.pnts`: the samples are too many to count;"), "{huge}");
+    let many = error(&[("a.set", set(1.5, 4.0, set_data(4)))]);
+    assert!(many.starts_with("EEGLAB .set: variable `EEG.trials`: 1.5 is no count;"), "{many}");
+    let hdf5 = error(&[("a.set", b"MATLAB 7.3 MAT-file".to_vec())]);
+    assert!(hdf5.starts_with("EEGLAB .set: "), "{hdf5}");
+    assert!(error(&[("a.set", b"x".to_vec())]).starts_with("EEGLAB .set: byte 1: the file ends inside its 128-byte header;"));
+    assert!(error(&[("a.set", mat.file(&[]))]).starts_with("EEGLAB .set: variable `EEG.srate`: the set has no sampling rate;"));
+}
+
+#[test]
+fn a_raw_fif_is_a_recording_with_pauses_and_annotations() {
+    for form in [2, 3, 4, 5, 16] {
+        for directory in [true, false] {
+            let document = fif::open(source(fif_raw(form, directory)), &Limits::default()).unwrap();
+            // Stored × calibration × range: 2 × 0.5 for the first channel, 0.25 for the second.
+            let expected = |from: f64, gain: f64| (0..13).map(|sample| (from + 2.0 * f64::from(sample)) * gain).collect::<Vec<_>>();
+            assert_eq!((values(&document, 0), values(&document, 1)), (expected(0.0, 1.0), expected(1.0, 0.25)), "{form}");
+            let signals = document.signals("").unwrap();
+            let [one, two] = signals.channels() else { panic!() };
+            assert_eq!((one.name.as_str(), one.unit.as_str(), one.role.as_str(), one.rate), ("MEG 0113", "T/m", "meggrad", 100.0));
+            assert_eq!((two.unit.as_str(), two.role.as_str()), ("V", "eeg"));
+            // The first sample is number 300; two buffers of three samples are skipped before the third.
+            let stretches = one.stretches.iter().map(|own| (own.first, own.time)).collect::<Vec<_>>();
+            assert_eq!(stretches, [(0, 3.0), (10, 3.16)]);
+            let events = document.events("annotations").unwrap();
+            assert_eq!((events.times(), events.labels()), (vec![1.0, 2.5], vec!["blink:a".into(), "bad".into()]));
+            assert_eq!(events.table().numbers("duration").unwrap(), [0.5, 0.0]);
+            let facts = &document.contents().facts;
+            assert_eq!(facts.get("start").map(String::as_str), Some("2020-11-24T16:15:07.250000Z"));
+            assert_eq!((facts.get("subject").map(String::as_str), facts.get("sex").map(String::as_str)), (Some("S7"), Some("F")));
+            assert_eq!(document.contents().notes, ["the recording was split and goes on in `next-1.fif`"]);
+            let table = document.rows("channels").unwrap().read(&[0, 3], 0..2).unwrap();
+            assert_eq!(neuroflow_data::columns::numbers(&table, "bad").unwrap(), [0.0, 1.0]);
+        }
+    }
+}
+
+#[test]
+fn fif_epochs_are_an_array_with_their_events() {
+    let document = fif::open(source(fif_epochs()), &Limits::default()).unwrap();
+    let whole = document.tensor("", None).unwrap();
+    assert_eq!(whole.shape(), [2, 2, 3]);
+    assert_eq!(whole.values(), [0.0, 2.0, 4.0, 0.75, 1.0, 1.25, 12.0, 14.0, 16.0, 2.25, 2.5, 2.75]);
+    assert_eq!(whole.unit(), None);
+    assert_eq!(whole.axes()[2].coordinates.label(0), "-0.01");
+    let part = document.tensor("epochs", Some(&[1..2, 0..2, 2..3])).unwrap();
+    assert_eq!((part.shape(), part.values()), (vec![1, 2, 1], &[16.0, 2.75][..]));
+    let events = document.events("events").unwrap();
+    assert_eq!((events.labels(), events.times()), (vec!["a/left".into(), "b".into()], vec![2.5, 4.0]));
+    assert_eq!(events.table().integers("previous").unwrap(), [0, 3]);
+    assert!(document.rows("events").is_ok() && document.rows("").is_err() && document.signals("").is_err());
+}
+
+#[test]
+fn fif_errors_say_where() {
+    let error = |bytes: Vec<u8>| fif::open(source(bytes), &Limits::default()).unwrap_err().to_string();
+    assert!(error(b"nothing".to_vec()).starts_with("FIF: byte 0: the file does not begin with FIF's file identifier;"));
+    assert!(error(vec![0x1f, 0x8b, 8, 0]).starts_with("FIF: byte 0: the file is compressed with gzip; unpack it with `gunzip`"));
+    assert!(error(fif_raw(20, true)).contains("the samples are complex numbers, which are not read"));
+    assert!(error(fif_raw(7, true)).contains("samples of type 7 are not read"));
+    let mut empty = Fif::new();
+    assert_eq!(
+        error(empty.file(true)),
+        "FIF: the file: the file has no measurement info with channels and a sampling rate; only raw and epochs files are read"
+    );
+    assert!(error(empty.info().end(100).file(true)).starts_with("FIF: the file: the file holds neither a raw recording nor epochs;"));
+    let mut short = Fif::new();
+    short.begin(101).int(200, 3).tag(201, 4, &1f32.to_be_bytes()).channel("a", 2, 107, 1.0, 1.0).end(101);
+    assert!(error(short.file(true)).starts_with("FIF: the file: 3 channels are stated, 1 are described;"));
+    // Tags that lead around in a circle.
+    let mut bytes = Fif::new().info().file(false);
+    bytes[48..52].copy_from_slice(&16i32.to_be_bytes());
+    let circle = error(bytes);
+    assert!(circle.starts_with("FIF: byte 48: the tag says that the next one stands at byte 16, before it;"), "{circle}");
+    let mut deep = Fif::new();
+    for _ in 0..100 {
+        deep.begin(900);
+    }
+    assert!(error(deep.file(true)).contains("blocks nest deeper than 64"));
+    let whole = fif_epochs();
+    assert!(error(whole[..whole.len() - 8].to_vec()).starts_with("FIF: byte "));
+    // A file that was cut short is walked up to where it ends.
+    let cut = fif_raw(4, true);
+    let document = fif::open(source(cut[..cut.len() - 700].to_vec()), &Limits::default());
+    assert!(document.is_err() || document.unwrap().contents().notes.iter().any(|note| note.contains("cut short")));
+}

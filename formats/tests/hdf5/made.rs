@@ -1,0 +1,214 @@
+//! Files that `tests/reference/small_files.py` made.
+
+use super::{made_file, source};
+use arrow::array::{Array, AsArray};
+use arrow::datatypes::{Float64Type, Int16Type, Int32Type};
+use neuroflow_data::formats::mat5::{MatClass, MatNumbers, MatValue};
+use neuroflow_data::formats::{Format, Limits};
+use neuroflow_formats::{Document, Source, What, hdf5, mat73, nwb};
+use std::borrow::Cow;
+use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+#[test]
+fn datasets_read_alike_whatever_the_layout() {
+    for name in ["earliest.h5", "latest.h5"] {
+        let document = hdf5::open(source(made_file(name)), &Limits::default()).unwrap();
+        let expected: Vec<f64> = (0..35).map(f64::from).collect();
+        for path in ["plain", "gzip", "free", "both", "soft", "sub/up/plain"] {
+            let tensor = document.tensor(path, None).unwrap();
+            assert_eq!((tensor.shape(), tensor.values()), (vec![7, 5], expected.as_slice()), "{name} {path}");
+            let part = document.tensor(path, Some(&[2..6, 1..4])).unwrap();
+            let own: Vec<f64> = (2..6).flat_map(|row| (1..4).map(move |column| f64::from(row * 5 + column))).collect();
+            assert_eq!((part.shape(), part.values()), (vec![4, 3], own.as_slice()), "{name} {path}");
+            let rows = document.rows(path).unwrap();
+            let batch = rows.read(&[4, 0], 5..99).unwrap();
+            assert_eq!(batch.column(0).as_primitive::<Int16Type>().values().as_ref(), [29, 34]);
+            assert_eq!(batch.column(1).as_primitive::<Int16Type>().values().as_ref(), [25, 30]);
+            assert_eq!(batch.schema().field(0).name(), "column_5");
+        }
+        assert_eq!(document.tensor("plain", None).unwrap().unit(), Some("mV"));
+        assert!(document.tensor("lzf", None).unwrap().values().iter().all(|value| *value == 0.0));
+        let words = document.rows("words").unwrap().read(&[0], 0..3).unwrap();
+        assert_eq!(words.column(0).as_string::<i32>().iter().flatten().collect::<Vec<_>>(), ["a", "übung", ""]);
+        let table = document.rows("table").unwrap().read(&[1, 2, 0], 0..2).unwrap();
+        assert_eq!(table.column(0).as_primitive::<Int32Type>().values().as_ref(), [2, -3]);
+        assert_eq!(table.column(1).as_string::<i32>().value(0), "ab");
+        assert_eq!(table.column(2).as_primitive::<Float64Type>().values().as_ref(), [1.5, 2.5]);
+        let flag = document.rows("flag").unwrap().read(&[0], 0..2).unwrap();
+        assert_eq!(flag.column(0).as_boolean().iter().flatten().collect::<Vec<_>>(), [true, false]);
+        let refs = document.rows("refs").unwrap().read(&[0], 0..2).unwrap();
+        assert_eq!(refs.column(0).as_string::<i32>().iter().flatten().collect::<Vec<_>>(), ["/table", ""]);
+    }
+}
+
+#[test]
+fn contents_tell_attributes_and_links_and_follow_none_out_of_the_file() {
+    for (name, below) in [("earliest.h5", 1), ("latest.h5", 25)] {
+        let document = hdf5::open(source(made_file(name)), &Limits::default()).unwrap();
+        let contents = document.contents();
+        let what = |path: &str| contents.item(path).map(|item| item.what.clone());
+        assert_eq!(what("plain@unit"), Some(What::Value("mV".into())));
+        assert_eq!(contents.item("soft").unwrap().about, "the same as `/plain`");
+        assert_eq!(contents.item("sub/up").unwrap().about, "the same as `/`");
+        assert_eq!(what("out"), Some(What::Value("../other.h5:/x".into())));
+        assert_eq!(contents.notes, ["`/out` is a link to another file, which is not opened: `../other.h5`"]);
+        assert_eq!(
+            contents.items.iter().filter(|item| item.path.starts_with("sub/") || item.path.starts_with("sub@")).count(),
+            below,
+            "{name}"
+        );
+        let paths: std::collections::BTreeSet<&str> = contents.items.iter().map(|item| item.path.as_str()).collect();
+        assert_eq!(paths.len(), contents.items.len());
+        for (path, text) in [
+            ("out", "object `out`: this is a text, not an array; name one of"),
+            ("nothing", "there is no array of this name; there are"),
+            ("words", "object `/words`: this holds text, not numbers; ask for its rows"),
+        ] {
+            let error = document.tensor(path, None).unwrap_err().to_string();
+            assert!(error.starts_with("HDF5: ") && error.contains(text), "{error}");
+        }
+        let error = document.tensor("plain", Some(&[0..8, 0..1])).unwrap_err().to_string();
+        assert!(error.contains("the part [0..8, 0..1] is not in an array of the shape [7, 5]"), "{error}");
+    }
+}
+
+/// A source that counts what is read from it.
+#[derive(Debug)]
+struct Counted(Vec<u8>, AtomicU64, AtomicU64);
+
+impl Source for Counted {
+    fn len(&self) -> u64 {
+        self.0.len() as u64
+    }
+
+    fn bytes(&self, range: Range<u64>) -> std::io::Result<Cow<'_, [u8]>> {
+        self.1.fetch_add(1, Ordering::Relaxed);
+        self.2.fetch_add(range.end.saturating_sub(range.start), Ordering::Relaxed);
+        let own = self.0.get(range.start as usize..range.end as usize);
+        own.map(|bytes| Cow::Owned(bytes.to_vec())).ok_or_else(|| std::io::ErrorKind::UnexpectedEof.into())
+    }
+}
+
+#[test]
+fn only_the_chunks_that_a_part_touches_are_read() {
+    let counted = Arc::new(Counted(made_file("latest.h5"), AtomicU64::new(0), AtomicU64::new(0)));
+    let document = hdf5::open(Arc::clone(&counted) as Arc<dyn Source>, &Limits::default()).unwrap();
+    document.tensor("free", None).unwrap();
+    let reset = || (counted.1.swap(0, Ordering::Relaxed), counted.2.swap(0, Ordering::Relaxed));
+    reset();
+    // Chunks of 3 × 2 numbers of two bytes: one of them, then two.
+    document.tensor("free", Some(&[0..3, 2..4])).unwrap();
+    assert_eq!(reset(), (1, 12));
+    document.tensor("free", Some(&[2..4, 0..1])).unwrap();
+    assert_eq!(reset(), (2, 24));
+    document.tensor("plain", Some(&[3..5, 0..5])).unwrap();
+    // Two rows, and the unit, a text of two bytes in a heap that is known by now.
+    assert_eq!(reset(), (2, 22));
+}
+
+#[test]
+fn an_nwb_file_has_its_parts() {
+    let document = nwb::open(source(made_file("small.nwb")), &Limits::default()).unwrap();
+    let contents = document.contents();
+    assert_eq!((contents.format, contents.version.as_str()), (Format::Nwb, "2.7.0"));
+    assert_eq!(contents.facts["subject_subject_id"], "m1");
+    assert_eq!(contents.notes, ["the pictures of `/stimulus/movie` are in other files, which are not opened: `../movie.avi`"]);
+    // `Wide` extends `TimeSeries` in the namespace that the file carries.
+    let expected = What::Recording { channels: 2, samples: 4, rate: 10.0, span: (2.0, 2.3), unit: "volts".into() };
+    assert_eq!(contents.item("acquisition/raw").unwrap().what, expected);
+    let signals = document.signals("").unwrap();
+    let mut values = Vec::new();
+    signals.read(1, 1..9, &mut values).unwrap();
+    assert_eq!(values, [1.5, 2.5, 3.5]);
+    let recording = signals.recording(Format::Nwb, "s", &[0, 1]).unwrap();
+    assert_eq!(recording.values(0, 0..4), [0.0, 1.0, 2.0, 3.0]);
+    assert_eq!(recording.channels().map(|channel| channel.name.clone()).collect::<Vec<_>>(), ["raw_1", "raw_2"]);
+    let rows = document.rows("acquisition/raw").unwrap();
+    assert_eq!(rows.bounds(0, 1..3), Some((2.1, 2.2)));
+    assert_eq!(document.tensor("acquisition/raw", Some(&[1..2, 0..2])).unwrap().values(), [1.0, 1.5]);
+
+    let odd = document.rows("acquisition/odd").unwrap().read(&[0, 1], 1..3).unwrap();
+    assert_eq!(odd.column(0).as_primitive::<Float64Type>().values().as_ref(), [1.0, 5.0]);
+    assert!(document.signals("acquisition/odd").err().unwrap().to_string().contains("this is a table, not a recording"));
+
+    let trials = document.events("intervals/trials").unwrap();
+    assert_eq!((trials.times(), trials.labels()), (vec![1.0, 2.0], vec!["left".to_owned(), "right".to_owned()]));
+    assert_eq!(trials.table().numbers("duration").unwrap(), [0.5, 0.75]);
+    assert_eq!(trials.table().column_names(), ["time", "duration", "label", "id", "stop_time", "side"]);
+    assert_eq!(document.events("stimulus/notes").unwrap().labels(), ["go", "stop"]);
+
+    let spikes = document.spikes("units").unwrap();
+    assert_eq!((spikes.names(), spikes.times(0), spikes.times(1)), (vec!["3".into(), "5".into()], [0.1, 0.2].as_slice(), [0.3].as_slice()));
+    assert_eq!(spikes.units().texts("quality").unwrap(), ["good", "mua"]);
+    let units = document.rows("units").unwrap();
+    let place = units.schema().index_of("nested").unwrap();
+    let nested = units.read(&[place], 1..2).unwrap();
+    let nested = nested.column(0).as_list::<i64>().value(0);
+    let inner = nested.as_list::<i64>();
+    assert_eq!(inner.len(), 1);
+    assert_eq!(inner.value(0).as_primitive::<Float64Type>().values().as_ref(), [2.0, 3.0]);
+}
+
+#[test]
+fn a_plain_hdf5_file_is_no_nwb() {
+    let error = nwb::open(source(made_file("latest.h5")), &Limits::default()).unwrap_err().to_string();
+    assert_eq!(error, "NWB: the file: the root group has no attribute `nwb_version`; read it as plain HDF5");
+}
+
+#[test]
+fn matlab_values_have_their_size_and_order() {
+    let bytes = made_file("small.mat");
+    assert!(mat73::is_mat73(&bytes) && !mat73::is_mat73(&made_file("latest.h5")));
+    let file = mat73::read_mat73(source(bytes.clone()), &Limits::default()).unwrap();
+    let m = file.get("m").unwrap();
+    assert_eq!((m.dims(), m.numbers().unwrap().as_ref()), ([2, 3].as_slice(), [1.0, 4.0, 2.0, 5.0, 3.0, 6.0].as_slice()));
+    let flag = MatValue::Numeric { dims: vec![1, 2], class: MatClass::Logical, data: MatNumbers::U8(vec![1, 0]), imaginary: None };
+    assert_eq!(*file.get("flag").unwrap(), flag);
+    assert_eq!(file.get("word").unwrap().text().unwrap(), "grün");
+    assert_eq!(file.get("none").unwrap().dims(), [0, 3]);
+    let cell = file.get("cell").unwrap();
+    assert_eq!((cell.dims(), cell.cell(0).unwrap().number().unwrap()), ([1, 2].as_slice(), 7.0));
+    assert_eq!(cell.cell(1).unwrap().text().unwrap(), "x");
+    let many = file.get("many").unwrap();
+    assert_eq!((many.dims(), many.field_values("f").unwrap().len()), ([1, 2].as_slice(), 2));
+    let sparse = file.get("sparse").unwrap();
+    assert_eq!(sparse.dense(&Limits::default()).unwrap(), [0.0, 0.0, 5.0, 6.0, 0.0, 0.0]);
+
+    let document = mat73::open(source(bytes), &Limits::default()).unwrap();
+    assert_eq!(document.tensor("m", None).unwrap().values(), [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]);
+    assert_eq!(document.tensor("m", Some(&[1..2, 0..2])).unwrap().values(), [4.0, 5.0]);
+    assert_eq!(document.contents().item("word").unwrap().what, What::Value("grün".into()));
+    assert!(document.contents().facts["header"].starts_with("MATLAB 7.3 MAT-file"));
+}
+
+#[test]
+fn checksums_and_circles_are_told_with_their_place() {
+    let limits = Limits::default();
+    let good = made_file("latest.h5");
+    // The superblock's checksum.
+    let mut bytes = good.clone();
+    bytes[40] ^= 1;
+    let error = hdf5::open(source(bytes), &limits).unwrap_err().to_string();
+    assert_eq!(error, "HDF5: byte 44: the superblock's checksum is wrong; the file looks cut short or damaged: copy or download it again");
+    // The header of the root group, which stands first.
+    let at = good.windows(4).position(|own| own == b"OHDR").unwrap();
+    let mut bytes = good.clone();
+    bytes[at + 8] ^= 0x10;
+    let error = hdf5::open(source(bytes), &limits).unwrap_err().to_string();
+    assert!(error.contains("an object header"), "{error}");
+    let error = hdf5::open(source(good[..good.len() / 2].to_vec()), &limits);
+    assert!(error.is_err() || error.unwrap().contents().notes.iter().any(|note| note.contains("were asked for, the file has")));
+    let error = hdf5::open(source(b"not a file of this sort at all".repeat(40)), &limits).unwrap_err().to_string();
+    assert!(error.starts_with("HDF5: the file: there is no HDF5 signature at byte 0, 512, 1024 …"), "{error}");
+    // A B-tree of version 1 whose first child is itself, that of the group `sub`.
+    let mut bytes = made_file("earliest.h5");
+    let tree = bytes.windows(6).rposition(|own| own == b"TREE\x00\x00").unwrap();
+    bytes[tree + 5] = 1;
+    let address = (tree as u64).to_le_bytes();
+    bytes[tree + 32..tree + 40].copy_from_slice(&address);
+    let error = hdf5::open(source(bytes), &limits).map(|document| document.contents().notes.join("; "));
+    let text = error.unwrap_or_else(|error| error.to_string());
+    assert!(text.contains("a B-tree has the same node twice"), "{text}");
+}

@@ -1,0 +1,94 @@
+"""Writes the small files that the tests carry, formats/tests/files: every structure of HDF5 in few bytes, an NWB file and a MATLAB 7.3 file.
+
+    small_files.py FOLDER
+"""
+import sys
+
+import h5py
+import numpy as np
+
+folder = sys.argv[1]
+
+for name, low, high in (("earliest", "earliest", "v108"), ("latest", "v110", "v110")):
+    with h5py.File(f"{folder}/{name}.h5", "w", libver=(low, high)) as file:
+        data = np.arange(35, dtype="<i2").reshape(7, 5)
+        file.create_dataset("plain", data=data).attrs["unit"] = "mV"
+        file.create_dataset("gzip", data=data, chunks=(2, 5), compression=9, shuffle=True, fletcher32=True)
+        file.create_dataset("free", data=data, chunks=(3, 2), maxshape=(None, 5))
+        file.create_dataset("lzf", data=np.zeros((7, 5), "<f4"), chunks=(7, 5), compression="lzf")
+        file.create_dataset("both", data=data, chunks=(4, 4), maxshape=(None, None), fillvalue=-1)
+        file["words"] = ["a", "übung", ""]
+        file["table"] = np.array([(1.5, 2, b"ab"), (2.5, -3, b"c")], dtype=[("x", "<f8"), ("n", ">i4"), ("s", "S3")])
+        file["flag"] = np.array([True, False])
+        file["soft"], file["out"] = h5py.SoftLink("/plain"), h5py.ExternalLink("../other.h5", "/x")
+        file["sub/up"] = file["/"]
+        refs = file.create_dataset("refs", (2,), dtype=h5py.ref_dtype)
+        refs[0] = file["table"].ref
+        if name == "latest":
+            # Links and attributes in a heap.
+            for number in range(12):
+                file[f"sub/name {number}"] = h5py.SoftLink("/plain")
+                file["sub"].attrs[f"attribute {number}"] = number
+
+with h5py.File(f"{folder}/small.nwb", "w") as file:
+    def typed(group, own, **attributes):
+        group.attrs["neurodata_type"], group.attrs["namespace"] = own, "core"
+        for name, value in attributes.items():
+            group.attrs[name] = value
+        return group
+
+    def column(table, name, data, kind="VectorData", **attributes):
+        return typed(table.create_dataset(name, data=data), kind, **attributes)
+
+    file.attrs["nwb_version"] = "2.7.0"
+    file["identifier"], file["session_start_time"] = "small", "2026-01-02T03:04:05+00:00"
+    file["general/subject/subject_id"] = "m1"
+    raw = typed(file.create_group("acquisition/raw"), "Wide", description="wide band")
+    raw["data"] = np.arange(8, dtype="<i2").reshape(4, 2)
+    raw["data"].attrs["conversion"], raw["data"].attrs["unit"] = 0.5, "volts"
+    raw["starting_time"] = 2.0
+    raw["starting_time"].attrs["rate"] = 10.0
+    odd = typed(file.create_group("acquisition/odd"), "TimeSeries")
+    odd["data"], odd["timestamps"] = np.array([1.0, 2.0, 3.0]), np.array([0.0, 1.0, 5.0])
+    odd["data"].attrs["unit"] = "m"
+    notes = typed(file.create_group("stimulus/notes"), "AnnotationSeries")
+    notes["data"], notes["timestamps"] = ["go", "stop"], np.array([0.5, 1.5])
+    movie = typed(file.create_group("stimulus/movie"), "ImageSeries")
+    movie["external_file"], movie["data"] = ["../movie.avi"], np.zeros((0, 0, 0), "u1")
+    movie["starting_time"] = 0.0
+    movie["starting_time"].attrs["rate"] = 30.0
+    trials = typed(file.create_group("intervals/trials"), "TimeIntervals", colnames=["start_time", "stop_time", "side"])
+    column(trials, "id", [0, 1], "ElementIdentifiers")
+    column(trials, "start_time", [1.0, 2.0]), column(trials, "stop_time", [1.5, 2.75]), column(trials, "side", ["left", "right"])
+    units = typed(file.create_group("units"), "Units", colnames=["spike_times", "quality", "nested"])
+    column(units, "id", [3, 5], "ElementIdentifiers")
+    column(units, "spike_times", [0.1, 0.2, 0.3]), column(units, "spike_times_index", np.array([2, 3], "u1"), "VectorIndex")
+    column(units, "quality", ["good", "mua"], description="how good")
+    column(units, "nested", [1.0, 2.0, 3.0]), column(units, "nested_index", np.array([1, 1, 3], "u1"), "VectorIndex")
+    column(units, "nested_index_index", np.array([2, 3], "u1"), "VectorIndex")
+    file["specifications/mine/1.0/mine"] = '{"groups":[{"neurodata_type_def":"Wide","neurodata_type_inc":"TimeSeries"}]}'
+
+with h5py.File(f"{folder}/small.mat", "w", userblock_size=512) as file:
+    def put(group, name, values, kind, **attributes):
+        own = group.create_dataset(name, data=np.asarray(values).T)
+        own.attrs["MATLAB_class"] = np.bytes_(kind)
+        for key, value in attributes.items():
+            own.attrs[key] = value
+        return own
+
+    refs = file.create_group("#refs#")
+    put(file, "m", [[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]], "double")
+    put(file, "flag", np.array([[1, 0]], "u1"), "logical", MATLAB_int_decode=np.int32(1))
+    put(file, "word", np.array([[ord(c) for c in "grün"]], "u2"), "char", MATLAB_int_decode=np.int32(2))
+    put(file, "none", np.array([0, 3], "u8"), "double", MATLAB_empty=np.uint8(1))
+    put(refs, "a", [[7.0]], "double"), put(refs, "b", np.array([[ord("x")]], "u2"), "char")
+    cell = file.create_dataset("cell", data=np.array([[refs["a"].ref, refs["b"].ref]], dtype=object).T, dtype=h5py.ref_dtype)
+    cell.attrs["MATLAB_class"] = np.bytes_("cell")
+    many = file.create_group("many")
+    many.attrs["MATLAB_class"] = np.bytes_("struct")
+    many.create_dataset("f", data=np.array([[refs["a"].ref, refs["b"].ref]], dtype=object).T, dtype=h5py.ref_dtype)
+    sparse = file.create_group("sparse")
+    sparse.attrs["MATLAB_class"], sparse.attrs["MATLAB_sparse"] = np.bytes_("double"), np.uint64(3)
+    sparse["data"], sparse["ir"], sparse["jc"] = np.array([5.0, 6.0]), np.array([2, 0], "u8"), np.array([0, 1, 2], "u8")
+with open(f"{folder}/small.mat", "r+b") as raw:
+    raw.write(b"MATLAB 7.3 MAT-file, Platform: GLNXA64, Created on: Mon Nov 30 11:00:00 2026 HDF5 schema 1.00 .".ljust(116) + bytes(8) + b"\x00\x02IM")

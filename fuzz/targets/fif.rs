@@ -1,0 +1,12 @@
+#![no_main]
+
+mod ephys;
+mod setup;
+
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(init: ephys::prepare("fif"), |bytes: &[u8]| {
+    if let Ok(document) = neuroflow_formats::fif::open(ephys::source(bytes), &setup::limits()) {
+        ephys::read_all(&document);
+    }
+});

@@ -1,0 +1,15 @@
+#![no_main]
+
+mod setup;
+mod volumes;
+
+use arrow::buffer::Buffer;
+use libfuzzer_sys::fuzz_target;
+use neuroflow_formats::graphs::graphml;
+use std::sync::Arc;
+
+fuzz_target!(init: volumes::prepare("graphml"), |bytes: &[u8]| {
+    if let Ok(document) = graphml::open(Arc::new(Buffer::from_vec(bytes.to_vec())), &setup::limits()) {
+        volumes::read_all(&document);
+    }
+});
