@@ -116,6 +116,9 @@ fn the_manual_knows_every_stage_and_control() {
 #[test]
 fn the_examples_of_the_manual_run() {
     let place = Place::new();
+    for name in ["run.edf", "spikes.txt", "units.csv", "volume.npy", "square.gml"] {
+        place.write(name, crate::formats::sample(name));
+    }
     let stages = place.run(&["stages"]).exits(0).out;
     let mut examples = 0;
     for line in stages.lines() {

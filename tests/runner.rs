@@ -17,6 +17,7 @@ mod conformance;
 mod documentation;
 mod downloads;
 mod faults;
+mod formats;
 mod growing;
 mod history;
 mod inputs;

@@ -6,6 +6,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use neuroflow_data::export::ExportFormat;
 use neuroflow_engine::program::SandboxWish;
 use neuroflow_engine::select::Selection;
+use neuroflow_formats::write::Form;
 use std::path::PathBuf;
 
 /// Typed, content-addressed pipelines for brain data: every score with its chance level and its control.
@@ -84,6 +85,8 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// What is in a file or folder of data, here or at an address: shapes, units, rates, missing values, and how to read it in a pipeline.
+    Inspect(Inspect),
     /// Any result of any run, as a file.
     Get(Get),
     /// What differs between two runs or revisions: which steps, why, and how every score moved.
@@ -245,6 +248,33 @@ impl Run {
     pub(crate) fn selection(&self) -> Selection {
         Selection { until: self.until.clone(), only: self.only.clone(), from: self.from.clone(), force: self.force.clone() }
     }
+}
+
+/// `neuroflow inspect`.
+#[derive(Debug, Args)]
+pub struct Inspect {
+    /// A file, a folder, or an address: `https://…`, `s3://…`, `dandi:000021/…`, `openneuro:ds000117/…`.
+    pub what: String,
+    /// One thing in it, by its path: its values, and all of its channels or columns.
+    pub item: Option<String>,
+    /// The reader, where the first bytes do not say: `csv`, `spike_text`, …
+    #[arg(long = "as", value_name = "READER")]
+    pub reader: Option<String>,
+    /// Ask a question of the tables in it: `select … from trials where …`. Paths with `/` stand in double quotes.
+    #[arg(long, value_name = "QUERY", conflicts_with_all = ["html", "json", "item"])]
+    pub sql: Option<String>,
+    /// Where the answer of `--sql` is written, by its ending: `.csv`, `.parquet`, `.arrow`, `.json`, `.npy`; default: the terminal.
+    #[arg(long, short, value_name = "FILE", requires = "sql")]
+    pub out: Option<PathBuf>,
+    /// Write a page with figures.
+    #[arg(long, value_name = "FILE", conflicts_with = "json")]
+    pub html: Option<PathBuf>,
+    /// As JSON.
+    #[arg(long)]
+    pub json: bool,
+    /// How many rows of a table are shown.
+    #[arg(long, default_value_t = 10, value_name = "N")]
+    pub rows: usize,
 }
 
 /// `neuroflow bisect`.
@@ -471,6 +501,8 @@ pub struct Get {
 pub enum FileForm {
     /// Its values.
     Values(ExportFormat),
+    /// A file of the field: NWB or NIfTI.
+    OfTheField(Form),
     /// Its figure, as SVG.
     Svg,
     /// Its figure, as PNG.
@@ -484,7 +516,10 @@ impl std::str::FromStr for FileForm {
         match text {
             "svg" => Ok(FileForm::Svg),
             "png" => Ok(FileForm::Png),
-            other => other.parse().map(FileForm::Values).map_err(|told| format!("{told}, svg, png")),
+            "nwb" => Ok(FileForm::OfTheField(Form::Nwb)),
+            "nifti" | "nii" => Ok(FileForm::OfTheField(Form::Nifti)),
+            "nifti.gz" | "nii.gz" => Ok(FileForm::OfTheField(Form::NiftiGz)),
+            other => other.parse().map(FileForm::Values).map_err(|told| format!("{told}, nwb, nifti, svg, png")),
         }
     }
 }
@@ -493,6 +528,7 @@ impl std::fmt::Display for FileForm {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             FileForm::Values(format) => write!(f, "{format}"),
+            FileForm::OfTheField(form) => write!(f, "{form}"),
             FileForm::Svg => f.write_str("svg"),
             FileForm::Png => f.write_str("png"),
         }

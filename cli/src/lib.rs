@@ -70,6 +70,7 @@ fn run(arguments: Arguments) -> Result<Exit, Failure> {
         Command::Explain(explain) => commands::explain::explain(&place, &explain),
         Command::Runs { n } => commands::runs::runs(&place, n),
         Command::Show { run, json } => commands::runs::show(&place, &run, json),
+        Command::Inspect(inspect) => commands::inspect::inspect(&place, &inspect),
         Command::Get(get) => commands::get::get(&place, &get),
         Command::Diff(diff) => commands::diff::diff(&place, &diff),
         Command::Log(log) => commands::log::log(&place, &log),

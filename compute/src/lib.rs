@@ -9,6 +9,7 @@
 //! * [`nonnegative`]: non-negative decompositions of tensors.
 //! * [`tensor`], [`optimise`]: tensors times Khatri–Rao products, and minimisation of smooth functions.
 //! * [`signal`], [`riemann`]: filters, spectra, wavelets and coupling of sampled signals; covariances as points of a curved space.
+//! * [`spiking`], [`deconvolution`]: statistics of spike trains; spikes from fluorescence.
 //! * [`threads`], [`map`]: a pool with a fixed number of threads; files as read-only Arrow buffers.
 //!
 //! The crate promises that every function on the CPU gives the same bytes for any number of threads: work is cut into parts whose borders follow from
@@ -18,6 +19,7 @@
 //!
 //! It knows no files by name, no analyses, and no randomness without an explicit seed ([`random`]).
 
+pub mod deconvolution;
 pub mod error;
 pub mod factor;
 pub mod geometry;
@@ -35,6 +37,7 @@ pub mod ridge_path;
 pub mod riemann;
 pub mod signal;
 pub mod single;
+pub mod spiking;
 pub mod statistics;
 pub mod tensor;
 pub mod threads;

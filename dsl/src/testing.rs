@@ -55,12 +55,15 @@ macro_rules! stages {
 }
 
 const TABLES: &[Kind] = &[Kind::Table];
+const EITHER: &[Kind] = &[Kind::Table, Kind::Tensor];
 
 stages! {
     Give "t.give" [] [OutputSpec::new("table", Kind::Table, "", ""), OutputSpec::new("rest", Kind::Tensor, "", "")] &[];
     Take "t.take" [InputSpec::one("table", TABLES, "", "")] [OutputSpec::new("table", Kind::Table, "", "")] &[];
     Rate "t.rate" [InputSpec::one("table", TABLES, "", "")]
         [OutputSpec::new("scores", Kind::Scores, "", ""), OutputSpec::new("table", Kind::Table, "", "")] &["accuracy"];
+    Same "t.same" [InputSpec::one("value", EITHER, "", ""), InputSpec::optional("other", TABLES, "", "")]
+        [OutputSpec::like("value", "value", Kind::Table, "", ""), OutputSpec::new("notes", Kind::Table, "", "")] &[];
     Join "t.join" [InputSpec::many("tables", TABLES, "", "")] [OutputSpec::new("table", Kind::Table, "", "")] &[];
 }
 

@@ -3,6 +3,7 @@
 //! At a revision, files come from its tree. Data that git does not hold are taken as an earlier run at that revision had them, by digest; when there is no such
 //! run, what git ignores and what lies elsewhere is taken as it is now, and the record says so.
 
+use crate::afar::{self, Afar};
 use crate::cached::{load, lookup};
 use crate::dataset::DataSet;
 use crate::fetch::{self, OnProgress};
@@ -11,17 +12,22 @@ use crate::files::look::{Disk, Look, is_file};
 use crate::files::tree::Tree;
 use crate::folder;
 use crate::home;
-use crate::readers::{self, READERS_VERSION, Reader};
+use crate::readers::{self, READERS_VERSION, Reader, Takes};
 use crate::record::InputRecord;
 use crate::session::{Session, SessionError};
 use crate::task::{StageCall, Task, Work};
 use crate::worker::Problem;
 use arrow::buffer::Buffer;
 use neuroflow_cache::{ActionOutput, ActionRecord, Digest, KeyEncoder};
-use neuroflow_data::{Kind, Payload};
+use neuroflow_data::{Artifact, FileTree, Kind, Payload};
 use neuroflow_dsl::pipeline::{Alternative, InputDecl};
 use neuroflow_dsl::{Diagnostic, glob};
+use neuroflow_formats::Limits;
+use neuroflow_formats::bids::{self, BidsFile};
+use neuroflow_formats::disk::DiskFolder;
+use neuroflow_remote::Pin;
 use neuroflow_stage::{Context, GpuPolicy, Value};
+use std::collections::BTreeSet;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -59,6 +65,8 @@ struct Content {
 enum Place<'f> {
     Disk(PathBuf),
     Tree(&'f Tree, PathBuf),
+    /// At an address.
+    Afar(PathBuf),
     /// In the cache; the path is for messages.
     Object(Digest, PathBuf),
 }
@@ -66,10 +74,13 @@ enum Place<'f> {
 impl Place<'_> {
     fn path(&self) -> &Path {
         match self {
-            Place::Disk(path) | Place::Tree(_, path) | Place::Object(_, path) => path,
+            Place::Disk(path) | Place::Tree(_, path) | Place::Afar(path) | Place::Object(_, path) => path,
         }
     }
 }
+
+/// So many files are looked for beside one that names them.
+const MOST_BESIDE: usize = 16;
 
 /// What is found, or why not, in words; an error is not the input's fault.
 type Sought<T> = Result<Result<T, String>, SessionError>;
@@ -138,7 +149,34 @@ impl Session {
         let Some(reader) = readers::reader(&alternative.reader) else {
             return Err(SessionError::Bug(format!("no reader `{}`", alternative.reader)));
         };
+        let pin = match alternative.named.get("digest") {
+            Some(Value::Text(text)) => match Pin::parse(text) {
+                Ok(pin) => Some(pin),
+                Err(reason) => return Ok(Err(format!("`digest`: {reason}"))),
+            },
+            _ => None,
+        };
+        let reader = &reader;
         let mut record = found_record(input, taken(alternative), false);
+        if reader.name == "bids" {
+            let read = || self.tree(files, input, reader, alternative, &argument, wanted);
+            return Ok(again_if_damaged(read)?.map(|members| {
+                record.members = members.iter().map(|(label, digest, _)| (label.clone(), *digest)).collect();
+                let own = |(label, _, own): (String, Digest, Vec<(String, Digest)>)| {
+                    own.into_iter().map(move |(path, content)| (format!("{label}/{path}"), content))
+                };
+                record.files = members.into_iter().flat_map(own).collect();
+                Found { record, whole: None, raw: None }
+            }));
+        }
+        if reader.takes != Takes::File {
+            let read = || self.several(files, input, reader, &argument, wanted);
+            return Ok(again_if_damaged(read)?.map(|(digest, members)| {
+                record.members.clone_from(&members);
+                record.files = members;
+                Found { record, whole: Some(digest), raw: None }
+            }));
+        }
         if glob::is_pattern(&argument) {
             // The places are looked for again when a copy in the cache turned out damaged.
             let read = || -> Sought<Vec<(String, Digest, Digest)>> {
@@ -181,10 +219,227 @@ impl Session {
             Ok(read) => read,
             Err(reason) => return Ok(Err(reason)),
         };
+        if let Some(reason) = pin.and_then(|pin| self.differs(&came, pin).transpose()).transpose()? {
+            return Ok(Err(format!("{argument}: {reason}")));
+        }
         record.files = vec![(String::new(), came)];
         record.members =
             if members.is_empty() { whole.or(raw).map(|digest| (String::new(), digest)).into_iter().collect() } else { members };
         Ok(Ok(Found { record, whole, raw }))
+    }
+
+    /// The recordings of a BIDS tree that entities choose, each with the files that belong to it: label, content, and the files.
+    fn tree(
+        &self,
+        files: &ProjectFiles,
+        input: &InputDecl,
+        reader: &Reader,
+        alternative: &Alternative,
+        folder: &str,
+        wanted: Wanted,
+    ) -> Sought<Vec<(String, Digest, Vec<(String, Digest)>)>> {
+        let root = files.working().join(folder);
+        let mut chosen: Vec<(String, Vec<(String, Place<'_>)>)> = Vec::new();
+        if let Some(earlier) = files.earlier_input(&input.name.text).filter(|earlier| !earlier.files.is_empty()) {
+            for (label, content) in &earlier.files {
+                let Some((recording, path)) = label.split_once('/') else { continue };
+                let place = root.join(path);
+                if let Err(reason) = self.bring(files, std::slice::from_ref(&place), content)? {
+                    return Ok(Err(format!("`{path}`: {reason}")));
+                }
+                let place = (path.to_owned(), Place::Object(*content, place));
+                match chosen.last_mut().filter(|(of, _)| of == recording) {
+                    Some((_, places)) => places.push(place),
+                    None => chosen.push((recording.to_owned(), vec![place])),
+                }
+            }
+        } else if files.is_of_then() {
+            return Ok(Err(format!(
+                "{}: a tree is read as it is now, or as an earlier run had it; no run had it at this revision",
+                root.display()
+            )));
+        } else {
+            let conditions: Vec<(&str, &str)> = alternative
+                .named
+                .iter()
+                .filter(|(key, _)| *key != "when")
+                .filter_map(|(key, value)| Some((key.as_str(), if let Value::Text(text) = value { text.as_str() } else { return None })))
+                .collect();
+            match recordings(&root, &conditions) {
+                Ok(found) => {
+                    let placed =
+                        |paths: Vec<String>| paths.into_iter().map(|path| (path.clone(), Place::Disk(root.join(path)))).collect::<Vec<_>>();
+                    chosen.extend(found.into_iter().map(|(label, paths)| (label, placed(paths))));
+                }
+                Err(reason) => return Ok(Err(format!("{}: {reason}", root.display()))),
+            }
+        }
+        let mut members = Vec::with_capacity(chosen.len());
+        for (label, places) in chosen {
+            match self.together(reader, "", &root.join(&label), places, wanted)? {
+                Ok((digest, own)) => members.push((label, digest, own)),
+                Err(reason) => return Ok(Err(reason)),
+            }
+        }
+        Ok(Ok(members))
+    }
+
+    /// Files that belong together, as one content and each as its own.
+    fn several(
+        &self,
+        files: &ProjectFiles,
+        input: &InputDecl,
+        reader: &Reader,
+        argument: &str,
+        wanted: Wanted,
+    ) -> Sought<(Digest, Vec<(String, Digest)>)> {
+        if afar::is_address(argument) {
+            let reason = format!(
+                "{argument}: `{}` reads several files, and from afar one is read; `neuroflow inspect` looks into folders from afar",
+                reader.name
+            );
+            return Ok(Err(reason));
+        }
+        let argument = argument.trim_end_matches('/');
+        let places = match reader.takes {
+            Takes::Folder => self.below(files, input, argument)?,
+            _ => self.beside(files, input, reader, argument, wanted)?,
+        };
+        let places = match places {
+            Ok(places) if places.is_empty() => {
+                return Ok(Err(format!("{}: there is no such folder, or no file in it", files.working().join(argument).display())));
+            }
+            Ok(places) => places,
+            Err(reason) => return Ok(Err(reason)),
+        };
+        let named = if reader.takes == Takes::Folder { "" } else { argument.rsplit('/').next().unwrap_or(argument) };
+        self.together(reader, named, &files.working().join(argument), places, wanted)
+    }
+
+    /// Some files as one content, made once, and each as its own. `shown` is for messages.
+    fn together(
+        &self,
+        reader: &Reader,
+        named: &str,
+        shown: &Path,
+        places: Vec<(String, Place<'_>)>,
+        wanted: Wanted,
+    ) -> Sought<(Digest, Vec<(String, Digest)>)> {
+        let file = readers::reader("file").ok_or_else(|| SessionError::Bug("no reader `file`".into()))?;
+        let (mut members, mut tree) = (Vec::with_capacity(places.len()), FileTree::new());
+        for (label, place) in places {
+            let content = match self.read_file(&file, &place, Wanted { runs: true, ..wanted })? {
+                Ok(Content { came, .. }) => came,
+                Err(reason) => return Ok(Err(reason)),
+            };
+            let bytes = self.cache.get(&content)?.ok_or_else(|| SessionError::Bug("an input vanished from the cache".into()))?;
+            if let Err(error) = tree.insert(label.clone(), bytes) {
+                return Ok(Err(error.to_string()));
+            }
+            members.push((label, content));
+        }
+        let artifact = Artifact::from_tree(tree);
+        if let Err(reason) = readers::begins_well(reader, &artifact, named) {
+            return Ok(Err(format!("{}: {reason}", shown.display())));
+        }
+        // Made of contents that are known, so that it is written once.
+        let mut key = KeyEncoder::new();
+        key.text("together");
+        for (label, content) in &members {
+            key.text(label);
+            key.digest(content);
+        }
+        let key = key.finish();
+        if let Some(output) = self.cache.lookup(&key)?.and_then(|record| record.outputs.into_iter().next()) {
+            return Ok(Ok((output.digest, members)));
+        }
+        let (digest, size) = self.cache.put_written(|into| artifact.encode_to(into))?;
+        self.cache.record(&key, &record_of(reader.name, &[("out", digest, size)]))?;
+        Ok(Ok((digest, members)))
+    }
+
+    /// All files below a folder. Zarr keeps what it knows of arrays in files whose names begin with a point.
+    fn below<'f>(&self, files: &'f ProjectFiles, input: &InputDecl, folder: &str) -> Sought<Vec<(String, Place<'f>)>> {
+        let mut all: Vec<(String, Place<'f>)> = Vec::new();
+        for pattern in ["**", "**/.zarray", "**/.zattrs", "**/.zgroup", "**/.zmetadata", "**/.bidsignore"] {
+            match self.places(files, input, &format!("{folder}/{pattern}"))? {
+                Ok(places) => {
+                    let own = pattern.rsplit('/').next().unwrap_or_default().trim_start_matches('*');
+                    // A label is what the pattern leaves open; here it is the whole path.
+                    all.extend(places.into_iter().map(|(label, place)| match (own, label.as_str()) {
+                        ("", _) => (label, place),
+                        (own, "") => (own.to_owned(), place),
+                        (own, label) => (format!("{}/{own}", label.trim_end_matches('/')), place),
+                    }));
+                }
+                Err(reason) => return Ok(Err(reason)),
+            }
+            // Those of an earlier run are all of them.
+            if files.earlier_input(&input.name.text).is_some_and(|earlier| !earlier.files.is_empty()) {
+                break;
+            }
+        }
+        all.sort_by(|(a, _), (b, _)| a.cmp(b));
+        Ok(Ok(all))
+    }
+
+    /// A file with those that it names beside it.
+    fn beside<'f>(
+        &self,
+        files: &'f ProjectFiles,
+        input: &InputDecl,
+        reader: &Reader,
+        argument: &str,
+        wanted: Wanted,
+    ) -> Sought<Vec<(String, Place<'f>)>> {
+        let folder = argument.rsplit_once('/').map_or("", |(folder, _)| folder);
+        let within = |name: &str| if folder.is_empty() { name.to_owned() } else { format!("{folder}/{name}") };
+        if let Some(earlier) = files.earlier_input(&input.name.text).filter(|earlier| !earlier.files.is_empty()) {
+            let mut places = Vec::with_capacity(earlier.files.len());
+            for (label, content) in &earlier.files {
+                let path = files.working().join(within(label));
+                if let Err(reason) = self.bring(files, std::slice::from_ref(&path), content)? {
+                    return Ok(Err(format!("`{label}`: {reason}")));
+                }
+                places.push((label.clone(), Place::Object(*content, path)));
+            }
+            return Ok(Ok(places));
+        }
+        let own = argument.rsplit('/').next().unwrap_or(argument).to_owned();
+        let file = readers::reader("file").ok_or_else(|| SessionError::Bug("no reader `file`".into()))?;
+        let (mut places, mut there, mut tried) = (Vec::new(), FileTree::new(), BTreeSet::new());
+        let mut asked = vec![own.clone()];
+        // The reader asks for what the file names; what it asks for and is there is given to it, until it asks for nothing new.
+        while let Some(name) = asked.pop() {
+            if tried.len() >= MOST_BESIDE || !tried.insert(name.clone()) {
+                continue;
+            }
+            match self.place(files, input, &within(&name))? {
+                Ok(place) => {
+                    let content = match self.read_file(&file, &place, Wanted { runs: true, ..wanted })? {
+                        Ok(Content { came, .. }) => came,
+                        Err(reason) => return Ok(Err(reason)),
+                    };
+                    let bytes = self.cache.get(&content)?.ok_or_else(|| SessionError::Bug("an input vanished from the cache".into()))?;
+                    if let Err(error) = there.insert(name.clone(), bytes) {
+                        return Ok(Err(error.to_string()));
+                    }
+                    places.push((name, place));
+                }
+                Err(reason) if name == own => return Ok(Err(reason)),
+                // Whether it can be done without is for the reader to say.
+                Err(_) => {}
+            }
+            asked.extend(readers::asked_for(reader, &there, &own));
+        }
+        places.sort_by(|(a, _), (b, _)| a.cmp(b));
+        Ok(Ok(places))
+    }
+
+    /// What is wrong when a content is not the one that the pipeline names.
+    fn differs(&self, content: &Digest, pin: Pin) -> Result<Option<String>, SessionError> {
+        let bytes = self.cache.get_whole(content)?.ok_or_else(|| SessionError::Bug("an input vanished from the cache".into()))?;
+        Ok((!pin.fits(&bytes)).then(|| "the file is not the one whose `digest` is named; take that file, or name this one's".into()))
     }
 
     /// Where the file of a path is.
@@ -192,6 +447,9 @@ impl Session {
         let path = files.working().join(argument);
         if let Some((_, content)) = files.earlier_input(&input.name.text).and_then(|earlier| earlier.files.first()) {
             return Ok(self.bring(files, std::slice::from_ref(&path), content)?.map(|()| Place::Object(*content, path)));
+        }
+        if afar::is_address(argument) {
+            return Ok(Ok(Place::Afar(PathBuf::from(argument))));
         }
         let is_folder =
             || Err(format!("{} is a folder; a pattern names its files: `{}/*`", path.display(), argument.trim_end_matches('/')));
@@ -319,12 +577,22 @@ impl Session {
                 }
                 if is_file && !runs { self.cache.hash_file(path)?.0 } else { self.cache.put_file(path)?.0 }
             }
+            Place::Afar(address) => match self.fetched(&address.to_string_lossy())? {
+                Ok(content) => content,
+                Err(reason) => return Ok(Err(reason)),
+            },
             Place::Tree(tree, path) => match tree.read(path) {
                 Ok(bytes) => self.cache.put(&bytes)?,
                 Err(error) => return Ok(Err(format!("{shown} can't be read: {error}"))),
             },
         };
         if is_file {
+            if runs && let Some(bytes) = self.cache.get(&came)? {
+                let named = place.path().file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+                if let Err(reason) = readers::begins_well(reader, &Artifact::from_bytes(bytes), &named) {
+                    return Ok(Err(format!("{shown}: {reason}")));
+                }
+            }
             return Ok(Ok(Content { came, whole: Some(came), raw: None }));
         }
         // What is only opened is not read as a whole, so it is not compared with its digest here.
@@ -360,6 +628,43 @@ impl Session {
         let digest = self.cache.put(&encoded)?;
         self.cache.record(&key, &record_of(reader.name, &[("out", digest, encoded.len() as u64)]))?;
         Ok(Ok(Content { came, whole: Some(digest), raw }))
+    }
+
+    /// A file from afar, as content of the cache. What is known to be there still is not fetched again.
+    fn fetched(&self, address: &str) -> Sought<Digest> {
+        let options = match afar::options(self.cache.root(), self.sources.offline) {
+            Ok(options) => options,
+            Err(reason) => return Ok(Err(reason)),
+        };
+        let file = match Afar::open(address, &options) {
+            Ok(file) => file,
+            Err(reason) => return Ok(Err(reason)),
+        };
+        let key = file.version().map(|version| {
+            let mut key = KeyEncoder::new();
+            key.text("afar");
+            key.text(address);
+            key.text(&version);
+            key.finish()
+        });
+        if let Some(key) = &key
+            && let Some(output) = self.cache.lookup(key)?.and_then(|record| record.outputs.into_iter().next())
+            && self.cache.contains(&output.digest)
+        {
+            return Ok(Ok(output.digest));
+        }
+        // What comes from afar is that server's business; what can't be kept is the cache's. Both end the writing, and the first is told.
+        let mut broken = None;
+        let written = self.cache.put_written(|into| file.write_to(into).inspect_err(|error| broken = Some(error.to_string())));
+        let (digest, size) = match (written, broken) {
+            (Ok(written), _) => written,
+            (Err(_), Some(reason)) => return Ok(Err(reason)),
+            (Err(error), None) => return Err(error.into()),
+        };
+        if let Some(key) = key {
+            self.cache.record(&key, &record_of("afar", &[("out", digest, size)]))?;
+        }
+        Ok(Ok(digest))
     }
 
     async fn dataset(
@@ -467,6 +772,31 @@ impl Session {
     }
 }
 
+/// The recordings of a tree that fulfil conditions: the name of each, and the paths of it and of what belongs to it.
+fn recordings(root: &Path, conditions: &[(&str, &str)]) -> Result<Vec<(String, Vec<String>)>, String> {
+    let told = |error: neuroflow_formats::FormatError| error.to_string();
+    let tree = bids::open(Arc::new(DiskFolder::new(root)), &Limits::default()).map_err(told)?;
+    let chosen: Vec<&BidsFile> = tree.select(conditions).map_err(told)?.into_iter().filter(|file| bids::is_data(file)).collect();
+    if chosen.is_empty() {
+        return Err("no recording or image of the tree fits; `neuroflow inspect` lists its files".into());
+    }
+    let mut found = Vec::with_capacity(chosen.len());
+    for file in chosen {
+        let name = file.path.rsplit('/').next().unwrap_or(&file.path);
+        let label = name.strip_suffix(file.name.extension.as_str()).unwrap_or(name).to_owned();
+        let mut paths = vec![file.path.clone()];
+        paths.extend(tree.associated(&file.path).map_err(told)?.into_iter().map(|other| other.path));
+        let of_all = ["dataset_description.json", "participants.tsv", "participants.json"];
+        paths.extend(of_all.into_iter().filter(|path| tree.file(path).is_ok()).map(str::to_owned));
+        // A folder that counts as a file is read by no reader here.
+        paths.retain(|path| !path.ends_with('/'));
+        paths.sort();
+        paths.dedup();
+        found.push((label, paths));
+    }
+    Ok(found)
+}
+
 /// What an alternative takes, in words.
 fn taken(alternative: &Alternative) -> String {
     let argument = match alternative.arguments.first() {
@@ -476,6 +806,10 @@ fn taken(alternative: &Alternative) -> String {
     match alternative.reader.as_str() {
         reader if alternative.is_stage => format!("simulated by `{reader}`"),
         "dataset" => format!("data set {argument}"),
+        "bids" => {
+            let conditions = alternative.named.iter().filter(|(key, _)| *key != "when").map(|(key, value)| format!(", {key} = {value}"));
+            format!("tree {argument}{}", conditions.collect::<String>())
+        }
         _ if glob::is_pattern(argument) => format!("files {argument}"),
         _ => format!("file {argument}"),
     }

@@ -3,6 +3,7 @@
 //! A pipeline's inputs become content, its steps become tasks, and each task has a key made of what it computes and of the content of its inputs. A key that
 //! was answered before is not asked again. See `ARCHITECTURE.md`, "The life of a run".
 
+pub mod afar;
 pub mod bisect;
 mod cached;
 mod chain;

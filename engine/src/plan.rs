@@ -13,7 +13,7 @@ use neuroflow_data::Kind;
 use neuroflow_dsl::check::program_signature;
 use neuroflow_dsl::expand::{self, Expansion, InstanceInput, Known, StepInstance};
 use neuroflow_dsl::{Diagnostic, Pipeline, Policies};
-use neuroflow_stage::{GpuPolicy, Registry, Signature, Value};
+use neuroflow_stage::{GpuPolicy, OutputSpec, Registry, Signature, Value};
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 use std::sync::Arc;
@@ -523,7 +523,12 @@ impl Plan {
             (None, _) => return Err(PlanError::UnknownStage { step: instance.label(), stage }),
         };
         let cost = self.cost(if program { EXEC.to_owned() } else { stage.clone() });
-        let outputs: Vec<(String, Kind)> = signature.outputs.iter().map(|output| (output.name.to_owned(), output.kind)).collect();
+        // An output that is like an input has the kind that the checker found.
+        let found = pipeline.steps.get(decl).map_or(&[][..], |step| step.outputs.as_slice());
+        let kind_of =
+            |output: &OutputSpec| found.iter().find(|(name, _)| output.like.is_some() && *name == output.name).map(|(_, kind)| *kind);
+        let outputs: Vec<(String, Kind)> =
+            signature.outputs.iter().map(|output| (output.name.to_owned(), kind_of(output).unwrap_or(output.kind))).collect();
         let scores = outputs.iter().position(|(_, kind)| *kind == Kind::Scores);
         let declared = Arc::new(Declared { signature, stage: Arc::from(stage), outputs, scores, cost });
         self.declared.insert(decl, Arc::clone(&declared));

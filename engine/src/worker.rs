@@ -9,7 +9,7 @@ use crate::program::{self, ProgramOptions, Programs};
 use crate::task::Work;
 use neuroflow_cache::{ActionOutput, ActionRecord, Cache, CacheError, Digest};
 use neuroflow_data::{DataError, Kind, Scores, Typed};
-use neuroflow_stage::{CancelToken, Context, Progress, Registry, StageError};
+use neuroflow_stage::{CancelToken, Context, Progress, Registry, Signature, StageError};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::io::{BufRead, Write};
@@ -204,10 +204,7 @@ fn compute(order: &Order, tools: &Tools, context: &Context, usage: &mut Usage) -
             }
             BTreeMap::from([(neuroflow_dsl::command::OUT.to_owned(), ended.output)])
         }
-        Work::Call(call)
-            if tools.registry.get(&call.stage).is_some_and(|stage| stage.signature().inputs.iter().any(|input| input.open)) =>
-        {
-            // Such stages take in tables of any size, and put what does not fit into memory there.
+        Work::Call(call) if tools.registry.get(&call.stage).is_some_and(|stage| may_be_large(&stage.signature())) => {
             let folder = tools.programs.folder()?;
             execute(task, values, &tools.registry, &Context { scratch: Some(folder.path.clone()), ..context.clone() })?
         }
@@ -256,4 +253,9 @@ fn compute(order: &Order, tools: &Tools, context: &Context, usage: &mut Usage) -
 pub(crate) fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned()).or_else(|| panic.downcast_ref::<String>().cloned());
     text.unwrap_or_else(|| "a panic without a message".into())
+}
+
+/// Whether a stage takes in tables of any size, or gives recordings: what does not fit into memory is put into a folder of its own.
+fn may_be_large(signature: &Signature) -> bool {
+    signature.inputs.iter().any(|input| input.open) || signature.outputs.iter().any(|output| output.kind == Kind::Recording)
 }

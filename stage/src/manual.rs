@@ -23,7 +23,8 @@ pub fn page(signature: &Signature) -> String {
     }
     out.push_str("\nOutputs\n");
     for output in &signature.outputs {
-        let _ = writeln!(out, "  {}: {}{}\n      {}", output.name, output.kind, axes(output.axes), output.doc);
+        let kind = output.like.map_or_else(|| output.kind.to_string(), |input| format!("of the kind of `{input}`"));
+        let _ = writeln!(out, "  {}: {kind}{}\n      {}", output.name, axes(output.axes), output.doc);
     }
     if !signature.params.is_empty() {
         let _ = write!(out, "\nParameters\n{}", parameters(&signature.params));

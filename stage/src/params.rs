@@ -453,6 +453,11 @@ pub fn take<T: Parameter>(values: &BTreeMap<String, Value>, name: &str) -> Resul
     T::from_value(value).map_err(|error| format!("`{name}`: {error}"))
 }
 
+/// A field's name as it is written in a pipeline: `where` for `r#where`. Used by [`params!`](crate::params!).
+pub fn plain_name(field: &'static str) -> &'static str {
+    field.strip_prefix("r#").unwrap_or(field)
+}
+
 /// Joins the lines of a doc comment. Used by [`params!`](crate::params!).
 pub fn doc(lines: &[&str]) -> String {
     lines.iter().map(|line| line.trim()).collect::<Vec<_>>().join("\n")
@@ -481,7 +486,7 @@ macro_rules! params {
             fn from_values(given: &std::collections::BTreeMap<String, $crate::value::Value>) -> Result<Self, String> {
                 #[allow(unused_variables, reason = "a stage may have no parameters")]
                 let values = $crate::params::fill(&<Self as $crate::params::Params>::specs(), given)?;
-                Ok($name { $( $field: $crate::params::take(&values, stringify!($field))?, )* })
+                Ok($name { $( $field: $crate::params::take(&values, $crate::params::plain_name(stringify!($field)))?, )* })
             }
         }
     };
@@ -497,7 +502,7 @@ macro_rules! param_spec {
         $( default = Some($crate::value::Value::from($default)); )?
         $( limits = Some({ let range: std::ops::RangeInclusive<f64> = $limits; (*range.start(), *range.end()) }); )?
         $crate::params::ParamSpec {
-            name: stringify!($field),
+            name: $crate::params::plain_name(stringify!($field)),
             doc: $crate::params::doc(&[$($doc),*]),
             ty: <$ty as $crate::params::Parameter>::ty(),
             default,
@@ -547,7 +552,7 @@ macro_rules! words {
                 #[allow(unused_variables, reason = "words may have no arguments")]
                 let (variant, values) = $crate::params::resolve_variant(&variants, value)?;
                 match variant.name {
-                    $( $word => Ok($name::$variant { $( $field: $crate::params::take(&values, stringify!($field))?, )* }), )*
+                    $( $word => Ok($name::$variant { $( $field: $crate::params::take(&values, $crate::params::plain_name(stringify!($field)))?, )* }), )*
                     other => Err(format!("`{other}` is unknown")),
                 }
             }

@@ -63,16 +63,23 @@ pub struct OutputSpec {
     pub name: &'static str,
     /// What it is.
     pub doc: &'static str,
-    /// Its kind.
+    /// Its kind; where it is like an input that takes several, the first of those, until the pipeline says which was given.
     pub kind: Kind,
     /// Axes, for the manual.
     pub axes: &'static str,
+    /// The single input whose kind it has, for a stage that does the same to several kinds.
+    pub like: Option<&'static str>,
 }
 
 impl OutputSpec {
     /// An output.
     pub const fn new(name: &'static str, kind: Kind, axes: &'static str, doc: &'static str) -> OutputSpec {
-        OutputSpec { name, doc, kind, axes }
+        OutputSpec { name, doc, kind, axes, like: None }
+    }
+
+    /// An output of the kind that an input was given as; `kind` is the first of the kinds that this input takes.
+    pub const fn like(name: &'static str, input: &'static str, kind: Kind, axes: &'static str, doc: &'static str) -> OutputSpec {
+        OutputSpec { name, doc, kind, axes, like: Some(input) }
     }
 }
 

@@ -124,7 +124,7 @@ fn inside(view: &View<'_>, file: Option<&(String, u64)>, said: &mut Said) -> Val
             Err(error) => json!({ "error": said.say("why a file can't be read", &error.to_string()) }),
         };
     }
-    match readers::read(reader, &bytes) {
+    match readers::read(&reader, &bytes) {
         Ok(artifact) => described(&artifact, view, said),
         Err(reason) => json!({ "error": said.say("why a file can't be read", &reason) }),
     }

@@ -1,12 +1,13 @@
 //! `neuroflow get`: any result of any run, as a file.
 
-use super::Place;
+use super::{Place, of_the_field};
 use crate::arguments::{FileForm, Get};
 use crate::exit::{Exit, Failure};
 use neuroflow_data::export::export;
 use neuroflow_data::{Artifact, Kind, Payload};
 use neuroflow_engine::record::{Results, results};
 use neuroflow_engine::session::Session;
+use neuroflow_formats::write::{Form, artifact_bytes};
 use neuroflow_report::figures::figures;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -49,7 +50,9 @@ pub(crate) fn get(place: &Place, get: &Get) -> Result<Exit, Failure> {
         return Err(Failure::could_not_start(message).with_help(format!("it has {list}")));
     };
     let artifact = session.artifact(*kind, digest).map_err(Failure::could_not_start)?;
-    let by_name = || get.out.extension().and_then(|ending| ending.to_str()).and_then(|ending| ending.parse::<FileForm>().ok());
+    let of_the_field = || get.out.file_name().and_then(|name| Form::of_file(name.to_str()?)).map(FileForm::OfTheField);
+    let by_ending = || get.out.extension().and_then(|ending| ending.to_str()).and_then(|ending| ending.parse::<FileForm>().ok());
+    let by_name = || of_the_field().or_else(by_ending);
     if let Some(form @ (FileForm::Svg | FileForm::Png)) = get.format.or_else(by_name) {
         let beside = partitions(&session, &results, step);
         let further = (default().as_ref() != Some(&name)).then_some(name.as_str());
@@ -63,10 +66,18 @@ pub(crate) fn get(place: &Place, get: &Get) -> Result<Exit, Failure> {
     // A File is its bytes, whatever it is called.
     let (bytes, form) = match (artifact.payload(), get.format.or_else(by_name)) {
         (Payload::Bytes(bytes), _) => (bytes.to_vec(), "as it is".to_owned()),
+        (_, Some(FileForm::OfTheField(form))) => {
+            let facts = of_the_field::facts(&session, &record, &rows, step, &name);
+            let name = step.replace(['[', ']', '"', '/', '.'], "_");
+            let written = artifact_bytes(form, name.trim_matches('_'), &artifact, &facts).map_err(|error| {
+                Failure::could_not_start(format!("`{step}.{}` can't be written: {}", error.place, error.reason)).with_help(error.help)
+            })?;
+            (written, format!("as {form}"))
+        }
         (_, Some(FileForm::Values(format))) => (export(&artifact, format).map_err(Failure::could_not_start)?, format!("as {format}")),
         (_, _) => {
             let failure = Failure::could_not_start("the file format is not known");
-            return Err(failure.with_help("add `--as npy`, csv, parquet, arrow, json, svg or png"));
+            return Err(failure.with_help("add `--as npy`, csv, parquet, arrow, json, nwb, nifti, svg or png"));
         }
     };
     let written = if get.out.as_os_str() == "-" { std::io::stdout().write_all(&bytes) } else { std::fs::write(&get.out, &bytes) };

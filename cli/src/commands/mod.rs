@@ -1,5 +1,6 @@
 //! One file a command.
 
+pub(crate) mod afar;
 pub(crate) mod agent;
 pub(crate) mod bisect;
 pub(crate) mod cache;
@@ -16,9 +17,11 @@ pub(crate) mod export;
 pub(crate) mod fmt;
 pub(crate) mod get;
 pub(crate) mod graph;
+pub(crate) mod inspect;
 pub(crate) mod keep;
 pub(crate) mod log;
 pub(crate) mod mcp;
+mod of_the_field;
 pub(crate) mod propose;
 pub(crate) mod run;
 pub(crate) mod runs;

@@ -14,6 +14,7 @@ mod multitaper;
 mod resample;
 mod sections;
 mod slepian;
+mod smooth;
 mod welch;
 
 pub use butterworth::{Band, butterworth, chebyshev_lowpass, notch};
@@ -27,4 +28,5 @@ pub use multitaper::Multitaper;
 pub use resample::{decimate, resample_poly};
 pub use sections::Sections;
 pub use slepian::{Slepian, slepian};
+pub use smooth::{gaussian_smoothed, running_maximum, running_mean, running_minimum, running_quantile};
 pub use welch::{Spectrum, Welch, band_power, coherence};

@@ -14,6 +14,20 @@ use std::fmt;
 /// The reader whose text is a name.
 const DATASET: &str = "dataset";
 
+/// The reader of trees, of which it takes the files that entities choose.
+const BIDS: &str = "bids";
+
+/// The values of an entity that are wanted, as one text; none when the value is of another sort.
+fn wanted_of(value: &Value) -> Option<String> {
+    match value {
+        Value::Text(text) => Some(text.clone()),
+        Value::Int(number) => Some(number.to_string()),
+        Value::List(values) => values.iter().map(wanted_of).collect::<Option<Vec<_>>>().map(|all| all.join(",")),
+        value if *value == Value::word("all") => Some("all".into()),
+        _ => None,
+    }
+}
+
 /// What an alternative gives.
 #[derive(Clone, Copy, PartialEq)]
 struct Given {
@@ -101,11 +115,30 @@ impl Checker<'_> {
                         self.tell(Diagnostic::error("wrong-value", argument.value.span.clone(), message));
                     }
                 },
+                // Every entity is a name that may be asked for; which there are is for the tree to say.
+                Some(key) if reader.as_deref() == Some(BIDS) => match wanted_of(&value) {
+                    Some(text) => {
+                        named.insert(key.text.clone(), Value::Text(text));
+                    }
+                    None => {
+                        let message = format!("an entity needs a text, a number, a list of them, or `all`; this is {}", value.describe());
+                        self.tell(Diagnostic::error("wrong-value", argument.value.span.clone(), message));
+                    }
+                },
+                Some(key) if key.text == "digest" && stage.is_none() => match value {
+                    Value::Text(_) => {
+                        named.insert(key.text.clone(), value);
+                    }
+                    other => {
+                        let message = format!("`digest` needs a text such as `\"sha256:…\"`, this is {}", other.describe());
+                        self.tell(Diagnostic::error("wrong-value", argument.value.span.clone(), message));
+                    }
+                },
                 Some(key) => {
                     if let Some(signature) = &stage {
                         self.param_value(signature, key, &value, &argument.value);
                     } else {
-                        let message = format!("the reader has no option `{}`; it has `when`", key.text);
+                        let message = format!("the reader has no option `{}`; it has `when` and `digest`", key.text);
                         self.tell(Diagnostic::error("unknown-parameter", key.span.clone(), message));
                     }
                     named.insert(key.text.clone(), value);
@@ -120,6 +153,8 @@ impl Checker<'_> {
         }
         let reader = reader.unwrap_or_default();
         let given = match positional.as_slice() {
+            // Each recording with what the tree says of it.
+            _ if reader == BIDS => Given { kind, members: Kind::Dir },
             [Value::Text(path)] if !is_stage && reader != DATASET && is_pattern(path) => {
                 if kind == Kind::Dir {
                     let message = format!("`{reader}` gives several things of each file, so it reads one file and no pattern");

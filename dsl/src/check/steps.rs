@@ -65,6 +65,7 @@ impl Checker<'_> {
                 }
             }
         }
+        self.kinds_like_inputs(&called);
         self.resolve_blocks(found);
         let broken = self.promises(promises);
         let before = self.diagnostics.len();
@@ -92,6 +93,37 @@ impl Checker<'_> {
         if !broken.is_empty() {
             let later = self.diagnostics.split_off(before);
             self.diagnostics.extend(later.into_iter().filter(|told| !broken.contains(&told.span)));
+        }
+    }
+
+    /// Gives outputs that are like an input the kind of what is given there. Steps may stand in any order, so this goes on while something changes:
+    /// each round settles at least one more step of a chain.
+    fn kinds_like_inputs(&mut self, called: &[Called<'_>]) {
+        // What is wrong with a reference is told where the step's inputs are bound.
+        let told = self.diagnostics.len();
+        for _ in 0..called.len() {
+            let mut changed = false;
+            for (position, step) in called.iter().enumerate() {
+                let Calls::Stage(signature) = &step.calls else { continue };
+                for output in &signature.outputs {
+                    let Some(place) = signature.inputs.iter().position(|input| output.like == Some(input.name)) else { continue };
+                    let given = step.arguments.iter().filter(|argument| argument.name.is_none()).nth(place);
+                    let Some(kind) = given.and_then(|given| self.reference(&given.value)).and_then(|reference| self.kind_of(&reference))
+                    else {
+                        continue;
+                    };
+                    let fits = signature.inputs.get(place).is_some_and(|input| input.kinds.contains(&kind));
+                    let own = self.pipeline.steps[position].outputs.iter_mut().find(|(name, _)| *name == output.name);
+                    if let Some((_, own)) = own.filter(|(_, own)| fits && *own != kind) {
+                        *own = kind;
+                        changed = true;
+                    }
+                }
+            }
+            self.diagnostics.truncate(told);
+            if !changed {
+                break;
+            }
         }
     }
 
@@ -176,5 +208,39 @@ pub(super) fn may_be_result(expr: &Expr) -> bool {
         ExprKind::Index(of, _) | ExprKind::All(of) => may_be_result(of),
         ExprKind::Call(callee, _) => dotted(callee).as_deref() == Some("gather"),
         _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::{checked, pipeline};
+    use neuroflow_data::Kind;
+
+    fn kind(text: &str, step: &str) -> Kind {
+        let pipeline = pipeline(text);
+        pipeline.steps[pipeline.step(step).unwrap()].outputs[0].1
+    }
+
+    #[test]
+    fn an_output_like_an_input_has_the_kind_of_what_is_given_in_any_order_of_lines() {
+        let steps = ["given = t.give()", "first = t.same(given.rest)", "second = t.same(first)", "third = t.same(second)"];
+        for order in [[0, 1, 2, 3], [3, 2, 1, 0], [2, 0, 3, 1]] {
+            let text = format!("pipeline a \"A\"\n{}\n", order.map(|line| steps[line]).join("\n"));
+            for step in ["first", "second", "third"] {
+                assert_eq!(kind(&text, step), Kind::Tensor, "{text}");
+            }
+        }
+        assert_eq!(kind("pipeline a \"A\"\ngiven = t.give()\nsame = t.same(given)\n", "same"), Kind::Table);
+        let text = "pipeline a \"A\"\ngiven = t.give()\nsame = t.same(given.rest)\nwrong = t.take(same)\nright = t.take(same.notes)\n";
+        let told = checked(text, &[]).diagnostics;
+        assert_eq!(told.iter().filter(|told| told.message.contains("takes a Table, this is a Tensor")).count(), 1, "{told:#?}");
+    }
+
+    #[test]
+    fn what_is_given_wrongly_is_told_once_and_a_circle_ends() {
+        let told = checked("pipeline a \"A\"\nsame = t.same(nothing)\n", &[]).diagnostics;
+        assert_eq!(told.iter().filter(|told| told.message.contains("nothing")).count(), 1, "{told:#?}");
+        let told = checked("pipeline a \"A\"\none = t.same(two)\ntwo = t.same(one)\n", &[]).diagnostics;
+        assert!(!told.is_empty());
     }
 }

@@ -41,7 +41,7 @@ pub(super) fn take(call: &ExecCall, folder: &Path) -> Result<Artifact, Ending> {
     let content = read(&path, size).map_err(|error| Ending::World(disk("reading", &path, &error)))?;
     let reader =
         crate::readers::reader(&call.reader).ok_or_else(|| Ending::Refused(StageError::Bug(format!("no reader `{}`", call.reader))))?;
-    crate::readers::read(reader, &content.into()).map_err(|reason| {
+    crate::readers::read(&reader, &content.into()).map_err(|reason| {
         Ending::Failed(StageError::refused(format!("`{}`, which the program wrote, is not what it declared: {reason}", call.file)))
     })
 }

@@ -85,8 +85,8 @@ impl Stage for Audit {
                 "The activity of one session, with covariates if there are any.",
             )],
             outputs: vec![
-                OutputSpec { name: "scores", doc: "The accuracy from each source.", kind: Kind::Scores, axes: "" },
-                OutputSpec { name: "table", doc: "A row for each source, with what it used.", kind: Kind::Table, axes: "" },
+                OutputSpec::new("scores", Kind::Scores, "", "The accuracy from each source."),
+                OutputSpec::new("table", Kind::Table, "", "A row for each source, with what it used."),
             ],
             params: Vec::new(),
             metrics: &["pre_stimulus", "time_of_session", "behaviour"],

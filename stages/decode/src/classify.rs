@@ -76,14 +76,14 @@ impl Stage for Classify {
                 split_slot(),
             ],
             outputs: vec![
-                OutputSpec { name: "scores", doc: "Accuracy, balanced accuracy and κ.", kind: Kind::Scores, axes: "" },
-                OutputSpec { name: "confusion", doc: "Counts of trials.", kind: Kind::Tensor, axes: "true × predicted" },
-                OutputSpec {
-                    name: "predictions",
-                    doc: "For each tested trial its fold, true and predicted class, and the probability (or score) of each class.",
-                    kind: Kind::Table,
-                    axes: "",
-                },
+                OutputSpec::new("scores", Kind::Scores, "", "Accuracy, balanced accuracy and κ."),
+                OutputSpec::new("confusion", Kind::Tensor, "true × predicted", "Counts of trials."),
+                OutputSpec::new(
+                    "predictions",
+                    Kind::Table,
+                    "",
+                    "For each tested trial its fold, true and predicted class, and the probability (or score) of each class.",
+                ),
             ],
             params: Vec::new(),
             metrics: &["accuracy", "balanced_accuracy", "kappa"],

@@ -115,8 +115,8 @@ impl Stage for Transfer {
                 "One session of each animal, two at least.",
             )],
             outputs: vec![
-                OutputSpec { name: "scores", doc: "The mean accuracy over animals left out.", kind: Kind::Scores, axes: "" },
-                OutputSpec { name: "table", doc: "The accuracy of each animal.", kind: Kind::Table, axes: "" },
+                OutputSpec::new("scores", Kind::Scores, "", "The mean accuracy over animals left out."),
+                OutputSpec::new("table", Kind::Table, "", "The accuracy of each animal."),
             ],
             params: Vec::new(),
             metrics: &["accuracy"],

@@ -4,9 +4,11 @@
 //! each trial is filtered by itself. Refuses: gaps, bins without a common step, edges beyond half the sampling rate, trials that are too short. From:
 //! `scipy.signal` (`butter` and `sosfiltfilt`, `iirnotch`, `firwin`), whose numbers these are.
 
+use crate::recorded::{each_stretch, is_marks};
 use crate::traces::{each_trace, refused, sampling_rate};
-use neuroflow_compute::signal::{Band, butterworth, fir_window, notch, zero_phase_fir};
-use neuroflow_data::{Kind, Responses, Tensor};
+use neuroflow_compute::ComputeError;
+use neuroflow_compute::signal::{Band, Sections, butterworth, fir_window, notch, zero_phase_fir};
+use neuroflow_data::{Kind, Recording, Responses, Tensor, Typed};
 use neuroflow_stage::params::Hertz;
 use neuroflow_stage::{
     Context, Dimension, Exactness, InputSpec, Inputs, OutputSpec, Outputs, Quantity, Signature, Stage, StageError, Value, params, words,
@@ -80,7 +82,8 @@ params! {
 
 const DOC: &str = r#"Each unit's trace in each trial is filtered by itself, without a shift in time. At its ends it is continued by its point
 reflection; what lies within a few cycles of an end is still an estimate, so cut trials wider than the window that is analysed. The sampling rate is
-that of the bins' times, which must be evenly spaced. Signals of the animal stay as they are.
+that of the bins' times, which must be evenly spaced. Signals of the animal stay as they are. Of a recording, each channel is filtered at its own rate, each
+stretch between pauses by itself; channels of marks (role `trig`) stay as they are.
 
 The numbers are those of SciPy: `butter(order, …, output="sos")` with `sosfiltfilt`, `iirnotch` with `filtfilt`, `firwin`.
 
@@ -104,8 +107,13 @@ impl Stage for Filter {
             version: 1,
             summary: "Keeps some frequencies of each trace, without a shift in time.",
             doc: DOC,
-            inputs: vec![InputSpec::one("responses", &[Kind::Responses], "trial × unit × bin", "The activity of one session.")],
-            outputs: vec![OutputSpec::new("responses", Kind::Responses, "trial × unit × bin", "The filtered activity.")],
+            inputs: vec![InputSpec::one(
+                "responses",
+                &[Kind::Responses, Kind::Recording],
+                "",
+                "The activity of one session, or a recording.",
+            )],
+            outputs: vec![OutputSpec::like("responses", "responses", Kind::Responses, "", "The filtered activity.")],
             params: Vec::new(),
             metrics: &[],
             sites: Vec::new(),
@@ -115,9 +123,37 @@ impl Stage for Filter {
     }
 
     fn run(&self, inputs: &Inputs, params: &FilterParams, context: &Context) -> Result<Outputs, StageError> {
-        let responses: Responses = inputs.one("responses")?;
+        let given = inputs.artifact("responses").ok_or_else(|| StageError::Bug("input `responses` was not given".into()))?;
+        if given.kind() == Kind::Recording {
+            let recording = Recording::from_artifact(given)?;
+            let filtered = each_stretch(
+                &recording,
+                context,
+                |_, channel, _, values| {
+                    if is_marks(channel) { Ok(values.to_vec()) } else { Filtering::of(params, channel.rate)?.apply(values) }
+                },
+                |_| {},
+            )?;
+            return Outputs::new().with("responses", filtered);
+        }
+        let responses = Responses::from_artifact(given)?;
         let rate = sampling_rate(&responses)?;
         let session = responses.session.as_str();
+        let filter = Filtering::of(params, rate).map_err(|error| refused(session, error))?;
+        let values = each_trace(session, responses.values(), context, |trace| filter.apply(trace))?;
+        let filtered = Tensor::new(responses.values().axes().to_vec(), responses.values().unit(), values)?;
+        Outputs::new().with("responses", responses.with_values(filtered, responses.covariates().cloned())?)
+    }
+}
+
+/// A filter at one sampling rate.
+enum Filtering {
+    Recursive(Sections),
+    Finite(Vec<f64>),
+}
+
+impl Filtering {
+    fn of(params: &FilterParams, rate: f64) -> Result<Filtering, ComputeError> {
         let band = match &params.keep {
             Keep::LowPass { edge } => Some(Band::Low(edge.0)),
             Keep::HighPass { edge } => Some(Band::High(edge.0)),
@@ -125,24 +161,19 @@ impl Stage for Filter {
             Keep::BandStop { low, high } => Some(Band::Stop(low.0, high.0)),
             Keep::Notch { .. } => None,
         };
-        let recursive = match (&params.keep, band, &params.design) {
-            (Keep::Notch { frequency, quality }, _, _) => Some(notch(frequency.0, *quality, rate)),
-            (_, Some(band), Design::Butterworth { order }) => Some(butterworth(*order, band, rate)),
-            _ => None,
-        };
-        let values = match (recursive, band, &params.design) {
-            (Some(filter), _, _) => {
-                let filter = filter.map_err(|error| refused(session, error))?;
-                each_trace(session, responses.values(), context, |trace| filter.zero_phase(trace))?
-            }
-            (None, Some(band), Design::Fir { taps }) => {
-                let filter = fir_window(*taps, band, rate).map_err(|error| refused(session, error))?;
-                each_trace(session, responses.values(), context, |trace| zero_phase_fir(&filter, trace))?
-            }
-            _ => return Err(StageError::Bug("a band without a filter".into())),
-        };
-        let filtered = Tensor::new(responses.values().axes().to_vec(), responses.values().unit(), values)?;
-        Outputs::new().with("responses", responses.with_values(filtered, responses.covariates().cloned())?)
+        match (band, &params.keep, &params.design) {
+            (None, Keep::Notch { frequency, quality }, _) => Ok(Filtering::Recursive(notch(frequency.0, *quality, rate)?)),
+            (Some(band), _, Design::Butterworth { order }) => Ok(Filtering::Recursive(butterworth(*order, band, rate)?)),
+            (Some(band), _, Design::Fir { taps }) => Ok(Filtering::Finite(fir_window(*taps, band, rate)?)),
+            (None, ..) => Err(ComputeError::Value { operation: "filter", reason: "there is neither a band nor a notch".into() }),
+        }
+    }
+
+    fn apply(&self, trace: &[f64]) -> Result<Vec<f64>, ComputeError> {
+        match self {
+            Filtering::Recursive(filter) => filter.zero_phase(trace),
+            Filtering::Finite(filter) => zero_phase_fir(filter, trace),
+        }
     }
 }
 
@@ -196,7 +227,7 @@ mod tests {
         let keep = ("keep", Value::call("low_pass", vec![("edge", hertz(1.0))]));
         let run_on = |threads| {
             let mut inputs = Inputs::new();
-            inputs.push("responses", "", neuroflow_data::Typed::into_artifact(responses.clone()).unwrap());
+            inputs.push("responses", "", Typed::into_artifact(responses.clone()).unwrap());
             let context = Context { threads, ..Context::quiet(0) };
             crate::testing::run_on(&Filter, &inputs, std::slice::from_ref(&keep), &context).unwrap().one::<Responses>("responses").unwrap()
         };
@@ -216,6 +247,29 @@ mod tests {
         let mut values = vec![0.0; 60];
         values[3] = f64::NAN;
         assert!(refusal(&Filter, &session(&[0.0], 1, values, 60), &low(1.0)).contains("1 values that are not finite"));
+    }
+
+    #[test]
+    fn each_stretch_of_a_recording_is_filtered_by_itself_and_marks_are_not() {
+        let (responses, _) = rhythms(200);
+        let halves = [responses.trace(0, 0), responses.trace(1, 1)].concat();
+        let recording = crate::testing::with_pauses(4.0, &[halves.clone(), halves.clone()], &[(0, 0.0), (200, 90.0)]);
+        let channels = (0..2).map(|place| {
+            let (channel, samples) = recording.channel(place).unwrap();
+            let role = if place == 0 { "eeg" } else { "trig" };
+            (neuroflow_data::Channel { role: role.into(), ..channel.clone() }, samples.clone())
+        });
+        let recording = Recording::new("recorded", channels.collect()).unwrap();
+        let keep = ("keep", Value::call("low_pass", vec![("edge", hertz(0.5))]));
+        let given = [("responses", crate::testing::artifact(&recording))];
+        let found: Recording = crate::testing::run_with(&Filter, &given, std::slice::from_ref(&keep)).unwrap().one("responses").unwrap();
+        let trials: Responses = run(&Filter, &responses, &[keep], 0).unwrap().one("responses").unwrap();
+        assert_eq!(found.values(0, 0..400), [trials.trace(0, 0), trials.trace(1, 1)].concat());
+        assert_eq!(found.values(1, 0..400), halves);
+        assert_eq!(found.channel(0).unwrap().0, recording.channel(0).unwrap().0);
+        let fast = [("keep", Value::call("low_pass", vec![("edge", hertz(5.0))]))];
+        let message = crate::testing::said(crate::testing::run_with(&Filter, &given, &fast));
+        assert!(message.contains("session `recorded`, channel `C1`, stretch 0 (counted from 0)") && message.contains("2 Hz"), "{message}");
     }
 
     #[test]

@@ -4,9 +4,10 @@
 //! frequencies is the variance. Refuses: gaps, bins without a common step, trials that are shorter than a segment, bands without a frequency. From:
 //! Welch's method as `scipy.signal.welch`, multitaper as MNE-Python's `psd_array_multitaper`.
 
+use crate::recorded::{Common, each_channel, in_channel, is_marks};
 use crate::traces::{each_trace, refused, sampling_rate};
 use neuroflow_compute::signal::{Multitaper, Spectrum, Welch, band_power};
-use neuroflow_data::{Axis, Kind, Responses, Tensor};
+use neuroflow_data::{Axis, Kind, Recording, Responses, Tensor, Typed};
 use neuroflow_stage::params::{Hertz, Seconds};
 use neuroflow_stage::{
     Context, Dimension, Exactness, InputSpec, Inputs, OutputSpec, Outputs, Quantity, Signature, Stage, StageError, Value, params, words,
@@ -53,7 +54,8 @@ fn default_bands() -> Value {
 }
 
 const DOC: &str = r#"`spectrum` is the power spectral density of each unit, in the squared unit of the activity per hertz, mean over trials. `bands`
-is the power of each trial and unit in each band: the sum of the density times the distance of frequencies.
+is the power of each trial and unit in each band: the sum of the density times the distance of frequencies. Of a recording, units are channels and each
+stretch between pauses is what a trial is of responses; it weighs in the mean by its length.
 
 `welch` averages over segments and so needs trials of several segments; `multitaper` uses the whole of short trials. The numbers are those of
 `scipy.signal.welch` and of MNE-Python's `psd_array_multitaper`.
@@ -77,7 +79,12 @@ impl Stage for Psd {
             version: 1,
             summary: "Measures power by frequency and in bands.",
             doc: DOC,
-            inputs: vec![InputSpec::one("responses", &[Kind::Responses], "trial × unit × bin", "The activity of one session.")],
+            inputs: vec![InputSpec::one(
+                "responses",
+                &[Kind::Responses, Kind::Recording],
+                "",
+                "The activity of one session, or a recording.",
+            )],
             outputs: vec![
                 OutputSpec::new("spectrum", Kind::Tensor, "unit × frequency", "Power spectral density, mean over trials."),
                 OutputSpec::new("bands", Kind::Tensor, "trial × unit × band", "Power in each band."),
@@ -91,70 +98,124 @@ impl Stage for Psd {
     }
 
     fn run(&self, inputs: &Inputs, params: &PsdParams, context: &Context) -> Result<Outputs, StageError> {
-        let responses: Responses = inputs.one("responses")?;
+        let given = inputs.artifact("responses").ok_or_else(|| StageError::Bug("input `responses` was not given".into()))?;
+        if given.kind() == Kind::Recording {
+            return of_recording(&Recording::from_artifact(given)?, params, context);
+        }
+        let responses = Responses::from_artifact(given)?;
         let rate = sampling_rate(&responses)?;
         let session = responses.session.as_str();
         if responses.n_trials() == 0 {
             return Err(StageError::refused(format!("session `{session}` has no trials")));
         }
-        let estimator = match &params.method {
-            Method::Welch { segment } => Welch::new((segment.0 * rate).round() as usize, rate).map(Estimator::Welch),
-            Method::Multitaper { bandwidth, adaptive } => {
-                let plain = Multitaper::new(responses.n_bins(), rate, bandwidth.0);
-                if *adaptive { plain.and_then(Multitaper::adaptive) } else { plain }.map(Estimator::Multitaper)
-            }
-        }
-        .map_err(|error| refused(session, error))?;
+        let estimator = Estimator::of(params, responses.n_bins(), rate).map_err(|error| refused(session, error))?;
         let frequencies = estimator.frequencies();
-        for band in &params.bands {
-            if band.end.0 > rate / 2.0 {
-                return Err(StageError::refused_with_help(
-                    format!(
-                        "session `{session}`: the band {} Hz .. {} Hz passes {} Hz, half of its sampling rate, above which it knows nothing",
-                        band.start.0,
-                        band.end.0,
-                        rate / 2.0
-                    ),
-                    "give `bands` that end there at the latest",
-                ));
-            }
-            if !frequencies.iter().any(|frequency| (band.start.0..band.end.0).contains(frequency)) {
-                let step = frequencies.get(1).copied().unwrap_or(0.0);
-                return Err(StageError::refused_with_help(
-                    format!(
-                        "session `{session}`: the band {} Hz .. {} Hz has no frequency: they reach from 0 Hz to {} Hz in steps of {step} Hz",
-                        band.start.0,
-                        band.end.0,
-                        rate / 2.0
-                    ),
-                    "give `bands` that the sampling rate and the length of a segment can resolve",
-                ));
-            }
-        }
+        check_bands(session, params, rate, &frequencies)?;
         let densities =
             each_trace(session, responses.values(), context, |trace| estimator.spectrum(trace).map(|spectrum| spectrum.density))?;
-        let (n_units, n) = (responses.n_units(), frequencies.len());
-        let mut mean = vec![0.0; n_units * n];
-        let mut powers = Vec::with_capacity(responses.n_trials() * n_units * params.bands.len());
-        for (trace, density) in densities.chunks_exact(n).enumerate() {
-            let unit = trace % n_units;
-            mean[unit * n..(unit + 1) * n].iter_mut().zip(density).for_each(|(sum, value)| *sum += value / responses.n_trials() as f64);
-            let spectrum = Spectrum { frequencies: frequencies.clone(), density: density.to_vec() };
-            let of_trace: Vec<f64> = params.bands.iter().map(|band| band_power(&spectrum, band.start.0, band.end.0)).collect();
-            let whole = if params.relative { of_trace.iter().sum() } else { 1.0 };
-            // A trace without any power has no shares either: each counts as 0.
-            powers.extend(of_trace.into_iter().map(|power| if whole > 0.0 { power / whole } else { 0.0 }));
-        }
-        let square = responses.values().unit().map(|unit| format!("({unit})²"));
-        let density_unit = square.as_ref().map(|unit| format!("{unit}/Hz"));
         let axes = responses.values().axes();
-        let labels = params.bands.iter().map(|band| format!("{}–{} Hz", band.start.0, band.end.0)).collect();
-        let spectrum =
-            Tensor::new(vec![axes[1].clone(), Axis::numbers("frequency", Some("Hz"), frequencies)], density_unit.as_deref(), mean)?;
-        let power_unit = if params.relative { None } else { square.as_deref() };
-        let bands = Tensor::new(vec![axes[0].clone(), axes[1].clone(), Axis::labels("band", labels)], power_unit, powers)?;
-        Outputs::new().with("spectrum", spectrum)?.with("bands", bands)
+        let weights = vec![1.0 / responses.n_trials() as f64; responses.n_trials()];
+        outputs(&axes[0], &axes[1], &frequencies, &densities, &weights, responses.values().unit(), params)
     }
+}
+
+/// A recording: each stretch is what a trial is of responses, and weighs in the mean spectrum by its length.
+fn of_recording(recording: &Recording, params: &PsdParams, context: &Context) -> Result<Outputs, StageError> {
+    let session = recording.session.as_str();
+    let signals: Vec<usize> = recording.channels().enumerate().filter(|(_, channel)| !is_marks(channel)).map(|(place, _)| place).collect();
+    let common = Common::of(recording, &signals)?;
+    let stretches: Vec<std::ops::Range<usize>> = common.stretches().into_iter().filter(|range| !range.is_empty()).collect();
+    if stretches.is_empty() {
+        return Err(StageError::refused(format!("session `{session}` has no samples")));
+    }
+    if let (Method::Multitaper { .. }, true) = (&params.method, stretches.len() > 1) {
+        return Err(StageError::refused_with_help(
+            format!("session `{session}` has {} stretches of different lengths, whose tapers have different frequencies", stretches.len()),
+            "use `method = welch`",
+        ));
+    }
+    let longest = stretches.iter().map(std::ops::Range::len).max().unwrap_or(0);
+    let estimator = Estimator::of(params, longest, common.rate).map_err(|error| refused(session, error))?;
+    let frequencies = estimator.frequencies();
+    check_bands(session, params, common.rate, &frequencies)?;
+    let one = |place: usize| -> Result<Vec<Vec<f64>>, StageError> {
+        let channel = signals.get(place).copied().unwrap_or(0);
+        let of = |(number, range): (usize, &std::ops::Range<usize>)| {
+            let spectrum = estimator.spectrum(&recording.values(channel, range.clone()));
+            spectrum.map(|spectrum| spectrum.density).map_err(|error| in_channel(recording, channel, number, error))
+        };
+        stretches.iter().enumerate().map(of).collect()
+    };
+    let channels = each_channel(signals.len(), context, one)?;
+    let densities: Vec<f64> =
+        (0..stretches.len()).flat_map(|stretch| channels.iter().filter_map(move |own| own.get(stretch)).flatten().copied()).collect();
+    let samples: usize = stretches.iter().map(std::ops::Range::len).sum();
+    let weights: Vec<f64> = stretches.iter().map(|range| range.len() as f64 / samples as f64).collect();
+    let trials = Axis::count("trial", stretches.len());
+    outputs(&trials, &common.unit_axis(recording, &signals), &frequencies, &densities, &weights, common.unit.as_deref(), params)
+}
+
+/// Refuses bands beyond half the sampling rate, or between two frequencies.
+fn check_bands(session: &str, params: &PsdParams, rate: f64, frequencies: &[f64]) -> Result<(), StageError> {
+    for band in &params.bands {
+        if band.end.0 > rate / 2.0 {
+            return Err(StageError::refused_with_help(
+                format!(
+                    "session `{session}`: the band {} Hz .. {} Hz passes {} Hz, half of its sampling rate, above which it knows nothing",
+                    band.start.0,
+                    band.end.0,
+                    rate / 2.0
+                ),
+                "give `bands` that end there at the latest",
+            ));
+        }
+        if !frequencies.iter().any(|frequency| (band.start.0..band.end.0).contains(frequency)) {
+            let step = frequencies.get(1).copied().unwrap_or(0.0);
+            return Err(StageError::refused_with_help(
+                format!(
+                    "session `{session}`: the band {} Hz .. {} Hz has no frequency: they reach from 0 Hz to {} Hz in steps of {step} Hz",
+                    band.start.0,
+                    band.end.0,
+                    rate / 2.0
+                ),
+                "give `bands` that the sampling rate and the length of a segment can resolve",
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// The mean spectrum and the powers of densities `[trial × unit × frequency]`.
+fn outputs(
+    trials: &Axis,
+    units: &Axis,
+    frequencies: &[f64],
+    densities: &[f64],
+    weights: &[f64],
+    unit: Option<&str>,
+    params: &PsdParams,
+) -> Result<Outputs, StageError> {
+    let (n_units, n) = (units.len(), frequencies.len());
+    let mut mean = vec![0.0; n_units * n];
+    let mut powers = Vec::with_capacity(trials.len() * n_units * params.bands.len());
+    for (trace, density) in densities.chunks_exact(n).enumerate() {
+        let (trial, unit) = (trace / n_units, trace % n_units);
+        let weight = weights.get(trial).copied().unwrap_or(0.0);
+        mean[unit * n..(unit + 1) * n].iter_mut().zip(density).for_each(|(sum, value)| *sum += value * weight);
+        let spectrum = Spectrum { frequencies: frequencies.to_vec(), density: density.to_vec() };
+        let of_trace: Vec<f64> = params.bands.iter().map(|band| band_power(&spectrum, band.start.0, band.end.0)).collect();
+        let whole = if params.relative { of_trace.iter().sum() } else { 1.0 };
+        // A trace without any power has no shares either: each counts as 0.
+        powers.extend(of_trace.into_iter().map(|power| if whole > 0.0 { power / whole } else { 0.0 }));
+    }
+    let square = unit.map(|unit| format!("({unit})²"));
+    let density_unit = square.as_ref().map(|unit| format!("{unit}/Hz"));
+    let labels = params.bands.iter().map(|band| format!("{}–{} Hz", band.start.0, band.end.0)).collect();
+    let axes = vec![units.clone(), Axis::numbers("frequency", Some("Hz"), frequencies.to_vec())];
+    let spectrum = Tensor::new(axes, density_unit.as_deref(), mean)?;
+    let power_unit = if params.relative { None } else { square.as_deref() };
+    let bands = Tensor::new(vec![trials.clone(), units.clone(), Axis::labels("band", labels)], power_unit, powers)?;
+    Outputs::new().with("spectrum", spectrum)?.with("bands", bands)
 }
 
 /// Either method.
@@ -164,6 +225,16 @@ enum Estimator {
 }
 
 impl Estimator {
+    fn of(params: &PsdParams, samples: usize, rate: f64) -> Result<Estimator, neuroflow_compute::ComputeError> {
+        match &params.method {
+            Method::Welch { segment } => Welch::new((segment.0 * rate).round() as usize, rate).map(Estimator::Welch),
+            Method::Multitaper { bandwidth, adaptive } => {
+                let plain = Multitaper::new(samples, rate, bandwidth.0);
+                if *adaptive { plain.and_then(Multitaper::adaptive) } else { plain }.map(Estimator::Multitaper)
+            }
+        }
+    }
+
     fn frequencies(&self) -> Vec<f64> {
         match self {
             Estimator::Welch(welch) => welch.frequencies(),
@@ -220,6 +291,23 @@ mod tests {
                 run(&Psd, &responses, &[params[0].clone(), params[1].clone(), ("relative", true.into())], 0).unwrap().one("bands").unwrap();
             assert!(shares.values().chunks(2).all(|pair| (pair[0] + pair[1] - 1.0).abs() < 1e-12));
         }
+    }
+
+    #[test]
+    fn a_recording_is_a_trial_for_each_stretch() {
+        let sine = |n: usize, amplitude: f64| (0..n).map(move |at| amplitude * (TAU * 0.5 * at as f64 / 4.0).sin()).collect::<Vec<f64>>();
+        let recording = crate::testing::with_pauses(4.0, &[[sine(160, 3.0), sine(80, 1.0)].concat()], &[(0, 0.0), (160, 90.0)]);
+        let given = [("responses", crate::testing::artifact(&recording))];
+        let params = [("method", Value::call("welch", vec![("segment", Value::seconds(10.0))])), bands(&[(0.2, 0.8)])];
+        let outputs = crate::testing::run_with(&Psd, &given, &params).unwrap();
+        let power: Tensor = outputs.one("bands").unwrap();
+        assert_eq!((power.shape(), power.unit()), (vec![2, 1, 1], Some("(uV)²")));
+        assert!((power.values()[0] - 4.5).abs() < 0.05 && (power.values()[1] - 0.5).abs() < 0.05, "{:?}", power.values());
+        let spectrum: Tensor = outputs.one("spectrum").unwrap();
+        let all: f64 = spectrum.values().iter().sum::<f64>() * 0.1;
+        assert!((all - (4.5 * 160.0 + 0.5 * 80.0) / 240.0).abs() < 0.05, "{all}");
+        let tapers = [("method", Value::word("multitaper")), bands(&[(0.2, 0.8)])];
+        assert!(crate::testing::said(crate::testing::run_with(&Psd, &given, &tapers)).contains("use `method = welch`"));
     }
 
     fn default_hertz(value: f64) -> Value {

@@ -3,8 +3,9 @@
 //! For what: a potential is a difference; the common average, or a quiet channel, is taken off every channel. Promises: each trial and bin by itself.
 //! Refuses: gaps, fewer than two channels, a channel that is not there.
 
+use crate::recorded::{Common, as_stored, each_channel, is_marks, mean_of, rebuilt};
 use crate::subset::of_units;
-use neuroflow_data::{Kind, Responses, Tensor};
+use neuroflow_data::{Channel, Kind, Recording, Responses, Samples, Tensor, Typed};
 use neuroflow_stage::error::require_finite;
 use neuroflow_stage::{Context, Exactness, InputSpec, Inputs, OutputSpec, Outputs, Signature, Stage, StageError, Value, params, words};
 
@@ -33,7 +34,8 @@ params! {
 }
 
 const DOC: &str = r#"In each trial and bin the mean of all channels, or the value of one channel, is subtracted from every channel. A channel that
-serves as reference would be zero everywhere, so it is left out.
+serves as reference would be zero everywhere, so it is left out. The channels of a recording must have the same samples; those of marks (role `trig`) are
+neither averaged nor changed.
 
 After the common average the channels add up to zero: any of them follows from the others, and covariances have no inverse. `decode.eeg` shrinks them,
 and its spatial filters stay in the space that is left. A single noisy channel is spread over all by the average: leave it out before.
@@ -57,11 +59,11 @@ impl Stage for Reference {
             doc: DOC,
             inputs: vec![InputSpec::one(
                 "responses",
-                &[Kind::Responses],
-                "trial × unit × bin",
-                "The activity of one session; units are channels.",
+                &[Kind::Responses, Kind::Recording],
+                "",
+                "The activity of one session, whose units are channels, or a recording.",
             )],
-            outputs: vec![OutputSpec::new("responses", Kind::Responses, "trial × unit × bin", "The activity against the reference.")],
+            outputs: vec![OutputSpec::like("responses", "responses", Kind::Responses, "", "The activity against the reference.")],
             params: Vec::new(),
             metrics: &[],
             sites: Vec::new(),
@@ -70,8 +72,12 @@ impl Stage for Reference {
         }
     }
 
-    fn run(&self, inputs: &Inputs, params: &ReferenceParams, _context: &Context) -> Result<Outputs, StageError> {
-        let responses: Responses = inputs.one("responses")?;
+    fn run(&self, inputs: &Inputs, params: &ReferenceParams, context: &Context) -> Result<Outputs, StageError> {
+        let given = inputs.artifact("responses").ok_or_else(|| StageError::Bug("input `responses` was not given".into()))?;
+        if given.kind() == Kind::Recording {
+            return Outputs::new().with("responses", of_recording(&Recording::from_artifact(given)?, params, context)?);
+        }
+        let responses = Responses::from_artifact(given)?;
         let session = &responses.session;
         require_finite(&format!("session `{session}`"), responses.values())?;
         let (n_units, n_bins) = (responses.n_units(), responses.n_bins());
@@ -82,7 +88,10 @@ impl Stage for Reference {
         }
         let channel = match &params.against {
             Against::Average {} => None,
-            Against::Channel { name } => Some(position(&responses, name)?),
+            Against::Channel { name } => {
+                let names: Vec<String> = (0..n_units).map(|unit| responses.units().coordinates.label(unit)).collect();
+                Some(position(session, &names, name)?)
+            }
         };
         let mut values = responses.values().values().to_vec();
         for (trial, channels) in values.chunks_exact_mut((n_units * n_bins).max(1)).enumerate() {
@@ -109,14 +118,47 @@ impl Stage for Reference {
     }
 }
 
+/// A recording against the mean of its channels, or one of them; channels of marks are neither averaged nor changed.
+fn of_recording(recording: &Recording, params: &ReferenceParams, context: &Context) -> Result<Recording, StageError> {
+    let session = &recording.session;
+    let signals: Vec<usize> = recording.channels().enumerate().filter(|(_, channel)| !is_marks(channel)).map(|(place, _)| place).collect();
+    if signals.len() < 2 {
+        return Err(StageError::refused(format!(
+            "session `{session}` has {} channels of signals; a reference among them needs at least 2",
+            signals.len()
+        )));
+    }
+    let common = Common::of(recording, &signals)?;
+    let channel = match &params.against {
+        Against::Average {} => None,
+        Against::Channel { name } => {
+            let names: Vec<String> = recording.channels().map(|channel| channel.name.clone()).collect();
+            Some(position(session, &names, name)?)
+        }
+    };
+    let among = channel.map_or_else(|| signals.clone(), |channel| vec![channel]);
+    let reference = mean_of(recording, &among, common.samples, context)?;
+    let one = |place: usize| -> Result<(Channel, Samples), StageError> {
+        let (channel, stored) = recording.channel(place).ok_or_else(|| StageError::Bug(format!("there is no channel {place}")))?;
+        let mut values = recording.values(place, 0..stored.len());
+        if !is_marks(channel) {
+            values.iter_mut().zip(&reference).for_each(|(value, reference)| *value -= reference);
+        }
+        Ok((Channel { gain: 1.0, offset: 0.0, ..channel.clone() }, as_stored(stored, values)))
+    };
+    let mut channels = each_channel(recording.len(), context, one)?;
+    if let Some(channel) = channel {
+        channels.remove(channel);
+    }
+    rebuilt(recording, channels)
+}
+
 /// The channel of a name.
-fn position(responses: &Responses, name: &str) -> Result<usize, StageError> {
-    let names: Vec<String> = (0..responses.n_units()).map(|unit| responses.units().coordinates.label(unit)).collect();
+fn position(session: &str, names: &[String], name: &str) -> Result<usize, StageError> {
     if let Some(position) = names.iter().position(|candidate| candidate == name) {
         return Ok(position);
     }
-    let message =
-        format!("session `{}` has no channel `{name}`; its {} channels are {}", responses.session, names.len(), shortened(&names));
+    let message = format!("session `{session}` has no channel `{name}`; its {} channels are {}", names.len(), shortened(names));
     Err(match neuroflow_stage::nearest(name, names.iter().map(String::as_str)) {
         Some(near) => StageError::refused_with_help(message, format!("did you mean `{near}`?")),
         None => StageError::refused(message),
@@ -156,6 +198,20 @@ mod tests {
         assert_eq!((found.n_units(), found.units().coordinates.label(1)), (2, "neuron3".to_owned()));
         assert_eq!(found.trace(1, 1)[2], responses.trace(1, 2)[2] - responses.trace(1, 1)[2]);
         assert_eq!(found.covariates(), responses.covariates());
+    }
+
+    #[test]
+    fn a_recording_is_referenced_sample_by_sample() {
+        let recording = crate::testing::recording(10.0, &[vec![1.0, 2.0], vec![3.0, 6.0], vec![8.0, 1.0]]);
+        let given = [("responses", crate::testing::artifact(&recording))];
+        let values = |found: &Recording| (0..found.len()).map(|place| found.values(place, 0..2)).collect::<Vec<_>>();
+        let found: Recording = crate::testing::run_with(&Reference, &given, &[]).unwrap().one("responses").unwrap();
+        assert_eq!(values(&found), [[-3.0, -1.0], [-1.0, 3.0], [4.0, -2.0]]);
+        let against = Value::call("channel", vec![("name", "C2".into())]);
+        let found: Recording = crate::testing::run_with(&Reference, &given, &[("against", against)]).unwrap().one("responses").unwrap();
+        assert_eq!(values(&found), [[-2.0, -4.0], [5.0, -5.0]]);
+        let wrong = Value::call("channel", vec![("name", "C4".into())]);
+        assert!(crate::testing::said(crate::testing::run_with(&Reference, &given, &[("against", wrong)])).contains("no channel `C4`"));
     }
 
     #[test]

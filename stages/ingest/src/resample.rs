@@ -4,10 +4,12 @@
 //! filtered out first, without a shift in time; the first bin keeps its time. Refuses: gaps, bins without a common step, rates whose ratio is not one
 //! of whole numbers. From: `scipy.signal.resample_poly`, whose numbers these are for traces with a mean of zero.
 
+use crate::recorded::{each_stretch, is_marks};
 use crate::traces::{each_trace, sampling_rate};
+use neuroflow_compute::ComputeError;
 use neuroflow_compute::signal::resample_poly;
 use neuroflow_compute::statistics::mean;
-use neuroflow_data::{Axis, Kind, Responses, Tensor};
+use neuroflow_data::{Axis, Channel, Kind, Recording, Responses, Tensor, Typed};
 use neuroflow_stage::params::Hertz;
 use neuroflow_stage::{Context, Exactness, InputSpec, Inputs, OutputSpec, Outputs, Signature, Stage, StageError, params};
 
@@ -31,6 +33,8 @@ const DOC: &str = r#"Each trace, of the activity and of the animal's signals, is
 over 10 samples of the lower rate to each side): frequencies above half the lower rate are removed first. Its mean is taken off before and added again
 after, so that its ends are not pulled to zero; the ends, some 10 samples of the lower rate wide, are still estimates.
 
+Each stretch of a recording is resampled by itself and keeps the time of its first sample; of channels of marks (role `trig`) the nearest samples are kept.
+
 The new bins start at the time of the first bin. The rates must be to each other as whole numbers up to 10 000, such as 250 Hz and 100 Hz.
 A rate above 100 times the old one is refused: nothing new is in it, only more of it.
 
@@ -53,8 +57,13 @@ impl Stage for Resample {
             version: 1,
             summary: "Changes the sampling rate of each trace.",
             doc: DOC,
-            inputs: vec![InputSpec::one("responses", &[Kind::Responses], "trial × unit × bin", "The activity of one session.")],
-            outputs: vec![OutputSpec::new("responses", Kind::Responses, "trial × unit × bin", "The activity at the new rate.")],
+            inputs: vec![InputSpec::one(
+                "responses",
+                &[Kind::Responses, Kind::Recording],
+                "",
+                "The activity of one session, or a recording.",
+            )],
+            outputs: vec![OutputSpec::like("responses", "responses", Kind::Responses, "", "The activity at the new rate.")],
             params: Vec::new(),
             metrics: &[],
             sites: Vec::new(),
@@ -64,26 +73,14 @@ impl Stage for Resample {
     }
 
     fn run(&self, inputs: &Inputs, params: &ResampleParams, context: &Context) -> Result<Outputs, StageError> {
-        let responses: Responses = inputs.one("responses")?;
-        let old = sampling_rate(&responses)?;
         let new = params.rate.0;
-        let Some((up, down)) = ratio(new / old) else {
-            return Err(StageError::refused_with_help(
-                format!("session `{}`: {new} Hz and its {old} Hz are not to each other as whole numbers up to {MOST}", responses.session),
-                "choose a rate that is a simple part or multiple of the session's",
-            ));
-        };
-        if up > FASTER * down {
-            let values = responses.values().values().len() as f64 * (up as f64 / down as f64);
-            return Err(StageError::refused_with_help(
-                format!(
-                    "session `{}`: {new} Hz is more than {FASTER} times its {old} Hz; a higher rate shows nothing new, and would take {:.1} GB",
-                    responses.session,
-                    8e-9 * values
-                ),
-                format!("choose a rate of at most {} Hz", FASTER as f64 * old),
-            ));
+        let given = inputs.artifact("responses").ok_or_else(|| StageError::Bug("input `responses` was not given".into()))?;
+        if given.kind() == Kind::Recording {
+            return Outputs::new().with("responses", of_recording(&Recording::from_artifact(given)?, new, context)?);
         }
+        let responses = Responses::from_artifact(given)?;
+        let old = sampling_rate(&responses)?;
+        let (up, down) = steps(&responses.session, old, new, responses.values().values().len())?;
         let first = responses.bin_times().first().copied().unwrap_or(0.0);
         let bins = (responses.n_bins() * up).div_ceil(down);
         let axis = Axis::numbers(
@@ -92,11 +89,7 @@ impl Stage for Resample {
             (0..bins).map(|bin| first + bin as f64 / new).collect(),
         );
         let resampled = |tensor: &Tensor| -> Result<Tensor, StageError> {
-            let values = each_trace(&responses.session, tensor, context, |trace| {
-                let centre = mean(trace);
-                let centred: Vec<f64> = trace.iter().map(|value| value - centre).collect();
-                Ok(resample_poly(&centred, up, down)?.into_iter().map(|value| value + centre).collect())
-            })?;
+            let values = each_trace(&responses.session, tensor, context, |trace| about_mean(trace, up, down))?;
             let mut axes = tensor.axes().to_vec();
             axes[2] = axis.clone();
             Ok(Tensor::new(axes, tensor.unit(), values)?)
@@ -104,6 +97,51 @@ impl Stage for Resample {
         let covariates = responses.covariates().map(resampled).transpose()?;
         Outputs::new().with("responses", responses.with_values(resampled(responses.values())?, covariates)?)
     }
+}
+
+/// A trace at `up / down` times its rate, its mean taken off before and added after.
+fn about_mean(trace: &[f64], up: usize, down: usize) -> Result<Vec<f64>, ComputeError> {
+    let centre = mean(trace);
+    let centred: Vec<f64> = trace.iter().map(|value| value - centre).collect();
+    Ok(resample_poly(&centred, up, down)?.into_iter().map(|value| value + centre).collect())
+}
+
+/// A recording at another rate, each stretch from its own first sample. Of channels of marks, the nearest samples are kept.
+fn of_recording(recording: &Recording, new: f64, context: &Context) -> Result<Recording, StageError> {
+    let mut ratios = Vec::with_capacity(recording.len());
+    for place in 0..recording.len() {
+        let Some((channel, samples)) = recording.channel(place) else { continue };
+        ratios.push(steps(&recording.session, channel.rate, new, samples.len())?);
+    }
+    let work = |place: usize, channel: &Channel, _: usize, values: &[f64]| {
+        let (up, down) = ratios.get(place).copied().unwrap_or((1, 1));
+        if !is_marks(channel) {
+            return about_mean(values, up, down);
+        }
+        let nearest = |sample: usize| values.get(((sample * down + up / 2) / up).min(values.len().saturating_sub(1))).copied();
+        Ok((0..(values.len() * up).div_ceil(down)).filter_map(nearest).collect())
+    };
+    each_stretch(recording, context, work, |channel| channel.rate = new)
+}
+
+/// By what a rate goes up and down; refuses rates that are not to each other as small whole numbers, and far higher ones.
+fn steps(session: &str, old: f64, new: f64, values: usize) -> Result<(usize, usize), StageError> {
+    let Some((up, down)) = ratio(new / old) else {
+        return Err(StageError::refused_with_help(
+            format!("session `{session}`: {new} Hz and its {old} Hz are not to each other as whole numbers up to {MOST}"),
+            "choose a rate that is a simple part or multiple of the session's",
+        ));
+    };
+    if up > FASTER * down {
+        return Err(StageError::refused_with_help(
+            format!(
+                "session `{session}`: {new} Hz is more than {FASTER} times its {old} Hz; a higher rate shows nothing new, and would take {:.1} GB",
+                8e-9 * values as f64 * (up as f64 / down as f64)
+            ),
+            format!("choose a rate of at most {} Hz", FASTER as f64 * old),
+        ));
+    }
+    Ok((up, down))
 }
 
 /// The whole numbers that are to each other as the rates, by continued fractions.
@@ -137,6 +175,20 @@ mod tests {
 
     fn to(value: f64) -> [(&'static str, Value); 1] {
         [("rate", Value::Quantity(Quantity { value, dimension: Dimension::Frequency }))]
+    }
+
+    #[test]
+    fn each_stretch_of_a_recording_keeps_its_time_at_the_new_rate() {
+        let sine = |n: usize| (0..n).map(|at| 3.0 + (TAU * 0.2 * at as f64 / 8.0).sin()).collect::<Vec<f64>>();
+        let recording = crate::testing::with_pauses(8.0, &[[sine(401), sine(200)].concat()], &[(0, 0.0), (401, 90.0)]);
+        let given = [("responses", crate::testing::artifact(&recording))];
+        let found: Recording = crate::testing::run_with(&Resample, &given, &to(4.0)).unwrap().one("responses").unwrap();
+        let (channel, samples) = found.channel(0).unwrap();
+        assert_eq!((channel.rate, samples.len(), channel.stretches[1].first, channel.stretches[1].time), (4.0, 301, 201, 90.0));
+        for at in 30..170 {
+            assert!((found.values(0, at..at + 1)[0] - (3.0 + (TAU * 0.2 * at as f64 / 4.0).sin())).abs() < 5e-3, "{at}");
+        }
+        assert!(crate::testing::said(crate::testing::run_with(&Resample, &given, &to(3.111111))).contains("whole numbers"));
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! What the tests of this crate share.
 
 use crate::session_columns::{bin_axis, covariates, trial_table};
-use neuroflow_data::{Axis, Responses, Tensor, Typed};
-use neuroflow_stage::{AnyStage, Context, Inputs, Outputs, StageError, Value};
+use neuroflow_data::{Artifact, Axis, Channel, Events, Recording, Responses, Samples, Spikes, Stretch, Table, Tensor, Typed, columns};
+use neuroflow_stage::{AnyStage, Context, Dimension, Inputs, Outputs, Quantity, StageError, Value};
 use std::path::PathBuf;
 
 /// A session of units `neuron1`, … with values `[trial × unit × bin]`, bins from −0.25 s every 0.25 s, and no signals of the animal.
@@ -34,6 +34,72 @@ pub(crate) fn run(stage: &dyn AnyStage, responses: &Responses, params: &[(&str, 
     let mut inputs = Inputs::new();
     inputs.push("responses", "", responses.clone().into_artifact().unwrap());
     run_on(stage, &inputs, params, &Context::quiet(seed))
+}
+
+/// Spikes of units `a`, `b`, … with an `area` each, and the spans in which they were observed.
+pub(crate) fn spikes(times: &[Vec<f64>], observed: &[(f64, f64)]) -> Spikes {
+    let names: Vec<String> = (0..times.len()).map(|unit| char::from(b'a' + unit as u8).to_string()).collect();
+    let areas: Vec<&str> = (0..times.len()).map(|unit| if unit % 2 == 0 { "VISp" } else { "VISl" }).collect();
+    let units = Table::from_columns(vec![columns::from_texts("unit", &names), columns::from_texts("area", &areas)]).unwrap();
+    let ends: Vec<usize> = times
+        .iter()
+        .scan(0, |end, own| {
+            Some({
+                *end += own.len();
+                *end
+            })
+        })
+        .collect();
+    let mut spikes = Spikes::new("spiking", units, &ends, times.concat()).unwrap();
+    spikes.observed = observed.to_vec();
+    spikes
+}
+
+/// Events at times, labelled `T0`, `T1`, `T0`, … and with a `side` by turns of two.
+pub(crate) fn events(times: &[f64]) -> Events {
+    let labels: Vec<String> = (0..times.len()).map(|row| format!("T{}", row % 2)).collect();
+    let sides: Vec<&str> = (0..times.len()).map(|row| if row / 2 % 2 == 0 { "left" } else { "right" }).collect();
+    let events = Events::new(times.to_vec(), vec![Some(0.5); times.len()], &labels).unwrap();
+    let (field, array) = columns::from_texts("side", &sides);
+    Events::from_table(events.table().with_column(field, array).unwrap()).unwrap()
+}
+
+/// A recording of channels `C1`, `C2`, … in µV with one stretch from time 0 each.
+pub(crate) fn recording(rate: f64, channels: &[Vec<f64>]) -> Recording {
+    with_pauses(rate, channels, &[(0, 0.0)])
+}
+
+/// A recording whose channels have stretches at samples and times.
+pub(crate) fn with_pauses(rate: f64, channels: &[Vec<f64>], stretches: &[(u64, f64)]) -> Recording {
+    let stretches: Vec<Stretch> = stretches.iter().map(|&(first, time)| Stretch { first, time }).collect();
+    let channel = |(number, values): (usize, &Vec<f64>)| {
+        let channel = Channel { role: "eeg".into(), stretches: stretches.clone(), ..Channel::new(format!("C{}", number + 1), "uV", rate) };
+        (channel, Samples::F64(values.clone().into()))
+    };
+    let mut recording = Recording::new("recorded", channels.iter().enumerate().map(channel).collect()).unwrap();
+    recording.sources.insert("recorded: for tests".into());
+    recording
+}
+
+/// Runs a stage on named artifacts.
+pub(crate) fn run_with(stage: &dyn AnyStage, given: &[(&str, Artifact)], params: &[(&str, Value)]) -> Result<Outputs, StageError> {
+    let mut inputs = Inputs::new();
+    given.iter().for_each(|(slot, artifact)| inputs.push(slot, "", artifact.clone()));
+    run_on(stage, &inputs, params, &Context::quiet(0))
+}
+
+/// A value as an artifact.
+pub(crate) fn artifact<T: Typed + Clone>(value: &T) -> Artifact {
+    value.clone().into_artifact().unwrap()
+}
+
+pub(crate) fn hertz(value: f64) -> Value {
+    Value::Quantity(Quantity { value, dimension: Dimension::Frequency })
+}
+
+/// Texts as a list.
+pub(crate) fn list(texts: &[&str]) -> Value {
+    Value::List(texts.iter().map(|text| Value::from(*text)).collect())
 }
 
 /// Runs a stage on any inputs.

@@ -3,8 +3,9 @@
 //! For what: traces of units with different brightness are made comparable. Promises: mean 0 and standard deviation 1 of each unit over the values it is
 //! fitted on. Refuses: gaps, and units without variation unless asked to set them to 0.
 
+use crate::recorded::{as_stored, each_channel, is_marks, rebuilt};
 use crate::window::bins_in;
-use neuroflow_data::{Kind, Responses, Tensor};
+use neuroflow_data::{Channel, Kind, Recording, Responses, Samples, Tensor, Typed};
 use neuroflow_stage::error::require_finite;
 use neuroflow_stage::{
     Context, Exactness, InputSpec, Inputs, OutputSpec, Outputs, Signature, Stage, StageError, TimeWindow, Value, params, words,
@@ -47,7 +48,7 @@ params! {
 }
 
 const DOC: &str = r#"Subtracts each unit's mean and divides by its standard deviation (of the population: divided by n). Both are taken over all bins of all trials, or with
-`over = baseline(-1 s .. 0 s)` over a window of all trials.
+`over = baseline(-1 s .. 0 s)` over a window of all trials. Each channel of a recording is scaled over all of its samples; channels of marks (role `trig`) stay.
 
 Fitted on **all** trials, so a decoder that is trained on some and tested on others has seen the scale of its test trials: scores after this step are marked
 as transductive. For decoding leave this step out and let the decoder scale by its training trials (`scale = zscore`).
@@ -69,11 +70,17 @@ impl Stage for ZScore {
             version: 1,
             summary: "Gives each unit mean 0 and standard deviation 1.",
             doc: DOC,
-            inputs: vec![InputSpec::one("responses", &[Kind::Responses], "trial × unit × bin", "The activity of one session.")],
-            outputs: vec![OutputSpec::new(
+            inputs: vec![InputSpec::one(
+                "responses",
+                &[Kind::Responses, Kind::Recording],
+                "",
+                "The activity of one session, or a recording.",
+            )],
+            outputs: vec![OutputSpec::like(
+                "responses",
                 "responses",
                 Kind::Responses,
-                "trial × unit × bin",
+                "",
                 "The activity in standard deviations from each unit's mean; unit `z`.",
             )],
             params: Vec::new(),
@@ -85,7 +92,11 @@ impl Stage for ZScore {
     }
 
     fn run(&self, inputs: &Inputs, params: &ZScoreParams, context: &Context) -> Result<Outputs, StageError> {
-        let responses: Responses = inputs.one("responses")?;
+        let given = inputs.artifact("responses").ok_or_else(|| StageError::Bug("input `responses` was not given".into()))?;
+        if given.kind() == Kind::Recording {
+            return Outputs::new().with("responses", of_recording(&Recording::from_artifact(given)?, params, context)?);
+        }
+        let responses = Responses::from_artifact(given)?;
         let session = &responses.session;
         require_finite(&format!("session `{session}`"), responses.values())?;
         let bins = match &params.over {
@@ -114,6 +125,48 @@ impl Stage for ZScore {
         let scaled = Tensor::new(responses.values().axes().to_vec(), Some("z"), values)?;
         Outputs::new().with("responses", responses.with_values(scaled, responses.covariates().cloned())?)
     }
+}
+
+/// Each channel of a recording by mean and standard deviation over all of its samples; channels of marks stay as they are.
+fn of_recording(recording: &Recording, params: &ZScoreParams, context: &Context) -> Result<Recording, StageError> {
+    let session = &recording.session;
+    if let Over::Baseline { .. } = params.over {
+        return Err(StageError::refused_with_help(
+            format!("session `{session}` is a recording, which has no baseline of trials"),
+            "use `over = trials`, which takes all samples, or cut trials first",
+        ));
+    }
+    let one = |place: usize| -> Result<(Channel, Samples, bool), StageError> {
+        let (channel, stored) = recording.channel(place).ok_or_else(|| StageError::Bug(format!("there is no channel {place}")))?;
+        let mut values = recording.values(place, 0..stored.len());
+        let plain = Channel { gain: 1.0, offset: 0.0, ..channel.clone() };
+        if is_marks(channel) || values.is_empty() {
+            return Ok((plain, as_stored(stored, values), false));
+        }
+        if let Some(sample) = values.iter().position(|value| !value.is_finite()) {
+            let message = format!("session `{session}`, channel `{}`: sample {sample} is not finite", channel.name);
+            return Err(StageError::refused_with_help(message, "leave the channel out with `ingest.select`"));
+        }
+        let (mean, deviation) =
+            (neuroflow_compute::statistics::mean(&values), neuroflow_compute::statistics::standard_deviation(&values, 0));
+        let largest = values.iter().fold(0.0, |largest: f64, value| largest.max(value.abs()));
+        let varies = deviation > 1e-13 * largest;
+        values.iter_mut().for_each(|value| *value = if varies { (*value - mean) / deviation } else { 0.0 });
+        Ok((Channel { unit: "z".into(), ..plain }, as_stored(stored, values), !varies))
+    };
+    let channels = each_channel(recording.len(), context, one)?;
+    let constant: Vec<&str> = channels.iter().filter(|(.., constant)| *constant).map(|(channel, ..)| channel.name.as_str()).collect();
+    if params.constant == (Constant::Refuse {}) && !constant.is_empty() {
+        return Err(StageError::refused_with_help(
+            format!(
+                "session `{session}`: {} channels do not vary: {}",
+                constant.len(),
+                constant.iter().take(5).copied().collect::<Vec<_>>().join(", ")
+            ),
+            "leave them out with `ingest.select`, or set them to 0 with `constant = zero`",
+        ));
+    }
+    rebuilt(recording, channels.into_iter().map(|(channel, samples, _)| (channel, samples)).collect())
 }
 
 fn refuse_constant(responses: &Responses, constant: &[usize]) -> StageError {
@@ -234,5 +287,17 @@ mod tests {
         values[7] = f64::NAN;
         assert!(refusal(&ZScore, &session(&[0.0, 1.0], 2, values, 5), &[]).contains("1 values that are not finite"));
         assert_eq!(scaled(&session(&[], 2, vec![], 5), &[]).n_trials(), 0);
+    }
+
+    #[test]
+    fn each_channel_of_a_recording_is_scaled_over_all_its_samples() {
+        let recording = crate::testing::recording(10.0, &[vec![1.0, 3.0, 5.0, 3.0], vec![2.0; 4]]);
+        let given = [("responses", crate::testing::artifact(&recording))];
+        let zero = [("constant", Value::word("zero"))];
+        let found: Recording = crate::testing::run_with(&ZScore, &given, &zero).unwrap().one("responses").unwrap();
+        let root = 2f64.sqrt();
+        assert!(found.values(0, 0..4).iter().zip([-root, 0.0, root, 0.0]).all(|(found, expected)| (found - expected).abs() < 1e-12));
+        assert_eq!((found.values(1, 0..4), found.channel(0).unwrap().0.unit.as_str()), (vec![0.0; 4], "z"));
+        assert!(crate::testing::said(crate::testing::run_with(&ZScore, &given, &[])).contains("1 channels do not vary: C2"));
     }
 }

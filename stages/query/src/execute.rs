@@ -3,9 +3,10 @@
 use crate::plain::{plain_batch, plain_schema, table};
 use crate::problem::{in_words, too_large};
 use crate::provider::Provider;
+use crate::query::{self, Unordered};
 use crate::rows::Rows;
 use crate::watch::watched;
-use crate::{query, remote, session};
+use crate::{remote, session};
 use datafusion::common::TableReference;
 use datafusion::common::utils::memory::RecordBatchMemoryCounter;
 use datafusion::error::DataFusionError;
@@ -36,7 +37,7 @@ const STACK: usize = 256 << 20;
 ///
 /// # Errors
 /// When the query is refused, does not fit into memory, or is cancelled.
-pub(crate) fn run(tables: Tables, query: String, context: &Context) -> Result<Table, StageError> {
+pub(crate) fn run(tables: Tables, query: String, unordered: Unordered, context: &Context) -> Result<Table, StageError> {
     context.cancel.check()?;
     let (sender, receiver) = channel();
     let own = context.clone();
@@ -45,7 +46,7 @@ pub(crate) fn run(tables: Tables, query: String, context: &Context) -> Result<Ta
             .enable_all()
             .build()
             .map_err(|error| StageError::Bug(format!("no runtime for the query: {error}")))
-            .and_then(|runtime| runtime.block_on(answer(&tables, &query, &own)));
+            .and_then(|runtime| runtime.block_on(answer(&tables, &query, unordered, &own)));
         // The receiver is gone when the query was given up.
         let _ = sender.send(answer);
     };
@@ -73,20 +74,20 @@ fn panic_message(panic: Box<dyn std::any::Any + Send>) -> String {
     format!("the query engine gave up: {}", said.unwrap_or_else(|| "it did not say why".into()))
 }
 
-async fn answer(tables: &Tables, query: &str, context: &Context) -> Result<Table, StageError> {
+async fn answer(tables: &Tables, query: &str, unordered: Unordered, context: &Context) -> Result<Table, StageError> {
     let there = match &context.cluster {
         Some(cluster) => remote::attempt(tables, query, context, cluster).await,
         None => Ok(None),
     };
     let here = match there {
         Ok(Some(answer)) => Ok(answer),
-        Ok(None) => attempt(tables, query, context, Joins::Hashed).await,
+        Ok(None) => attempt(tables, query, unordered, context, Joins::Hashed).await,
         Err(failure) => Err(failure),
     };
     match here {
         // A hashed join keeps one side in memory, a sorted one puts both aside.
         Err(Failure::Engine(error)) if context.cluster.is_none() && matches!(error.find_root(), DataFusionError::ResourcesExhausted(_)) => {
-            attempt(tables, query, context, Joins::Sorted).await
+            attempt(tables, query, unordered, context, Joins::Sorted).await
         }
         other => other,
     }
@@ -121,7 +122,7 @@ impl From<StageError> for Failure {
     }
 }
 
-async fn attempt(tables: &Tables, query: &str, context: &Context, joins: Joins) -> Result<Table, Failure> {
+async fn attempt(tables: &Tables, query: &str, unordered: Unordered, context: &Context, joins: Joins) -> Result<Table, Failure> {
     let memory = session::memory(context);
     let mut config = session::config(memory);
     config.options_mut().optimizer.prefer_hash_join = joins == Joins::Hashed;
@@ -131,7 +132,7 @@ async fn attempt(tables: &Tables, query: &str, context: &Context, joins: Joins) 
     }
     let names: Vec<String> = tables.keys().cloned().collect();
     let state = session.state();
-    let plan = query::plan(&state, query, &names).await?;
+    let plan = query::plan(&state, query, &names, unordered).await?;
     plain_schema(plan.schema().as_arrow())?;
     let plan = watched(state.create_physical_plan(&plan).await?, &context.cancel)?;
     collect(execute_stream(plan, session.task_ctx())?, memory / 2).await

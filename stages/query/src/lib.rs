@@ -7,8 +7,10 @@
 //!
 //! All of DataFusion stands behind this crate; the others do not know that it is there.
 
+mod ask;
 #[cfg(test)]
 mod cluster_tests;
+mod document_rows;
 mod execute;
 mod extremes;
 mod family;
@@ -35,6 +37,9 @@ mod tables;
 mod testing;
 mod unreadable;
 mod watch;
+
+pub use ask::ask;
+pub use document_rows::table_paths;
 
 /// All stages of this topic, in reading order.
 pub const STAGES: &[&dyn neuroflow_stage::AnyStage] = &[&sql::Sql, &sweep::Sweep];

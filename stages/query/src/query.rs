@@ -20,11 +20,20 @@ const LONGEST: usize = 64 << 10;
 /// How deep an expression may be. A sum of as many terms is that deep, and the planner's work grows with the square of it.
 const DEEPEST: usize = 256;
 
+/// The order of rows that a query leaves open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Unordered {
+    /// By all columns: a result is a function of the tables as sets of rows.
+    Sorted,
+    /// As the rows are read.
+    AsRead,
+}
+
 /// The plan of a query over the tables of a session, with an order that leaves nothing open.
 ///
 /// # Errors
 /// When the text is no query, or asks for what the tables do not have; says where.
-pub(crate) async fn plan(state: &SessionState, query: &str, tables: &[String]) -> Result<LogicalPlan, StageError> {
+pub(crate) async fn plan(state: &SessionState, query: &str, tables: &[String], unordered: Unordered) -> Result<LogicalPlan, StageError> {
     if query.trim().is_empty() {
         return Err(StageError::refused_with_help("the query is empty", "write one: `sql(\"select * from units\", units = step)`"));
     }
@@ -32,13 +41,17 @@ pub(crate) async fn plan(state: &SessionState, query: &str, tables: &[String]) -
         let message = format!("it has {} bytes, at most {LONGEST} are read", query.len());
         return Err(refused(None, &message, Some("split it: a query's result can be another query's table".into())));
     }
-    let statement = statement(state, query)?;
+    let mut statement = statement(state, query)?;
+    name_as_one(&mut statement, tables);
     let ordered = check_statement(&statement)?;
     check_tables(state, &statement, query, tables)?;
     let plan = state.statement_to_plan(statement).await.map_err(|error| in_words(&error, query))?;
     let only_queries = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
     only_queries.verify_plan(&plan).map_err(|_| no_query(None, "this"))?;
     check_repeatable(&plan, query)?;
+    if !ordered && unordered == Unordered::AsRead {
+        return in_order_of_values(plan).map_err(|error| in_words(&error, query));
+    }
     in_order_of_values(plan).and_then(|plan| with_total_order(plan, ordered)).map_err(|error| in_words(&error, query))
 }
 
@@ -102,6 +115,39 @@ impl ast::Visitor for Depth {
 fn no_query(place: Option<Place>, what: &str) -> StageError {
     let help = "a step can only ask: `select … from …`, with `with … as (…)` before it; its tables are the steps that it is given by name";
     refused(place, &format!("{what} is no query"), Some(help.into()))
+}
+
+/// A table of a file is named in two words, `session.units`, and is one table here; a query calls it by the last of them, unless it says otherwise.
+fn name_as_one(statement: &mut Statement, tables: &[String]) {
+    if let Statement::Statement(statement) = statement {
+        let _ = ast::VisitMut::visit(statement.as_mut(), &mut WholeNames(tables));
+    }
+}
+
+struct WholeNames<'a>(&'a [String]);
+
+impl ast::VisitorMut for WholeNames<'_> {
+    type Break = ();
+
+    fn pre_visit_table_factor(&mut self, factor: &mut ast::TableFactor) -> ControlFlow<()> {
+        let ast::TableFactor::Table { name, alias, .. } = factor else { return ControlFlow::Continue(()) };
+        let parts: Option<Vec<&ast::Ident>> = name.0.iter().map(ast::ObjectNamePart::as_ident).collect();
+        let Some(parts) = parts.filter(|parts| !parts.is_empty()) else { return ControlFlow::Continue(()) };
+        let whole = parts.iter().map(|part| part.value.as_str()).collect::<Vec<_>>().join(".");
+        let last = whole.rsplit(['.', '/']).next().unwrap_or_default().to_owned();
+        if !self.0.contains(&whole) || last == whole {
+            return ControlFlow::Continue(());
+        }
+        let span = parts.first().map_or(datafusion::sql::sqlparser::tokenizer::Span::empty(), |part| part.span);
+        *name = ast::ObjectName(vec![ast::ObjectNamePart::Identifier(ast::Ident { value: whole, quote_style: Some('"'), span })]);
+        alias.get_or_insert_with(|| ast::TableAlias {
+            explicit: true,
+            name: ast::Ident { value: last, quote_style: Some('"'), span },
+            columns: Vec::new(),
+            at: None,
+        });
+        ControlFlow::Continue(())
+    }
 }
 
 /// Refuses tables that were not given, files among them.

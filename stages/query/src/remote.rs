@@ -11,8 +11,9 @@ use crate::execute::{Failure, Tables, collect};
 use crate::order::depends_on_order;
 use crate::problem::refused;
 use crate::provider::Provider;
+use crate::query::{self, Unordered};
 use crate::rows::{Rows, Wanted};
-use crate::{query, session};
+use crate::session;
 use arrow::datatypes::SchemaRef;
 use ballista::extension::SessionStateExt;
 use ballista_core::execution_plans::DistributedQueryExec;
@@ -59,7 +60,7 @@ pub(crate) async fn attempt(tables: &Tables, query: &str, context: &Context, clu
         here.register_table(TableReference::bare(name.as_str()), Arc::new(Provider::new(Arc::clone(rows))))?;
     }
     let names: Vec<String> = tables.keys().cloned().collect();
-    let plan = query::plan(&here.state(), query, &names).await?;
+    let plan = query::plan(&here.state(), query, &names, Unordered::Sorted).await?;
     crate::plain::plain_schema(plan.schema().as_arrow())?;
     let used = columns_used(&here.state().optimize(&plan)?, tables)?;
     if used.is_empty() || stays_here(&plan)? {
@@ -96,7 +97,7 @@ pub(crate) async fn attempt(tables: &Tables, query: &str, context: &Context, clu
         there.register_table(TableReference::bare(name.as_str()), Arc::new(listing(&path, schema)?))?;
     }
     let names: Vec<String> = used.keys().cloned().collect();
-    let plan = query::plan(&there.state(), query, &names).await?;
+    let plan = query::plan(&there.state(), query, &names, Unordered::Sorted).await?;
     let plan = there.state().create_physical_plan(&plan).await?;
     let task = there.task_ctx();
     let stream = execute_stream(Arc::clone(&plan), task)?;

@@ -4,6 +4,7 @@
 //! nobody wants the result. Refuses: everything that is not a query, and functions whose answer is no function of the tables.
 
 use crate::execute;
+use crate::query::Unordered;
 use crate::tables::{KINDS, tables};
 use neuroflow_data::Kind;
 use neuroflow_stage::{Context, Exactness, InputSpec, Inputs, OutputSpec, Outputs, Signature, Stage, StageError, params};
@@ -58,7 +59,7 @@ impl Stage for Sql {
     }
 
     fn run(&self, inputs: &Inputs, params: &SqlParams, context: &Context) -> Result<Outputs, StageError> {
-        let answer = execute::run(tables(inputs)?, params.query.clone(), context)?;
+        let answer = execute::run(tables(inputs)?, params.query.clone(), Unordered::Sorted, context)?;
         Outputs::new().with("table", answer)
     }
 }

@@ -304,7 +304,7 @@ fn a_raw_file_answers_like_the_table_that_is_read_from_it() {
     let text = Artifact::from_bytes(Buffer::from_vec(b"a,b\n1,2\n".to_vec()));
     assert_eq!(
         told(&[("t", &text)], "select * from t"),
-        "table `t`: a File that is no Parquet or Arrow file has no columns to ask for\n= read it as a table first: `input name = csv(…)`"
+        "table `t`: file: byte 0: this is a text, and does not say of what; name its reader: `csv`, `spike_text` or `edge_list`"
     );
 }
 

@@ -3,6 +3,7 @@
 //! Tables, scores, edges and communities are the columns they are made of. Tensors are laid out in [long form](crate::long_form). A file is a table when it
 //! is a Parquet or Arrow file; one of Arrow that holds an artifact is that artifact.
 
+use crate::document_rows::document_tables;
 use crate::family::Family;
 use crate::filled::filled;
 use crate::long_form::{LongForm, is_tensor};
@@ -15,6 +16,7 @@ use neuroflow_data::formats::arrow_ipc::ArrowFile;
 use neuroflow_data::formats::parquet_file::ParquetFile;
 use neuroflow_data::formats::{FormatError, Limits};
 use neuroflow_data::{Artifact, Axis, Kind, Payload, columns};
+use neuroflow_formats::{Opened, Options};
 use neuroflow_stage::{Inputs, StageError};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -34,6 +36,7 @@ pub(crate) const KINDS: &[Kind] = &[
     Kind::Model,
     Kind::Scores,
     Kind::File,
+    Kind::Dir,
 ];
 
 /// The tables of a query by name.
@@ -43,10 +46,17 @@ pub(crate) const KINDS: &[Kind] = &[
 pub(crate) fn tables(inputs: &Inputs) -> Result<BTreeMap<String, Arc<dyn Rows>>, StageError> {
     let mut slots: BTreeMap<String, Vec<(String, Arc<dyn Rows>)>> = BTreeMap::new();
     for (slot, label, artifact) in inputs.iter() {
-        let rows = rows(artifact).map_err(|problem| match problem {
+        let named = |problem| match problem {
             StageError::Refused { message, help } => StageError::Refused { message: format!("table `{slot}`: {message}"), help },
             other => other,
-        })?;
+        };
+        if let Some(document) = document(artifact).map_err(named)? {
+            for (name, rows) in document_tables(&document, slot).map_err(named)? {
+                slots.entry(name).or_default().push((label.to_owned(), rows));
+            }
+            continue;
+        }
+        let rows = rows(artifact).map_err(named)?;
         slots.entry(slot.to_owned()).or_default().push((label.to_owned(), rows));
     }
     slots
@@ -68,6 +78,18 @@ pub(crate) fn tables(inputs: &Inputs) -> Result<BTreeMap<String, Arc<dyn Rows>>,
         .collect()
 }
 
+/// What a file is that holds things of several kinds; none for what is a table itself.
+fn document(artifact: &Artifact) -> Result<Option<Opened>, StageError> {
+    let is_table = |bytes: &[u8]| bytes.starts_with(b"PAR1") || bytes.starts_with(b"ARROW1");
+    let opened = match artifact.payload() {
+        Payload::Batch(_) => return Ok(None),
+        Payload::Bytes(bytes) if is_table(bytes) => return Ok(None),
+        Payload::Bytes(bytes) => neuroflow_formats::open(Arc::new(bytes.clone()), &Options::default()),
+        Payload::Tree(tree) => neuroflow_formats::open_folder(Arc::new(tree.clone()), &Options::default()),
+    };
+    opened.map(Some).map_err(|error| damaged(&error))
+}
+
 fn rows(artifact: &Artifact) -> Result<Arc<dyn Rows>, StageError> {
     match artifact.payload() {
         Payload::Batch(batch) => columns_or_tensor(artifact, batch),
@@ -82,8 +104,8 @@ fn rows(artifact: &Artifact) -> Result<Arc<dyn Rows>, StageError> {
             }
         }
         _ => Err(StageError::refused_with_help(
-            format!("a {} that is no Parquet or Arrow file has no columns to ask for", artifact.kind()),
-            "read it as a table first: `input name = csv(…)`",
+            format!("a {} of no format that is known has no columns to ask for", artifact.kind()),
+            "`neuroflow inspect` shows what is in a file",
         )),
     }
 }

@@ -1,0 +1,180 @@
+//! `neuroflow inspect`: what is in a file or folder of data, and how to read it in a pipeline.
+
+mod look;
+mod page;
+mod plot;
+mod rows;
+mod suggest;
+
+use super::Place;
+use super::afar::{self, Afar};
+use crate::amounts::bytes;
+use crate::arguments::Inspect;
+use crate::exit::{Exit, Failure};
+use look::Looked;
+use neuroflow_agent::escape_line;
+use neuroflow_formats::disk::{DiskFolder, OpenFile};
+use neuroflow_formats::{Document, FormatError, Options, What};
+use std::path::Path;
+use std::sync::Arc;
+
+/// So many items are listed.
+const MOST_ITEMS: usize = 400;
+/// So many facts are listed.
+const MOST_FACTS: usize = 24;
+
+/// A file or folder, opened.
+struct Opened {
+    document: Arc<dyn Document>,
+    /// Its size in bytes; none of a folder.
+    size: Option<u64>,
+    /// Its name, without folders.
+    name: String,
+}
+
+pub(crate) fn inspect(place: &Place, inspect: &Inspect) -> Result<Exit, Failure> {
+    let opened = open(place, &inspect.what, inspect.reader.as_deref())?;
+    if let Some(query) = &inspect.sql {
+        return rows::answer(&opened, query, inspect.out.as_deref());
+    }
+    if inspect.json {
+        println!("{}", json(&opened)?);
+        return Ok(Exit::Done);
+    }
+    if let Some(out) = &inspect.html {
+        page::write(&opened, out)?;
+        println!("what is in {}: {}", inspect.what, out.display());
+        return Ok(Exit::Done);
+    }
+    match &inspect.item {
+        Some(item) => one(&opened, item, inspect.rows)?,
+        None => all(&opened, &inspect.what, inspect.reader.as_deref()),
+    }
+    Ok(Exit::Done)
+}
+
+/// A reader's error as a failure of the command.
+fn told(what: &str, error: FormatError) -> Failure {
+    let FormatError { format, place, reason, help } = error;
+    Failure::could_not_start(format!("{what}: {format}: {place}: {reason}")).with_help(help)
+}
+
+fn open(place: &Place, what: &str, reader: Option<&str>) -> Result<Opened, Failure> {
+    let options = Options::default();
+    match afar::open(place, what)? {
+        Some(Afar::File(source, name)) => {
+            let size = Some(source.len());
+            let document = neuroflow_formats::open_as(reader, &name, source, &options).map_err(|error| told(what, error))?;
+            return Ok(Opened { document, size, name });
+        }
+        Some(Afar::Folder(folder, name)) => {
+            let document = neuroflow_formats::open_folder_as(reader, folder, "", &options).map_err(|error| told(what, error))?;
+            return Ok(Opened { document, size: None, name });
+        }
+        None => {}
+    }
+    let path = Path::new(what);
+    let name = path.file_name().map_or_else(|| what.to_owned(), |name| name.to_string_lossy().into_owned());
+    let about = std::fs::metadata(path).map_err(|error| {
+        let failure = Failure::could_not_start(format!("{what}: {error}"));
+        failure.with_help("name a file, a folder, or an address: `neuroflow inspect data/session.nwb`")
+    })?;
+    if about.is_dir() {
+        let folder = Arc::new(DiskFolder::new(path));
+        let document = neuroflow_formats::open_folder_as(reader, folder, "", &options).map_err(|error| told(what, error))?;
+        return Ok(Opened { document, size: None, name });
+    }
+    let size = Some(about.len());
+    let document = match neuroflow_formats::is_beside(reader, &name) {
+        // What lies beside a header belongs to it, and nothing else of the folder.
+        true => {
+            let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+            neuroflow_formats::open_folder_as(reader, Arc::new(DiskFolder::new(folder)), &name, &options)
+        }
+        false => {
+            let file = OpenFile::open(path).map_err(|error| Failure::could_not_start(format!("{what}: {error}")))?;
+            neuroflow_formats::open_as(reader, &name, Arc::new(file), &options)
+        }
+    };
+    Ok(Opened { document: document.map_err(|error| told(what, error))?, size, name })
+}
+
+/// Everything in it, each with a line and a small picture where one says something.
+fn all(opened: &Opened, what: &str, reader: Option<&str>) {
+    let contents = opened.document.contents();
+    let size = opened.size.map(|size| format!(", {}", bytes(size))).unwrap_or_default();
+    println!("{}: {}{size}", escape_line(&opened.name), look::format_of(contents));
+    let width = contents.facts.keys().map(|name| name.chars().count()).max().unwrap_or(0).min(28);
+    if !contents.facts.is_empty() {
+        println!();
+    }
+    for (name, value) in contents.facts.iter().take(MOST_FACTS) {
+        println!("  {:<width$}  {}", escape_line(name), escape_line(&plot::shortened(value, 100)));
+    }
+    if let Some(more @ 1..) = contents.facts.len().checked_sub(MOST_FACTS) {
+        println!("  and {more} more facts; `--json` has all");
+    }
+    println!();
+    for item in contents.items.iter().take(MOST_ITEMS) {
+        let depth = item.path.matches('/').count();
+        let name = item.path.rsplit('/').next().unwrap_or(&item.path);
+        let indent = "  ".repeat(depth + 1);
+        let what = look::in_words(&item.what);
+        println!("{indent}{}  {what}", escape_line(name));
+        if !item.about.is_empty() && contents.items.len() <= 80 {
+            println!("{indent}  {}", escape_line(&plot::shortened(&item.about, 110)));
+        }
+        if contents.items.len() <= 60 || matches!(item.what, What::Recording { .. } | What::Spikes { .. } | What::Events { .. }) {
+            let looked = Looked::at(opened.document.as_ref(), item, 3);
+            looked.lines.iter().for_each(|line| println!("{indent}  {}", escape_line(line)));
+        }
+    }
+    if let Some(more @ 1..) = contents.items.len().checked_sub(MOST_ITEMS) {
+        println!("  and {more} more; `--json` has all");
+    }
+    for note in &contents.notes {
+        println!("\nnote: {}", escape_line(note));
+    }
+    let lines = suggest::lines(opened, what, reader);
+    if !lines.is_empty() {
+        println!("\nin a pipeline:\n");
+        lines.iter().for_each(|line| println!("  {}", escape_line(line)));
+    }
+}
+
+/// One item, in more detail.
+fn one(opened: &Opened, path: &str, rows: usize) -> Result<(), Failure> {
+    let contents = opened.document.contents();
+    let path = path.trim_matches('/');
+    let Some(item) = contents.item(path) else {
+        let names: Vec<&str> = contents.items.iter().map(|item| item.path.as_str()).collect();
+        let near = neuroflow_stage::nearest(path, names.iter().copied()).map(|near| format!("did you mean `{near}`?"));
+        let failure = Failure::could_not_start(format!("there is nothing called `{path}` in {}", opened.name));
+        return Err(
+            failure.with_help(near.unwrap_or_else(|| format!("it has {}", names.into_iter().take(12).collect::<Vec<_>>().join(", "))))
+        );
+    };
+    println!("{}  {}", escape_line(&item.path), look::in_words(&item.what));
+    if !item.about.is_empty() {
+        println!("{}", escape_line(&item.about));
+    }
+    let looked = Looked::at(opened.document.as_ref(), item, 256);
+    looked.lines.iter().for_each(|line| println!("  {}", escape_line(line)));
+    rows::head(opened, item, rows)
+}
+
+fn json(opened: &Opened) -> Result<String, Failure> {
+    let contents = opened.document.contents();
+    let items: Vec<serde_json::Value> = contents
+        .items
+        .iter()
+        .map(
+            |item| serde_json::json!({ "path": item.path, "kind": item.what.word(), "about": item.about, "is": look::as_json(&item.what) }),
+        )
+        .collect();
+    let whole = serde_json::json!({
+        "name": opened.name, "format": contents.format.to_string(), "version": contents.version, "bytes": opened.size,
+        "facts": contents.facts, "items": items, "notes": contents.notes,
+    });
+    serde_json::to_string_pretty(&whole).map_err(Failure::could_not_start)
+}

@@ -1,0 +1,53 @@
+//! `ingest.graph`: nodes and edges of a file become a graph.
+
+use super::{FILE, Unsaid, document, refused};
+use neuroflow_data::Kind;
+use neuroflow_stage::{Context, Exactness, InputSpec, Inputs, OutputSpec, Outputs, Signature, Stage, StageError, params};
+
+/// The stage `ingest.graph`.
+pub struct GraphOfFile;
+
+params! {
+    /// Parameters of `ingest.graph`.
+    pub struct GraphOfFileParams {
+        /// The property of edges that is their weight; empty for `weight` or `value` where there is one, and 1 elsewhere.
+        weight: String = "";
+    }
+}
+
+const DOC: &str = r#"Gives the edges with their weights, and the nodes with their names and properties. GML, GraphML and lists of edges; `weight` names the property of edges that is taken as their weight.
+
+```nf
+pipeline reading "A network"
+input square = gml("square.gml")
+network = ingest.graph(square)
+clubs = connectome.leiden(network)
+report reading { clubs }
+```"#;
+
+impl Stage for GraphOfFile {
+    type Params = GraphOfFileParams;
+
+    fn signature(&self) -> Signature {
+        Signature {
+            name: "ingest.graph",
+            version: 1,
+            summary: "Reads a graph from a file.",
+            doc: DOC,
+            inputs: vec![InputSpec::one("file", &[Kind::File, Kind::Dir], "", FILE)],
+            outputs: vec![OutputSpec::new("graph", Kind::Graph, "", "The graph.")],
+            params: Vec::new(),
+            metrics: &[],
+            sites: Vec::new(),
+            transductive: false,
+            exactness: Exactness::Bitwise,
+        }
+    }
+
+    fn run(&self, inputs: &Inputs, params: &GraphOfFileParams, context: &Context) -> Result<Outputs, StageError> {
+        context.cancel.check()?;
+        let document = document(inputs, &Unsaid { reader: Some("edge_list"), ..Unsaid::default() })?;
+        let graph = document.graph(&params.weight).map_err(refused)?;
+        Outputs::new().with("graph", graph)
+    }
+}
