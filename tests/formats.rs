@@ -191,7 +191,12 @@ fn tree(place: &Place) {
 fn a_bids_tree_is_a_family_of_recordings_with_what_the_tree_says() {
     let place = Place::new();
     tree(&place);
-    inspect(&place, &["set"]).exits(0).says("BIDS").says("participants.tsv").says("input set = bids(\"set\", subject = all)");
+    inspect(&place, &["set"])
+        .exits(0)
+        .says("checked against BIDS: ")
+        .says("BIDS")
+        .says("participants.tsv")
+        .says("input set = bids(\"set\", subject = all)");
     inspect(&place, &["set", "--sql", "select count(*) as n from files where suffix = 'eeg' and extension = '.edf'"]).exits(0).says("2");
     let text = "pipeline b \"B\"\ninput runs = bids(\"set\", task = \"rest\", subject = all)\nfor run in runs {\n  cues = ingest.events(runs[run])\n  \
                 eeg = ingest.recording(runs[run])\n}\nall_cues = sql(\"select run, label from cues order by run, label\", cues = gather(cues))\n";
@@ -370,13 +375,17 @@ fn what_is_written_opens_in_the_reference_packages() {
         place.run(&["get", what, "-o", file]).exits(0);
     }
     place.run(&["get", "trials", "--as", "npy", "-o", "trials.npy"]).exits(0);
+    place.write("volume.npy", sample("volume.npy"));
+    place.write("v.nf", "pipeline v \"V\"\ninput same = file(\"volume.npy\")\nvolume = ingest.array(same)\n");
+    place.run(&["run", "v.nf"]).exits(0);
+    place.run(&["get", "volume", "-o", "volume.nii.gz"]).exits(0);
     place.write("look.py", LOOK);
     let looked = std::process::Command::new(Path::new(&python).join("python")).arg("look.py").current_dir(place.path()).output().unwrap();
     said(looked).exits(0).says("all is there");
 }
 
 const LOOK: &str = r#"
-import numpy, pyarrow.parquet, pyarrow.ipc, pynwb, warnings
+import nibabel, numpy, pyarrow.parquet, pyarrow.ipc, pynwb, warnings
 warnings.simplefilter("ignore")
 for name in ["eeg.nwb", "cues.nwb", "trials.nwb"]:
     errors = pynwb.validate(path=name)
@@ -396,6 +405,7 @@ with pyarrow.ipc.open_file("seconds.arrow") as file:
     assert file.read_all().to_pydict() == table
 trials = numpy.load("trials.npy")
 assert trials.shape == (10, 2, 100), trials.shape
+assert numpy.array_equal(nibabel.load("volume.nii.gz").get_fdata(), numpy.load("volume.npy"))
 print("all is there")
 "#;
 

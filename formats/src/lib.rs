@@ -25,6 +25,7 @@ pub mod graphs;
 mod grid;
 pub mod hdf5;
 pub mod idx;
+mod lookup3;
 pub mod mat73;
 pub mod nifti;
 mod npy_array;

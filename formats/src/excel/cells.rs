@@ -72,36 +72,31 @@ fn bordered<T>(read: impl FnOnce() -> Result<T, String>) -> Result<T, FormatErro
     within_border(read).map_err(|reason| broken(Format::Excel, reason))
 }
 
-pub(super) fn xlsx(bytes: &[u8]) -> Result<Vec<Sheet>, FormatError> {
-    bordered(|| {
-        let mut book: Xlsx<_> = Xlsx::new(Cursor::new(bytes)).map_err(|error| error.to_string())?;
-        let mut sheets = Vec::new();
-        for name in worksheets(&book) {
-            let mut sheet = Sheet::new(name.clone());
-            let mut cells = book.worksheet_cells_reader(&name).map_err(|error| format!("sheet `{name}`: {error}"))?;
-            while let Some(cell) = cells.next_cell().map_err(|error| format!("sheet `{name}`: {error}"))? {
-                sheet.push_data(cell.get_position(), owned(cell.get_value()));
+/// Sheets read cell by cell; the readers of both formats have the same methods and no common trait.
+macro_rules! by_cells {
+    ($book:ty, $bytes:expr) => {
+        bordered(|| {
+            let mut book: $book = <$book>::new(Cursor::new($bytes)).map_err(|error| error.to_string())?;
+            let mut sheets = Vec::new();
+            for name in worksheets(&book) {
+                let mut sheet = Sheet::new(name.clone());
+                let mut cells = book.worksheet_cells_reader(&name).map_err(|error| format!("sheet `{name}`: {error}"))?;
+                while let Some(cell) = cells.next_cell().map_err(|error| format!("sheet `{name}`: {error}"))? {
+                    sheet.push_data(cell.get_position(), owned(cell.get_value()));
+                }
+                sheets.push(sheet);
             }
-            sheets.push(sheet);
-        }
-        Ok(sheets)
-    })
+            Ok(sheets)
+        })
+    };
+}
+
+pub(super) fn xlsx(bytes: &[u8]) -> Result<Vec<Sheet>, FormatError> {
+    by_cells!(Xlsx<Cursor<&[u8]>>, bytes)
 }
 
 pub(super) fn xlsb(bytes: &[u8]) -> Result<Vec<Sheet>, FormatError> {
-    bordered(|| {
-        let mut book: Xlsb<_> = Xlsb::new(Cursor::new(bytes)).map_err(|error| error.to_string())?;
-        let mut sheets = Vec::new();
-        for name in worksheets(&book) {
-            let mut sheet = Sheet::new(name.clone());
-            let mut cells = book.worksheet_cells_reader(&name).map_err(|error| format!("sheet `{name}`: {error}"))?;
-            while let Some(cell) = cells.next_cell().map_err(|error| format!("sheet `{name}`: {error}"))? {
-                sheet.push_data(cell.get_position(), owned(cell.get_value()));
-            }
-            sheets.push(sheet);
-        }
-        Ok(sheets)
-    })
+    by_cells!(Xlsb<Cursor<&[u8]>>, bytes)
 }
 
 pub(super) fn xls(bytes: &[u8]) -> Result<Vec<Sheet>, FormatError> {

@@ -3,6 +3,7 @@
 //! Layout: "HDF5 File Format Specification Version 3.0", III.A.1, VII "Appendix C: Types of Indexes for Dataset Chunks".
 
 use super::arrays;
+use super::btree1::btree1_node;
 use super::btree2;
 use super::cursor::Cursor;
 use super::file::{File, bad};
@@ -152,20 +153,7 @@ fn tree_1(
     seen: &mut HashSet<u64>,
     chunks: &mut Vec<Chunk>,
 ) -> Result<(), FormatError> {
-    let at = file.byte(address);
-    if !seen.insert(address) {
-        return Err(bad(at, "a B-tree has the same node twice"));
-    }
-    let head = file.read(address, 8 + 2 * file.offsets as u64)?;
-    let mut cursor = Cursor::new(&head, at);
-    if cursor.take(4)? != b"TREE" {
-        return Err(bad(at, "a B-tree should begin with `TREE`"));
-    }
-    let (sort, own, count) = (cursor.u8()?, cursor.u8()?, u64::from(cursor.u16()?));
-    if sort != 1 || level.is_some_and(|level| own != level) {
-        return Err(bad(at, format!("a B-tree's node of type {sort} and level {own} does not belong here")));
-    }
-    let prefix = head.len() as u64;
+    let (at, own, count, prefix) = btree1_node(file, address, 1, level, seen)?;
     // A key has the size, the filter mask, and the offset along each axis and within an element.
     let key = 8 + 8 * (grid.chunk.len() as u64 + 1);
     let bytes = file.read(address.saturating_add(prefix), count * (key + file.offsets as u64))?;

@@ -2,10 +2,10 @@
 //!
 //! Layout: "HDF5 File Format Specification Version 3.0", II "Superblock".
 
-use super::checksum::lookup3;
 use super::cursor::Cursor;
 use super::datatype::Datatype;
 use super::heap::Collection;
+use crate::lookup3::lookup3;
 use crate::source::{Source, part};
 use neuroflow_data::formats::{COPY_AGAIN, Format, FormatError, Limits, Place, RAISE_LIMIT};
 use std::borrow::Cow;
@@ -154,7 +154,7 @@ impl File {
         cursor.skip(self.offsets)?;
         self.root = cursor.address(self.offsets)?.ok_or_else(|| bad(at, "the root group has no address"))?;
         let sum_at = (cursor.here() - self.base) as usize;
-        if cursor.u32()? != lookup3(bytes.get(..sum_at).unwrap_or_default()) {
+        if cursor.u32()? != lookup3(bytes.get(..sum_at).unwrap_or_default(), 0) {
             return Err(bad(self.base + sum_at as u64, "the superblock's checksum is wrong"));
         }
         Ok(())
@@ -249,7 +249,7 @@ impl File {
 fn summed<'b>(bytes: Cow<'b, [u8]>, start: u64, what: &str) -> Result<Cow<'b, [u8]>, FormatError> {
     let Some(body) = bytes.len().checked_sub(4) else { return Err(bad(start, format!("{what} is too short"))) };
     let (own, sum) = bytes.split_at(body);
-    if sum != lookup3(own).to_le_bytes() {
+    if sum != lookup3(own, 0).to_le_bytes() {
         return Err(bad(start, format!("the checksum of {what} is wrong")));
     }
     Ok(match bytes {

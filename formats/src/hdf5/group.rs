@@ -2,6 +2,7 @@
 //!
 //! Layout: "HDF5 File Format Specification Version 3.0", III.A.1, III.B, III.C, IV.A.2.g.
 
+use super::btree1::btree1_node;
 use super::btree2;
 use super::cursor::Cursor;
 use super::file::{File, bad};
@@ -143,20 +144,7 @@ fn symbols(
     seen: &mut HashSet<u64>,
     links: &mut Vec<Link>,
 ) -> Result<(), FormatError> {
-    let at = file.byte(address);
-    if !seen.insert(address) {
-        return Err(bad(at, "a B-tree has the same node twice"));
-    }
-    let head = file.read(address, 8 + 2 * file.offsets as u64)?;
-    let mut cursor = Cursor::new(&head, at);
-    if cursor.take(4)? != b"TREE" {
-        return Err(bad(at, "a B-tree should begin with `TREE`"));
-    }
-    let (sort, own, count) = (cursor.u8()?, cursor.u8()?, u64::from(cursor.u16()?));
-    if sort != 0 || level.is_some_and(|level| own != level) {
-        return Err(bad(at, format!("a B-tree's node of type {sort} and level {own} does not belong here")));
-    }
-    let prefix = head.len() as u64;
+    let (at, own, count, prefix) = btree1_node(file, address, 0, level, seen)?;
     let bytes = file.read(address.saturating_add(prefix), count * (file.lengths + file.offsets) as u64 + file.lengths as u64)?;
     let mut cursor = Cursor::new(&bytes, at + prefix);
     for _ in 0..count {

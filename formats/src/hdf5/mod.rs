@@ -15,6 +15,7 @@
 
 mod arrays;
 mod attribute;
+mod btree1;
 mod btree2;
 mod checksum;
 mod chunks;

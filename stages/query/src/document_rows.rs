@@ -11,7 +11,7 @@ use datafusion::common::{Column, ScalarValue};
 use datafusion::error::DataFusionError;
 use datafusion::physical_expr::utils::conjunction;
 use datafusion::physical_optimizer::pruning::{PruningPredicate, PruningPredicateBuilder};
-use neuroflow_formats::{Document, Format, FormatError, Place, What};
+use neuroflow_formats::{Document, FormatError, Place, What};
 use neuroflow_stage::StageError;
 use std::collections::HashSet;
 use std::ops::Range;
@@ -54,15 +54,7 @@ pub(crate) fn document_tables(document: &Arc<dyn Document>, slot: &str) -> Resul
 /// The paths of everything in a document that has rows.
 pub fn table_paths(document: &dyn Document) -> Vec<String> {
     let has_rows = |what: &What| matches!(what, What::Table { .. } | What::Recording { .. } | What::Spikes { .. } | What::Events { .. });
-    let mut paths: Vec<String> =
-        document.contents().items.iter().filter(|item| has_rows(&item.what)).map(|item| item.path.clone()).collect();
-    if document.contents().format == Format::Gml
-        || document.contents().format == Format::GraphMl
-        || document.contents().format == Format::EdgeList
-    {
-        paths.extend(["nodes", "edges"].map(str::to_owned).into_iter().filter(|path| document.contents().item(path).is_none()));
-    }
-    paths
+    document.contents().items.iter().filter(|item| has_rows(&item.what)).map(|item| item.path.clone()).collect()
 }
 
 /// Rows in a file.

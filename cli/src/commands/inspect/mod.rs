@@ -13,13 +13,16 @@ use crate::arguments::Inspect;
 use crate::exit::{Exit, Failure};
 use look::Looked;
 use neuroflow_agent::escape_line;
+use neuroflow_formats::bids;
 use neuroflow_formats::disk::{DiskFolder, OpenFile};
-use neuroflow_formats::{Document, FormatError, Options, What};
+use neuroflow_formats::{Document, Folder, Format, FormatError, Limits, Options, Place as At, What};
 use std::path::Path;
 use std::sync::Arc;
 
 /// So many items are listed.
 const MOST_ITEMS: usize = 400;
+/// So many broken rules are listed.
+const MOST_FINDINGS: usize = 20;
 /// So many facts are listed.
 const MOST_FACTS: usize = 24;
 
@@ -30,6 +33,8 @@ struct Opened {
     size: Option<u64>,
     /// Its name, without folders.
     name: String,
+    /// The folder, when it is one.
+    folder: Option<Arc<dyn Folder>>,
 }
 
 pub(crate) fn inspect(place: &Place, inspect: &Inspect) -> Result<Exit, Failure> {
@@ -56,7 +61,14 @@ pub(crate) fn inspect(place: &Place, inspect: &Inspect) -> Result<Exit, Failure>
 /// A reader's error as a failure of the command.
 fn told(what: &str, error: FormatError) -> Failure {
     let FormatError { format, place, reason, help } = error;
-    Failure::could_not_start(format!("{what}: {format}: {place}: {reason}")).with_help(help)
+    let said = match (format, place) {
+        // What is no file of any format has no place that says more.
+        (Format::Unknown, _) => format!("{what}: {reason}"),
+        (format, At::File) => format!("{what}: {format}: {reason}"),
+        (format, place) => format!("{what}: {format}: {place}: {reason}"),
+    };
+    let help = if help.starts_with("name its reader: ") { format!("{help}, as in `--as csv`") } else { help };
+    Failure::could_not_start(said).with_help(help)
 }
 
 fn open(place: &Place, what: &str, reader: Option<&str>) -> Result<Opened, Failure> {
@@ -65,11 +77,12 @@ fn open(place: &Place, what: &str, reader: Option<&str>) -> Result<Opened, Failu
         Some(Afar::File(source, name)) => {
             let size = Some(source.len());
             let document = neuroflow_formats::open_as(reader, &name, source, &options).map_err(|error| told(what, error))?;
-            return Ok(Opened { document, size, name });
+            return Ok(Opened { document, size, name, folder: None });
         }
         Some(Afar::Folder(folder, name)) => {
-            let document = neuroflow_formats::open_folder_as(reader, folder, "", &options).map_err(|error| told(what, error))?;
-            return Ok(Opened { document, size: None, name });
+            let document =
+                neuroflow_formats::open_folder_as(reader, Arc::clone(&folder), "", &options).map_err(|error| told(what, error))?;
+            return Ok(Opened { document, size: None, name, folder: Some(folder) });
         }
         None => {}
     }
@@ -80,9 +93,9 @@ fn open(place: &Place, what: &str, reader: Option<&str>) -> Result<Opened, Failu
         failure.with_help("name a file, a folder, or an address: `neuroflow inspect data/session.nwb`")
     })?;
     if about.is_dir() {
-        let folder = Arc::new(DiskFolder::new(path));
-        let document = neuroflow_formats::open_folder_as(reader, folder, "", &options).map_err(|error| told(what, error))?;
-        return Ok(Opened { document, size: None, name });
+        let folder: Arc<dyn Folder> = Arc::new(DiskFolder::new(path));
+        let document = neuroflow_formats::open_folder_as(reader, Arc::clone(&folder), "", &options).map_err(|error| told(what, error))?;
+        return Ok(Opened { document, size: None, name, folder: Some(folder) });
     }
     let size = Some(about.len());
     let document = match neuroflow_formats::is_beside(reader, &name) {
@@ -96,7 +109,7 @@ fn open(place: &Place, what: &str, reader: Option<&str>) -> Result<Opened, Failu
             neuroflow_formats::open_as(reader, &name, Arc::new(file), &options)
         }
     };
-    Ok(Opened { document: document.map_err(|error| told(what, error))?, size, name })
+    Ok(Opened { document: document.map_err(|error| told(what, error))?, size, name, folder: None })
 }
 
 /// Everything in it, each with a line and a small picture where one says something.
@@ -135,10 +148,27 @@ fn all(opened: &Opened, what: &str, reader: Option<&str>) {
     for note in &contents.notes {
         println!("\nnote: {}", escape_line(note));
     }
+    checks(opened);
     let lines = suggest::lines(opened, what, reader);
     if !lines.is_empty() {
         println!("\nin a pipeline:\n");
         lines.iter().for_each(|line| println!("  {}", escape_line(line)));
+    }
+}
+
+/// What breaks a rule of BIDS in a tree, the worst first.
+fn checks(opened: &Opened) {
+    let Some(folder) = opened.folder.as_ref().filter(|_| opened.document.contents().format == Format::Bids) else { return };
+    let Ok(tree) = bids::open(Arc::clone(folder), &Limits::default()) else { return };
+    let mut found = tree.validate();
+    found.sort_by_key(|finding| finding.severity != bids::Severity::Error);
+    let errors = found.iter().filter(|finding| finding.severity == bids::Severity::Error).count();
+    println!("\nchecked against BIDS: {errors} errors, {} warnings", found.len() - errors);
+    for finding in found.iter().take(MOST_FINDINGS) {
+        println!("  {}", escape_line(&finding.to_string()));
+    }
+    if let Some(more @ 1..) = found.len().checked_sub(MOST_FINDINGS) {
+        println!("  and {more} more; `--json` has all");
     }
 }
 
@@ -172,9 +202,12 @@ fn json(opened: &Opened) -> Result<String, Failure> {
             |item| serde_json::json!({ "path": item.path, "kind": item.what.word(), "about": item.about, "is": look::as_json(&item.what) }),
         )
         .collect();
+    let tree = opened.folder.as_ref().filter(|_| contents.format == Format::Bids);
+    let tree = tree.and_then(|folder| bids::open(Arc::clone(folder), &Limits::default()).ok());
+    let findings: Vec<String> = tree.iter().flat_map(|tree| tree.validate()).map(|finding| finding.to_string()).collect();
     let whole = serde_json::json!({
         "name": opened.name, "format": contents.format.to_string(), "version": contents.version, "bytes": opened.size,
-        "facts": contents.facts, "items": items, "notes": contents.notes,
+        "facts": contents.facts, "items": items, "notes": contents.notes, "findings": findings,
     });
     serde_json::to_string_pretty(&whole).map_err(Failure::could_not_start)
 }

@@ -1,7 +1,7 @@
 //! Object headers of version 2 (specification, "IV.A.1.b. Version 2 Data Object Header Prefix") and their messages. None has a time in it.
 
-use super::checksum::lookup3;
 use super::{UNDEFINED, bad, too_large};
+use crate::lookup3::lookup3;
 use neuroflow_data::formats::FormatError;
 
 /// A message's type and bytes.

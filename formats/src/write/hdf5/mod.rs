@@ -6,7 +6,6 @@
 //!
 //! Layout: "HDF5 File Format Specification Version 3.0", whose sections are named where they are used.
 
-mod checksum;
 mod chunks;
 mod element;
 mod header;
@@ -16,7 +15,6 @@ mod storage;
 #[cfg(test)]
 pub(in crate::write) mod tests;
 
-pub(in crate::write) use checksum::lookup3;
 use chunks::Form;
 pub(in crate::write) use element::little_endian;
 pub use element::{Data, Element};

@@ -21,7 +21,8 @@ mod table;
 #[cfg(test)]
 mod tests;
 
-use super::hdf5::{Data, Element, Hdf5Writer, Storage, lookup3};
+use super::hdf5::{Data, Element, Hdf5Writer, Storage};
+use crate::lookup3::lookup3;
 pub use facts::{Facts, GENERAL, SUBJECT};
 use neuroflow_data::formats::{Format, FormatError, Place};
 pub use recording::Series;

@@ -1,6 +1,7 @@
 //! A reader of what the writer writes, for tests.
 
 use super::super::*;
+use crate::lookup3::lookup3;
 
 /// A small reader of what the writer writes, by the places that the specification gives. It checks sums, and panics on whatever it does not know.
 pub(in crate::write) struct Reader<'b>(pub(in crate::write) &'b [u8]);

@@ -2,7 +2,7 @@
 //! 2).
 
 /// The checksum of `bytes`, begun with `seed` (0 everywhere in HDF5).
-pub(in crate::write) fn lookup3(bytes: &[u8], seed: u32) -> u32 {
+pub(crate) fn lookup3(bytes: &[u8], seed: u32) -> u32 {
     let start = 0xdead_beef_u32.wrapping_add(bytes.len() as u32).wrapping_add(seed);
     let (mut a, mut b, mut c) = (start, start, start);
     let mut rest = bytes;
