@@ -169,6 +169,32 @@ fn a_damaged_file_says_where_and_the_next_alternative_is_taken() {
     place.run(&["run", "a.nf"]).exits(3).says("there is no spikes in the file");
 }
 
+#[test]
+fn a_recording_that_was_cut_short_is_read_when_that_is_asked_for() {
+    let place = Place::new();
+    let whole = edf();
+    place.write("run.edf", &whole);
+    inspect(&place, &["run.edf", "--check"]).exits(0).says("run.edf: EDF+C, ").says("whole");
+    // The header counts ten seconds; in the seventh the copy broke off.
+    let second = (whole.len() - 1024) / 10;
+    place.write("run.edf", &whole[..1024 + 6 * second + 50]);
+    let looked = inspect(&place, &["run.edf"]).exits(4);
+    looked
+        .says("600 samples")
+        .says("run.edf: EDF: byte")
+        .says("the file ends in data record 7, the header (byte 236) counts 10; 6 are read");
+    inspect(&place, &["run.edf", "--check"]).exits(4).says("data record 7").says("damaged = accept");
+    let told: serde_json::Value = serde_json::from_str(&inspect(&place, &["run.edf", "--json"]).exits(4).out).unwrap();
+    assert!(told["damage"][0].as_str().unwrap().contains("data record 7"), "{told}");
+    let text = "pipeline cut \"Cut\"\ninput run = edf(\"run.edf\")\neeg = ingest.recording(run)\ncues = ingest.events(run)\n";
+    place.write("cut.nf", text);
+    place.run(&["run", "cut.nf"]).exits(3).says("the file ends in data record 7").says("damaged = accept");
+    place.write("cut.nf", text.replace("(run)", "(run, damaged = accept)"));
+    place.run(&["run", "cut.nf"]).exits(0);
+    place.run(&["get", "cues", "-o", "cues.csv"]).exits(0);
+    assert_eq!(std::fs::read_to_string(place.path().join("cues.csv")).unwrap().lines().count(), 7);
+}
+
 /// A tree of two subjects, whose recordings name what lies beside them.
 fn tree(place: &Place) {
     place.write("set/dataset_description.json", r#"{"Name": "two", "BIDSVersion": "1.10.0", "DatasetType": "raw"}"#);
@@ -352,6 +378,10 @@ fn every_real_file_opens() {
             }
             looked += 1;
             let said = place.run(&["inspect", path.to_str().unwrap()]);
+            let checked = place.run(&["inspect", path.to_str().unwrap(), "--check"]);
+            if checked.code != 0 {
+                refused.push(format!("{name}: --check: {}{}", checked.out, checked.err));
+            }
             if said.code != 0 || !said.out.contains("in a pipeline:") || said.out.contains("can't be read") {
                 refused.push(format!("{}: {}{}", name, said.out, said.err));
             }

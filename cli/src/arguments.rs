@@ -272,6 +272,9 @@ pub struct Inspect {
     /// As JSON.
     #[arg(long)]
     pub json: bool,
+    /// Read all of it, and say what is damaged.
+    #[arg(long, conflicts_with_all = ["sql", "html", "json", "item"])]
+    pub check: bool,
     /// How many rows of a table are shown.
     #[arg(long, default_value_t = 10, value_name = "N")]
     pub rows: usize,

@@ -19,6 +19,7 @@
 //!
 //! It knows no files by name, no analyses, and no randomness without an explicit seed ([`random`]).
 
+pub mod amplitudes;
 pub mod deconvolution;
 pub mod error;
 pub mod factor;

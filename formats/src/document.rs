@@ -81,6 +81,8 @@ pub struct Contents {
     pub items: Vec<Item>,
     /// What was left out or looks odd, one sentence each.
     pub notes: Vec<String>,
+    /// Rules that the file breaks, where something is left that can be read: it may be less than was recorded, or at other times.
+    pub damage: Vec<FormatError>,
 }
 
 /// One thing in a file.
@@ -189,7 +191,30 @@ impl What {
 impl Contents {
     /// The contents of a file of a format, with nothing in it yet.
     pub fn new(format: Format, version: impl Into<String>) -> Contents {
-        Contents { format, version: version.into(), facts: BTreeMap::new(), items: Vec::new(), notes: Vec::new() }
+        Contents { format, version: version.into(), facts: BTreeMap::new(), items: Vec::new(), notes: Vec::new(), damage: Vec::new() }
+    }
+
+    /// Notes an error that leaves the rest of the file as it is: damage, or something that is not read.
+    pub(crate) fn tell(&mut self, error: &FormatError) {
+        if error.is_damage() {
+            self.damage.push(error.clone());
+        } else {
+            self.notes.push(error.to_string());
+        }
+    }
+
+    /// Whether the file is whole.
+    ///
+    /// # Errors
+    /// The first rule that it breaks; how many more there are stands in the reason.
+    pub fn whole(&self) -> Result<(), FormatError> {
+        let Some(first) = self.damage.first() else { return Ok(()) };
+        let mut error = first.clone();
+        if self.damage.len() > 1 {
+            let more = self.damage.len() - 1;
+            error.reason.push_str(&format!(" (and {more} more, which `neuroflow inspect` lists)"));
+        }
+        Err(error)
     }
 
     /// An item by path.

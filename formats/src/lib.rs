@@ -40,6 +40,7 @@ pub mod source;
 pub mod spike_text;
 pub mod suite2p;
 mod text;
+mod through;
 pub mod write;
 pub mod zarr;
 
@@ -47,3 +48,4 @@ pub use document::{Contents, Document, Item, Rows, Signals, What};
 pub use neuroflow_data::formats::{Format, FormatError, Limits, Place};
 pub use open::{Begin, Files, Opened, Options, READERS, Reader, is_beside, open, open_as, open_folder, open_folder_as, word_of};
 pub use source::{Folder, Source};
+pub use through::read_through;

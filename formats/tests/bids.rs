@@ -1,7 +1,5 @@
 //! A real folder with BIDS content, where the shared folder is at hand.
 
-#![expect(clippy::unwrap_used, reason = "a test ends by panicking")]
-
 use arrow::array::AsArray;
 use arrow::buffer::Buffer;
 use arrow::datatypes::Float64Type;

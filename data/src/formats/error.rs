@@ -189,6 +189,12 @@ impl FormatError {
         FormatError { format, place, reason: reason.into(), help: help.into() }
     }
 
+    /// Whether the file is to blame: it is cut short or was changed on its way. Otherwise something was asked for that it has not, or that is not
+    /// read.
+    pub fn is_damage(&self) -> bool {
+        self.help == COPY_AGAIN || self.help == OR_ACCEPT
+    }
+
     /// The same error about a value of a `.mat` file, with the path that led to it: values do not know where they stand, who asks does.
     ///
     /// `session.get("TE")?.field("direction").map_err(|error| error.within("TE"))`
@@ -202,6 +208,10 @@ impl FormatError {
 
 /// The remedy for bytes that are not all there or not as they were written.
 pub const COPY_AGAIN: &str = "the file looks cut short or damaged: copy or download it again";
+
+/// The remedy for damage that leaves something to read: the steps that read files take it when they are told to.
+pub const OR_ACCEPT: &str =
+    "copy or download the file again; where this is all there is, `damaged = accept` in the step that reads it takes what is left";
 
 /// The remedy when a file asks for more memory than allowed.
 pub const RAISE_LIMIT: &str = "if you trust this file, raise the reader's limits";

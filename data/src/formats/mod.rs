@@ -35,5 +35,5 @@ pub mod zip_directory;
 
 pub use batches::Batches;
 pub use border::{panics_become_errors, within_border};
-pub use error::{COPY_AGAIN, Format, FormatError, Place, RAISE_LIMIT};
+pub use error::{COPY_AGAIN, Format, FormatError, OR_ACCEPT, Place, RAISE_LIMIT};
 pub use limits::{Budget, Limits};

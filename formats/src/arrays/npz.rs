@@ -9,7 +9,7 @@ use arrow::buffer::Buffer;
 use neuroflow_data::Tensor;
 use neuroflow_data::formats::npy::{read_npy, read_npy_header};
 use neuroflow_data::formats::zip_directory::{Member, ZipProblem, member_bytes, member_start, members};
-use neuroflow_data::formats::{Budget, COPY_AGAIN, Format, FormatError, Limits, Place, RAISE_LIMIT};
+use neuroflow_data::formats::{Budget, COPY_AGAIN, Format, FormatError, Limits, OR_ACCEPT, Place, RAISE_LIMIT};
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
@@ -38,9 +38,12 @@ pub fn open(source: Arc<dyn Source>, limits: &Limits) -> Result<NpzDocument, For
         let mut taken = BTreeMap::new();
         for member in directory {
             let path = unique(member.name.strip_suffix(".npy").unwrap_or(&member.name), &mut taken);
-            let header = member_start(&bytes, &member, HEADER)
-                .map_err(|(_, reason)| reason)
-                .and_then(|start| read_npy_header(&start).map_err(|error| format!("{}: {}", error.place, error.reason)));
+            let start = member_start(&bytes, &member, HEADER).map_err(|(byte, reason)| {
+                let reason = format!("member `{}` can't be had: {reason}", member.name.escape_debug());
+                contents.damage.push(FormatError::new(Format::Npz, Place::Byte(byte), reason.clone(), OR_ACCEPT));
+                reason
+            });
+            let header = start.and_then(|start| read_npy_header(&start).map_err(|error| format!("{}: {}", error.place, error.reason)));
             match header {
                 Ok(header) => contents.items.push(item(&path, &header)),
                 Err(reason) => {

@@ -1,9 +1,9 @@
 //! Markers: `Mk3=Stimulus,S  1,1234,1,0`.
 
-use super::ini::Ini;
+use super::ini::{Entry, Ini};
 use crate::series::unusable;
 use crate::text;
-use neuroflow_data::formats::{Format, FormatError};
+use neuroflow_data::formats::{Format, FormatError, OR_ACCEPT};
 use neuroflow_data::{Channel, Events, Stretch, Table, columns};
 
 /// One marker. Positions are counted from 0 here, from 1 in the file.
@@ -19,18 +19,20 @@ pub(super) struct Marker {
     pub date: String,
 }
 
-/// Reads the marker section; what is no marker is counted.
-pub(super) fn read(ini: &Ini, notes: &mut Vec<String>) -> Vec<Marker> {
+/// Reads the marker section; lines that are no markers are told.
+pub(super) fn read(ini: &Ini, damage: &mut Vec<FormatError>) -> Vec<Marker> {
     let mut markers = Vec::new();
-    let mut unread = 0;
+    let mut unread: Option<(Entry<'_>, u64)> = None;
     for entry in ini.section("marker infos") {
         match marker(entry.value) {
             Some(marker) => markers.push(marker),
-            None => unread += 1,
+            None => unread = Some(unread.map_or((entry, 1), |(first, count)| (first, count + 1))),
         }
     }
-    if unread > 0 {
-        notes.push(format!("{unread} lines of the marker file are no markers and are left out"));
+    if let Some((first, count)) = unread {
+        let more = if count > 1 { format!(" (one of {count} such lines)") } else { String::new() };
+        let reason = format!("`{}={}` is no marker and is left out{more}", first.key.escape_debug(), first.value.escape_debug());
+        damage.push(first.wrong(reason, OR_ACCEPT));
     }
     markers
 }

@@ -23,7 +23,7 @@ use crate::source::{Folder, Source, inside};
 use crate::text;
 use ini::{Entry, Ini};
 use neuroflow_data::formats::bytes::ByteOrder;
-use neuroflow_data::formats::{COPY_AGAIN, Format, FormatError, Limits, Place};
+use neuroflow_data::formats::{COPY_AGAIN, Format, FormatError, Limits, OR_ACCEPT, Place};
 use neuroflow_data::{Channel, Events, Table, columns};
 use std::sync::Arc;
 
@@ -64,7 +64,7 @@ pub fn open(folder: &Arc<dyn Folder>, path: &str, limits: &Limits) -> Result<Bra
         return Err(FormatError::new(format, Place::Line { line: 1, field: None }, reason, "check that the path names a .vhdr file"));
     };
     let mut contents = Contents::new(format, version);
-    let mut notes = Vec::new();
+    let (mut notes, mut damage) = (Vec::new(), Vec::new());
     let common = |key: &str| header.get("common infos", key);
     let need = |key: &str| common(key).ok_or_else(|| lacks(key, "Common Infos"));
     let source_bytes = header_file.len();
@@ -101,8 +101,11 @@ pub fn open(folder: &Arc<dyn Folder>, path: &str, limits: &Limits) -> Result<Bra
                 (Orientation::Vectorized, Some(points)) => points,
                 _ => there,
             };
-            if points.is_some_and(|points| points != length) {
-                notes.push(format!("the header states {} samples, the file holds {length}, which are read", points.unwrap_or(0)));
+            if let Some(points) = points.filter(|points| *points > length) {
+                let reason = format!("the header states {points} samples of {channels} channels, the file of samples ends after {length}");
+                damage.push(FormatError::new(format, Place::Byte(samples.len()), reason, OR_ACCEPT));
+            } else if let Some(points) = points.filter(|points| *points != length) {
+                notes.push(format!("the header states {points} samples, the file holds {length}, which are read"));
             } else if samples.len() != length * bytes {
                 notes.push(format!("{} bytes after the last sample are left out", samples.len() - length * bytes));
             }
@@ -119,7 +122,7 @@ pub fn open(folder: &Arc<dyn Folder>, path: &str, limits: &Limits) -> Result<Bra
             return Err(FormatError::new(format, Place::File, reason, "correct `DataFormat` in the header"));
         }
     };
-    let (mut all, references) = channel_infos(&header, channels, rate, &mut notes);
+    let (mut all, references) = channel_infos(&header, channels, rate, &mut notes, &mut damage);
     let markers = match common("MarkerFile") {
         None => None,
         Some(entry) => sibling(folder, path, entry, &["vmrk", "amrk"], &mut notes)?,
@@ -128,7 +131,7 @@ pub fn open(folder: &Arc<dyn Folder>, path: &str, limits: &Limits) -> Result<Bra
     if markers.as_ref().is_some_and(|markers| markers.version("marker").is_none()) {
         notes.push("the first line of the marker file is not that of version 1.0 or 2.0; it is read all the same".into());
     }
-    let markers = markers.map(|ini| markers::read(&ini, &mut notes));
+    let markers = markers.map(|ini| markers::read(&ini, &mut damage));
     if let Some(markers) = &markers {
         let stretches = markers::stretches(markers, rate, length, &mut notes);
         if stretches.len().saturating_mul(channels) > MOST_STRETCHES {
@@ -163,7 +166,7 @@ pub fn open(folder: &Arc<dyn Folder>, path: &str, limits: &Limits) -> Result<Bra
     }
     let about = "what the header says of each channel".into();
     contents.items.push(Item { path: CHANNELS.into(), what: table_what(&table), about });
-    contents.notes = notes;
+    (contents.notes, contents.damage) = (notes, damage);
     Ok(BrainVisionDocument { contents, series, markers, channels: table })
 }
 
@@ -227,7 +230,13 @@ fn binary(header: &Ini) -> Result<Element, FormatError> {
 }
 
 /// Channels in the order of their numbers, and the reference of each.
-fn channel_infos(header: &Ini, count: usize, rate: f64, notes: &mut Vec<String>) -> (Vec<Channel>, Vec<String>) {
+fn channel_infos(
+    header: &Ini,
+    count: usize,
+    rate: f64,
+    notes: &mut Vec<String>,
+    damage: &mut Vec<FormatError>,
+) -> (Vec<Channel>, Vec<String>) {
     let mut channels: Vec<Option<(Channel, String)>> = vec![None; count];
     for entry in header.section("channel infos") {
         let place = entry.key.get(2..).and_then(|number| number.parse::<usize>().ok()).and_then(|number| number.checked_sub(1));
@@ -245,13 +254,17 @@ fn channel_infos(header: &Ini, count: usize, rate: f64, notes: &mut Vec<String>)
         match text::number(resolution).filter(|gain| *gain != 0.0) {
             Some(gain) => channel.gain = gain,
             None if resolution.is_empty() => {}
-            None => notes.push(format!("channel `{}` has the resolution `{}`; 1 is taken", channel.name, resolution.escape_debug())),
+            None => {
+                let reason = format!("channel `{}` has the resolution `{}`; 1 is taken", channel.name, resolution.escape_debug());
+                damage.push(entry.wrong(reason, OR_ACCEPT));
+            }
         }
         *slot = Some((channel, reference));
     }
     let absent = channels.iter().filter(|channel| channel.is_none()).count();
     if absent > 0 {
-        notes.push(format!("{absent} channels are not described in the header; their values are the stored numbers"));
+        let reason = format!("{absent} of {count} channels are not described in [Channel Infos]; their values are the stored numbers");
+        damage.push(FormatError::new(Format::BrainVision, Place::Object { path: CHANNELS.into(), byte: None }, reason, OR_ACCEPT));
     }
     let named = |(place, slot): (usize, Option<(Channel, String)>)| {
         slot.unwrap_or_else(|| (Channel::new(format!("Ch{}", place + 1), "", rate), String::new()))

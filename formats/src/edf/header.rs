@@ -2,7 +2,7 @@
 
 use crate::source::{Source, part};
 use crate::text;
-use neuroflow_data::formats::{COPY_AGAIN, Format, FormatError, Place};
+use neuroflow_data::formats::{COPY_AGAIN, Format, FormatError, OR_ACCEPT, Place};
 use std::collections::BTreeMap;
 
 /// Bytes of the first part of the header, and of what each signal adds.
@@ -23,6 +23,8 @@ pub(super) struct Header {
     pub signals: Vec<Signal>,
     pub facts: BTreeMap<String, String>,
     pub notes: Vec<String>,
+    /// Rules that the header breaks, and yet it can be read.
+    pub damage: Vec<FormatError>,
 }
 
 /// One signal as the header has it.
@@ -112,8 +114,13 @@ pub(super) fn read(source: &dyn Source) -> Result<Header, FormatError> {
         let reason = format!("a data record lasts {duration} s");
         return Err(FormatError::new(format, Place::Byte(244), reason, "write the duration of a data record in seconds"));
     }
+    let mut damage = Vec::new();
+    if records < 0.0 && records != -1.0 {
+        let reason = format!("the header counts {records} data records; only -1 says that they are not counted");
+        damage.push(FormatError::new(format, Place::Byte(236), reason, OR_ACCEPT));
+    }
     let records = (records >= 0.0).then_some(records as u64);
-    Ok(Header { format, variant, data, records, duration, signals, facts, notes })
+    Ok(Header { format, variant, data, records, duration, signals, facts, notes, damage })
 }
 
 fn signals(format: Format, bytes: &[u8], count: usize) -> Result<Vec<Signal>, FormatError> {

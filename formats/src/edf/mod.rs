@@ -29,7 +29,7 @@ use crate::series::{Element, Lane, Layout, MOST_STRETCHES, Number, Section, Seri
 use crate::source::Source;
 use crate::text;
 use header::{Header, Signal};
-use neuroflow_data::formats::{Format, FormatError, Limits, Place, RAISE_LIMIT};
+use neuroflow_data::formats::{Format, FormatError, Limits, OR_ACCEPT, Place, RAISE_LIMIT};
 use neuroflow_data::{Channel, Events, Stretch, Table, columns};
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
@@ -56,7 +56,7 @@ pub struct EdfDocument {
 /// When the header is not that of one of these formats or is damaged, with the byte at fault, or when there are more annotations than the file
 /// justifies.
 pub fn open(source: Arc<dyn Source>, limits: &Limits) -> Result<EdfDocument, FormatError> {
-    let Header { format, variant, data, records, duration, signals, facts, mut notes } = header::read(source.as_ref())?;
+    let Header { format, variant, data, records, duration, signals, facts, mut notes, mut damage } = header::read(source.as_ref())?;
     let mut contents = Contents::new(format, variant.clone());
     contents.facts = facts;
     let size = if format == Format::Bdf { 3u64 } else { 2 };
@@ -68,14 +68,20 @@ pub fn open(source: Arc<dyn Source>, limits: &Limits) -> Result<EdfDocument, For
     let there = source.len().saturating_sub(data);
     let frames = there.checked_div(record_bytes).unwrap_or(0);
     match records {
-        Some(stated) if stated != frames => {
+        Some(stated) if stated > frames => damage.push(FormatError::new(
+            format,
+            Place::Byte(source.len()),
+            format!("the file ends in data record {}, the header (byte 236) counts {stated}; {frames} are read", frames + 1),
+            OR_ACCEPT,
+        )),
+        Some(stated) if stated < frames => {
             notes.push(format!("the header counts {stated} data records, the file holds {frames}, which are read"));
         }
         None => notes.push(format!("the header does not count the data records (-1); the file holds {frames}")),
         Some(_) => {}
     }
     match there.checked_rem(record_bytes) {
-        Some(rest) if rest > 0 => notes.push(format!("{rest} bytes after the last whole data record are left out")),
+        Some(rest) if rest > 0 && damage.is_empty() => notes.push(format!("{rest} bytes after the last whole data record are left out")),
         None if there > 0 => notes.push(format!("{there} bytes follow the header, but no signal has samples")),
         _ => {}
     }
@@ -115,11 +121,17 @@ pub fn open(source: Arc<dyn Source>, limits: &Limits) -> Result<EdfDocument, For
     let layout = Layout { sections, frame_bytes: record_bytes };
     let bare = Series::new(Arc::clone(&source), format, limits, layout.clone(), Vec::new())?;
     let found = Annotations::read(&bare, format, &lists, &names, source.len())?;
+    let listed = |reason: String| FormatError::new(format, Place::Object { path: ANNOTATIONS.into(), byte: None }, reason, OR_ACCEPT);
     if found.unread > 0 {
-        notes.push(format!("{} pieces of the annotation channels are no annotations and are left out", found.unread));
+        damage.push(listed(format!("{} pieces of the annotation channels are no annotations and are left out", found.unread)));
     }
     let apart = variant.ends_with('D');
-    let begins = stretches(&found.begins, seconds, apart, fastest(&lanes), &mut notes);
+    if apart && lists.is_empty() {
+        let reason =
+            format!("{variant} keeps the time of each data record in an annotation channel, and there is none; time is counted on");
+        damage.push(listed(reason));
+    }
+    let begins = stretches(&found.begins, seconds, apart && !lists.is_empty(), fastest(&lanes), &mut |reason| damage.push(listed(reason)));
     if begins.len().saturating_mul(lanes.len()) > MOST_STRETCHES {
         let reason = format!("the records stand apart {} times in {} channels", begins.len(), lanes.len());
         return Err(FormatError::new(format, Place::File, reason, "store the recording without pauses, as EDF+C"));
@@ -145,7 +157,7 @@ pub fn open(source: Arc<dyn Source>, limits: &Limits) -> Result<EdfDocument, For
         let what = table_what(&table);
         contents.items.push(Item { path: CHANNELS.into(), what, about: "what the header says of each signal".into() });
     }
-    contents.notes = notes;
+    (contents.notes, contents.damage) = (notes, damage);
     Ok(EdfDocument { contents, series, annotations, status, triggers: OnceLock::new(), channels: table })
 }
 
@@ -196,7 +208,7 @@ fn fastest(lanes: &[(Lane, Channel)]) -> f64 {
 }
 
 /// Where stretches begin: a record and its time. One, unless the records of a discontinuous file stand apart by more than half a sample.
-fn stretches(begins: &[Option<f64>], seconds: f64, apart: bool, rate: f64, notes: &mut Vec<String>) -> Vec<(u64, f64)> {
+fn stretches(begins: &[Option<f64>], seconds: f64, apart: bool, rate: f64, damaged: &mut dyn FnMut(String)) -> Vec<(u64, f64)> {
     let first = begins.first().copied().flatten().unwrap_or(0.0);
     let mut all = vec![(0u64, first)];
     if !apart {
@@ -218,10 +230,10 @@ fn stretches(begins: &[Option<f64>], seconds: f64, apart: bool, rate: f64, notes
         last = last.max(expected - seconds);
     }
     if untimed > 0 {
-        notes.push(format!("{untimed} data records do not say when they begin; they are taken to follow the one before"));
+        damaged(format!("{untimed} data records do not say when they begin; they are taken to follow the one before"));
     }
     if back > 0 {
-        notes.push(format!("{back} data records say that they begin before the one ahead of them; they are taken to follow it"));
+        damaged(format!("{back} data records say that they begin before the one ahead of them; they are taken to follow it"));
     }
     all
 }

@@ -71,8 +71,9 @@ impl Set {
     }
 
     fn whole(&self, name: &str) -> Result<Option<u64>, FormatError> {
-        let wrong = |number: f64| at(&format!("EEG.{name}"), format!("{number} is no count"), COPY_AGAIN);
-        self.number(name)
+        let wrong = |number: f64| at(&format!("EEG.{name}"), format!("{number:?} is no count"), COPY_AGAIN);
+        let number = self.get(name).and_then(|own| own.number().ok());
+        number
             .map(|number| if number >= 0.0 && number.fract() == 0.0 && number < 9e15 { Ok(number as u64) } else { Err(wrong(number)) })
             .transpose()
     }

@@ -4,6 +4,8 @@ use super::info::Info;
 use super::tags::{Tag, Tags, wrong};
 use super::{EVENTS, element, named};
 use crate::series::{Epochs, Lane, Layout, Section, Series, unusable};
+use crate::source::part;
+use neuroflow_data::formats::bytes::{ByteOrder, decode};
 use neuroflow_data::formats::{COPY_AGAIN, Format, FormatError, Limits, Place};
 use neuroflow_data::{Events, Table, columns};
 use std::collections::HashMap;
@@ -43,6 +45,18 @@ pub(super) fn read(tags: &Tags, own: &[Tag], info: &Info, events: Option<&Events
     let stated = events.map_or(trials, |events| events.len() as u64);
     if trials * frame_bytes != bytes || trials != stated {
         let reason = format!("{bytes} bytes of samples are no {stated} epochs of {channels} channels and {length} samples");
+        return Err(wrong(data.at, reason, COPY_AGAIN));
+    }
+    if trials == 0 {
+        // Nothing would bound the length that is stated.
+        return Err(wrong(data.at, "the file holds no epochs", "save them anew, when some are left"));
+    }
+    let end = data.data() + u64::from(data.size);
+    let dims = part(tags.source.as_ref(), Format::Fif, end.saturating_sub(16)..end)?;
+    let dims: Vec<i32> = decode(&dims, ByteOrder::Big, |value: i32| value);
+    let as_i32 = |count: u64| i32::try_from(count).unwrap_or(-1);
+    if dims != [as_i32(length), as_i32(channels), as_i32(trials), 3] {
+        let reason = format!("a matrix of {trials} epochs, {channels} channels and {length} samples says that its shape is {dims:?}");
         return Err(wrong(data.at, reason, COPY_AGAIN));
     }
     let lane = |place: usize| Lane { element, offset: place as u64 * length * size, count: length, stride: size };

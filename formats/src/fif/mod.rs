@@ -60,7 +60,7 @@ pub fn open(source: Arc<dyn Source>, limits: &Limits) -> Result<FifDocument, For
     let mut sorted = blocks::sort(&tags, limits)?;
     let mut contents = Contents::new(Format::Fif, "");
     contents.facts = std::mem::take(&mut sorted.info.facts);
-    contents.notes.clone_from(&tags.notes);
+    contents.damage.clone_from(&tags.damage);
     let info = &sorted.info;
     if let Some(stated) = info.stated.filter(|&stated| usize::try_from(stated) != Ok(info.channels.len())) {
         let reason = format!("{stated} channels are stated, {} are described", info.channels.len());
@@ -84,7 +84,7 @@ pub fn open(source: Arc<dyn Source>, limits: &Limits) -> Result<FifDocument, For
     let table = channel_table(info).map_err(unusable(Format::Fif, CHANNELS))?;
     let mut document = FifDocument { contents, series: None, epochs: None, annotations: None, events: None, channels: table };
     if let Some(own) = &sorted.raw {
-        let series = raw::read(&tags, own, info, limits, &mut document.contents.notes)?;
+        let series = raw::read(&tags, own, info, limits, &mut document.contents.damage)?;
         document.contents.items = series.items(SIGNALS, "");
         document.series = Some(Arc::new(series));
     }

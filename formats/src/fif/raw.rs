@@ -5,7 +5,7 @@ use super::info::Info;
 use super::tags::{Tag, Tags, wrong};
 use super::{ANNOTATIONS, element, named};
 use crate::series::{Lane, Layout, MOST_STRETCHES, Section, Series, unusable};
-use neuroflow_data::formats::{COPY_AGAIN, Format, FormatError, Limits};
+use neuroflow_data::formats::{COPY_AGAIN, Format, FormatError, Limits, OR_ACCEPT};
 use neuroflow_data::{Events, Stretch};
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ const SKIP: i32 = 301;
 const SKIP_SAMPLES: i32 = 303;
 
 /// The recording whose tags are `own`.
-pub(super) fn read(tags: &Tags, own: &[Tag], info: &Info, limits: &Limits, notes: &mut Vec<String>) -> Result<Series, FormatError> {
+pub(super) fn read(tags: &Tags, own: &[Tag], info: &Info, limits: &Limits, damage: &mut Vec<FormatError>) -> Result<Series, FormatError> {
     let channels = info.channels.len() as u64;
     let Some(first) = own.iter().find(|tag| tag.kind == BUFFER) else {
         return Err(wrong(own.first().map_or(0, |tag| tag.at), "the block of samples has no buffer", COPY_AGAIN));
@@ -56,7 +56,8 @@ pub(super) fn read(tags: &Tags, own: &[Tag], info: &Info, limits: &Limits, notes
         }
     }
     if rest > 0 {
-        notes.push(format!("{rest} bytes at the ends of buffers are no whole samples and are left out"));
+        let reason = format!("{rest} bytes at the ends of buffers are no whole samples of {channels} channels and are left out");
+        damage.push(wrong(first.at, reason, OR_ACCEPT));
     }
     if stretches.is_empty() {
         stretches.push((0, clock));

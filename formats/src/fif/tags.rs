@@ -3,7 +3,7 @@
 use crate::source::{Source, part};
 use crate::text;
 use neuroflow_data::formats::bytes::{ByteOrder, decode, number_at};
-use neuroflow_data::formats::{COPY_AGAIN, Format, FormatError, Place};
+use neuroflow_data::formats::{COPY_AGAIN, Format, FormatError, OR_ACCEPT, Place};
 use std::sync::Arc;
 
 const FILE_ID: i32 = 100;
@@ -39,7 +39,7 @@ impl Tag {
 pub(super) struct Tags {
     pub source: Arc<dyn Source>,
     pub all: Vec<Tag>,
-    pub notes: Vec<String>,
+    pub damage: Vec<FormatError>,
 }
 
 pub(super) fn wrong(at: u64, reason: impl Into<String>, help: &str) -> FormatError {
@@ -62,16 +62,17 @@ impl Tags {
             return Err(wrong(36, "the second tag is not the pointer to the directory", COPY_AGAIN));
         };
         let pointer = number_at::<i32>(&head, 52, ByteOrder::Big).unwrap_or(-1);
-        let mut notes = Vec::new();
+        let mut damage = Vec::new();
         let all = match u64::try_from(pointer).ok().filter(|pointer| *pointer > 0) {
             Some(pointer) if pointer < source.len() => directory(source.as_ref(), pointer)?,
             Some(_) => {
-                notes.push("the directory lies beyond the end of the file; the tags are walked, and the file is cut short".into());
-                walk(source.as_ref(), &mut notes)?
+                let reason = format!("the directory should stand at byte {pointer}, the file has {}; the tags are walked", source.len());
+                damage.push(wrong(52, reason, OR_ACCEPT));
+                walk(source.as_ref(), &mut damage)?
             }
-            None => walk(source.as_ref(), &mut notes)?,
+            None => walk(source.as_ref(), &mut damage)?,
         };
-        Ok(Tags { source, all, notes })
+        Ok(Tags { source, all, damage })
     }
 
     fn bytes(&self, tag: &Tag) -> Result<Vec<u8>, FormatError> {
@@ -145,7 +146,7 @@ fn directory(source: &dyn Source, at: u64) -> Result<Vec<Tag>, FormatError> {
 }
 
 /// The tags in the order in which each points to the next. A file that was not closed has no directory.
-fn walk(source: &dyn Source, notes: &mut Vec<String>) -> Result<Vec<Tag>, FormatError> {
+fn walk(source: &dyn Source, damage: &mut Vec<FormatError>) -> Result<Vec<Tag>, FormatError> {
     let mut tags = Vec::new();
     let mut at = 0u64;
     while at.saturating_add(HEAD) <= source.len() {
@@ -155,7 +156,7 @@ fn walk(source: &dyn Source, notes: &mut Vec<String>) -> Result<Vec<Tag>, Format
         };
         let end = tag.data() + u64::from(tag.size);
         if end > source.len() {
-            notes.push(format!("the file ends within the tag at byte {at}, which is left out"));
+            damage.push(wrong(at, format!("the file ends within a tag of {} bytes, which is left out", tag.size), OR_ACCEPT));
             break;
         }
         tags.push(tag);

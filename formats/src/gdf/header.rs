@@ -3,7 +3,7 @@
 use crate::source::{Source, part};
 use crate::text;
 use neuroflow_data::formats::bytes::{ByteOrder, Stored, number_at};
-use neuroflow_data::formats::{COPY_AGAIN, Format, FormatError, Place};
+use neuroflow_data::formats::{COPY_AGAIN, Format, FormatError, OR_ACCEPT, Place};
 use std::collections::BTreeMap;
 
 const BLOCK: u64 = 256;
@@ -21,6 +21,8 @@ pub(super) struct Header {
     pub signals: Vec<Signal>,
     pub facts: BTreeMap<String, String>,
     pub notes: Vec<String>,
+    /// Rules that the header breaks, and yet it can be read.
+    pub damage: Vec<FormatError>,
 }
 
 /// One channel as the header has it.
@@ -57,13 +59,13 @@ fn wrong(at: u64, reason: impl Into<String>) -> FormatError {
 pub(super) fn read(source: &dyn Source) -> Result<Header, FormatError> {
     let magic = part(source, Format::Gdf, 0..source.len().min(8))?;
     let version = magic.strip_prefix(b"GDF ").map(text::field).and_then(|text| text::number(&text));
-    let Some(version) = version else {
+    let Some(version) = version.filter(|version| (1.0..4.0).contains(version)) else {
         let help = "check that the path names a GDF file";
-        return Err(FormatError::new(Format::Gdf, Place::Byte(0), "the file does not begin with `GDF` and a version", help));
+        return Err(FormatError::new(Format::Gdf, Place::Byte(0), "the file does not begin with `GDF` and a version from 1 to 3", help));
     };
     let fixed = part(source, Format::Gdf, 0..BLOCK)?;
     let fixed = Fields(&fixed);
-    let (mut facts, mut notes) = (BTreeMap::new(), Vec::new());
+    let (mut facts, mut notes, mut damage) = (BTreeMap::new(), Vec::new(), Vec::new());
     let old = version < 1.9;
     let (stated, count) = if old {
         (u64::try_from(fixed.number::<i64>(184)).unwrap_or(0), u64::from(fixed.number::<u32>(252)))
@@ -84,15 +86,21 @@ pub(super) fn read(source: &dyn Source) -> Result<Header, FormatError> {
     let (above, below) = (fixed.number::<u32>(244), fixed.number::<u32>(248));
     let mut duration = f64::from(above) / f64::from(below);
     if !(duration.is_finite() && duration > 0.0) {
-        notes.push(format!("the header says that a data record lasts {above}/{below} s; 1 s is taken"));
+        let reason = format!("the header says that a data record lasts {above}/{below} s; 1 s is taken");
+        damage.push(FormatError::new(Format::Gdf, Place::Byte(244), reason, OR_ACCEPT));
         duration = 1.0;
     }
     people(&fixed, old, &mut facts);
-    let records = u64::try_from(fixed.number::<i64>(236)).ok();
+    let records = fixed.number::<i64>(236);
+    if records < -1 {
+        let reason = format!("the header counts {records} data records; only -1 says that they are not counted");
+        damage.push(FormatError::new(Format::Gdf, Place::Byte(236), reason, OR_ACCEPT));
+    }
+    let records = u64::try_from(records).ok();
     let bytes = part(source, Format::Gdf, BLOCK..least)?;
     let count = usize::try_from(count).unwrap_or(0);
     let signals = (0..count).map(|place| signal(&Fields(&bytes), place, count, old)).collect::<Result<_, _>>()?;
-    Ok(Header { version, data, records, duration, signals, facts, notes })
+    Ok(Header { version, data, records, duration, signals, facts, notes, damage })
 }
 
 /// One channel. Each field stands once for every channel, one field after the other.

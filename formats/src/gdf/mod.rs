@@ -20,7 +20,7 @@ use crate::series::{Element, Lane, Layout, Number, Section, Series, held, unique
 use crate::source::Source;
 use crate::text;
 use header::{Header, Signal};
-use neuroflow_data::formats::{COPY_AGAIN, Format, FormatError, Limits, Place};
+use neuroflow_data::formats::{COPY_AGAIN, Format, FormatError, Limits, OR_ACCEPT, Place};
 use neuroflow_data::{Channel, Events, Table, columns};
 use std::sync::Arc;
 
@@ -42,7 +42,7 @@ pub struct GdfDocument {
 /// # Errors
 /// When the header is not that of GDF or is damaged, a channel has a type of number that is not read, or the event table does not fit in the file.
 pub fn open(source: Arc<dyn Source>, limits: &Limits) -> Result<GdfDocument, FormatError> {
-    let Header { version, data, records, duration, signals, facts, mut notes } = header::read(source.as_ref())?;
+    let Header { version, data, records, duration, signals, facts, mut notes, mut damage } = header::read(source.as_ref())?;
     let mut contents = Contents::new(Format::Gdf, format!("{version:.2}"));
     contents.facts = facts;
     let mut lanes: Vec<(Lane, Channel)> = Vec::new();
@@ -57,7 +57,7 @@ pub fn open(source: Arc<dyn Source>, limits: &Limits) -> Result<GdfDocument, For
             // Such a channel stands for samples that are kept in the event table.
             notes.push(format!("channel `{}` has no samples of its own and is left out", signal.label));
         } else {
-            lanes.push((lane, channel(signal, duration, &mut notes)));
+            lanes.push((lane, channel(signal, duration, &mut notes, &mut damage)));
             told.push(signal);
         }
     }
@@ -66,7 +66,11 @@ pub fn open(source: Arc<dyn Source>, limits: &Limits) -> Result<GdfDocument, For
     let frames = match records {
         Some(stated) if stated <= whole || offset == 0 => stated,
         Some(stated) => {
-            notes.push(format!("the header counts {stated} data records, the file holds {whole}, which are read"));
+            let reason = format!(
+                "the file ends in data record {}, the header (byte 236) counts {stated}; {whole} are read, and no events",
+                whole + 1
+            );
+            damage.push(FormatError::new(Format::Gdf, Place::Byte(source.len()), reason, OR_ACCEPT));
             whole
         }
         None => {
@@ -95,7 +99,7 @@ pub fn open(source: Arc<dyn Source>, limits: &Limits) -> Result<GdfDocument, For
         let about = "what the header says of each channel".into();
         contents.items.push(Item { path: CHANNELS.into(), what: table_what(&table), about });
     }
-    contents.notes = notes;
+    (contents.notes, contents.damage) = (notes, damage);
     Ok(GdfDocument { contents, series, events, channels: table })
 }
 
@@ -122,7 +126,7 @@ fn element(signal: &Signal, place: usize) -> Result<Element, FormatError> {
     Ok(Element::little(number))
 }
 
-fn channel(signal: &Signal, duration: f64, notes: &mut Vec<String>) -> Channel {
+fn channel(signal: &Signal, duration: f64, notes: &mut Vec<String>, damage: &mut Vec<FormatError>) -> Channel {
     let mut channel = Channel::new(signal.label.clone(), signal.unit.clone(), signal.samples as f64 / duration);
     channel.role = text::role_of(&signal.label, &signal.unit).into();
     let ((low, high), (first, last)) = (signal.physical, signal.digital);
@@ -131,10 +135,16 @@ fn channel(signal: &Signal, duration: f64, notes: &mut Vec<String>) -> Channel {
     if gain.is_finite() && gain != 0.0 && offset.is_finite() {
         (channel.gain, channel.offset) = (gain, offset);
     } else {
-        notes.push(format!(
+        let reason = format!(
             "channel `{}` has no scale (physical {low} to {high}, digital {first} to {last}); its values are the stored numbers",
             signal.label
-        ));
+        );
+        // Equal limits are how some recorders say that there is no scale; limits that are no numbers say nothing.
+        if [low, high, first, last].iter().all(|limit| limit.is_finite()) {
+            notes.push(reason);
+        } else {
+            damage.push(FormatError::new(Format::Gdf, Place::Object { path: SIGNALS.into(), byte: None }, reason, OR_ACCEPT));
+        }
     }
     channel
 }

@@ -122,7 +122,10 @@ pub(super) fn parse(bytes: &[u8], limits: &Limits) -> Result<Parsed, FormatError
             Event::CData(text) => state.text.push_str(&String::from_utf8_lossy(&text)),
             Event::GeneralRef(reference) => {
                 let name = format!("&{};", String::from_utf8_lossy(&reference));
-                state.text.push_str(&quick_xml::escape::unescape(&name).map(std::borrow::Cow::into_owned).unwrap_or(name));
+                let text = quick_xml::escape::unescape(&name).map_err(|_| {
+                    refuse(at, format!("the entity `{}` is none of XML's own; others are not unfolded", name.escape_debug()))
+                })?;
+                state.text.push_str(&text);
             }
             Event::Eof => break,
             _ => {}

@@ -32,6 +32,7 @@ impl Hdf5Document {
         let tree = Arc::new(tree);
         let mut contents = Contents::new(Format::Hdf5, format!("superblock {}", tree.file.version));
         contents.notes.clone_from(&tree.notes);
+        contents.damage.extend(tree.file.cut_short.clone());
         let mut budget = Budget::new(tree.file.len().saturating_add(16 << 20));
         if let Some(root) = tree.root() {
             list(&tree, root, &mut contents, &mut budget)?;
@@ -76,7 +77,7 @@ fn list(tree: &Tree, root: &Object, contents: &mut Contents, budget: &mut Budget
                     let mut about = shown(about.unwrap_or_default());
                     if let Sort::Unread(error) = &object.sort {
                         about = error.reason.clone();
-                        contents.notes.push(error.to_string());
+                        contents.tell(error);
                     }
                     push(contents, budget, object.path.clone(), what, about)?;
                 }

@@ -7,7 +7,7 @@ use super::datatype::Datatype;
 use super::heap::Collection;
 use crate::lookup3::lookup3;
 use crate::source::{Source, part};
-use neuroflow_data::formats::{COPY_AGAIN, Format, FormatError, Limits, Place, RAISE_LIMIT};
+use neuroflow_data::formats::{COPY_AGAIN, Format, FormatError, Limits, OR_ACCEPT, Place, RAISE_LIMIT};
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -70,6 +70,8 @@ pub(crate) struct File {
     pub(super) root: u64,
     /// The version of the superblock.
     pub(crate) version: u8,
+    /// What the superblock says of the end of the file, where it lies beyond it.
+    pub(crate) cut_short: Option<FormatError>,
     /// The header with further facts on the file.
     pub(super) extension: Option<u64>,
     pub(crate) limits: Limits,
@@ -107,6 +109,7 @@ impl File {
             lengths: 8,
             root: 0,
             version,
+            cut_short: None,
             extension: None,
             limits: limits.clone(),
             held: AtomicU64::new(0),
@@ -149,9 +152,9 @@ impl File {
         self.sizes(cursor)?;
         cursor.skip(1)?;
         let at = cursor.here();
-        cursor.skip(self.offsets)?;
+        let base = cursor.address(self.offsets)?;
         self.extension = cursor.address(self.offsets)?;
-        cursor.skip(self.offsets)?;
+        self.ends(base, cursor)?;
         self.root = cursor.address(self.offsets)?.ok_or_else(|| bad(at, "the root group has no address"))?;
         let sum_at = (cursor.here() - self.base) as usize;
         if cursor.u32()? != lookup3(bytes.get(..sum_at).unwrap_or_default(), 0) {
@@ -160,10 +163,23 @@ impl File {
         Ok(())
     }
 
-    /// Base address, free space, end of file, driver: nothing that reading needs. The base address that is written counts only where the
-    /// superblock was found, for users move whole files behind blocks of their own.
-    fn addresses(&self, cursor: &mut Cursor<'_>) -> Result<(), FormatError> {
-        cursor.skip(4 * self.offsets)
+    /// Base address, free space, end of file, driver. The base address that is written counts only where the superblock was found, for users
+    /// move whole files behind blocks of their own.
+    fn addresses(&mut self, cursor: &mut Cursor<'_>) -> Result<(), FormatError> {
+        let base = cursor.address(self.offsets)?;
+        cursor.skip(self.offsets)?;
+        self.ends(base, cursor)?;
+        cursor.skip(self.offsets)
+    }
+
+    /// Compares the end of the file, which is counted from the file's first byte, with the bytes that are there, as HDF5's library does.
+    fn ends(&mut self, base: Option<u64>, cursor: &mut Cursor<'_>) -> Result<(), FormatError> {
+        let there = (self.len() - self.base).saturating_add(base.unwrap_or(0));
+        if let Some(end) = cursor.address(self.offsets)?.filter(|end| *end > there) {
+            let reason = format!("the file ends here, its superblock says that it has {end} bytes");
+            self.cut_short = Some(FormatError::new(Format::Hdf5, Place::Byte(self.len()), reason, OR_ACCEPT));
+        }
+        Ok(())
     }
 
     /// The number of bytes of the file.

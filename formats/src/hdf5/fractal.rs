@@ -176,8 +176,14 @@ impl Fractal {
         if inside < head || inside.checked_add(length).is_none_or(|end| end > size) {
             return Err(lost());
         }
-        if file.read(address, 4)?.as_ref() != b"FHDB" {
+        let begin = file.read(address, 5 + file.offsets as u64)?;
+        let mut cursor = Cursor::new(&begin, file.byte(address));
+        if cursor.take(4)? != b"FHDB" {
             return Err(bad(file.byte(address), "a fractal heap's block should begin with `FHDB`"));
+        }
+        cursor.skip(1)?;
+        if cursor.address(file.offsets)?.map(|owner| file.byte(owner)) != Some(self.at) {
+            return Err(bad(file.byte(address), "a fractal heap's block says that it belongs to another heap"));
         }
         address.checked_add(inside).ok_or_else(lost)
     }

@@ -78,7 +78,24 @@ pub(super) fn links(file: &File, header: &Header) -> Result<Option<Vec<Link>>, F
     } else {
         links.sort_by(|one, other| one.name.cmp(&other.name));
     }
+    distinct(file, header, &links)?;
     Ok(group.then_some(links))
+}
+
+/// Every link has a name of its own, with no `/` in it: a path leads to one object, and a group is not below itself under its own path.
+fn distinct(file: &File, header: &Header, links: &[Link]) -> Result<(), FormatError> {
+    let at = header.messages.first().map_or_else(|| file.byte(0), |message| message.at);
+    let mut names = HashSet::with_capacity(links.len());
+    for link in links {
+        let shown = link.name.escape_debug();
+        if link.name.is_empty() || link.name.contains('/') {
+            return Err(bad(at, format!("a link is called `{shown}`, which is no name")));
+        }
+        if !names.insert(link.name.as_str()) {
+            return Err(bad(at, format!("two links of one group are called `{shown}`")));
+        }
+    }
+    Ok(())
 }
 
 /// Calls `object` with each object that the records of the tree name in the heap.

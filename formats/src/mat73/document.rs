@@ -25,6 +25,7 @@ impl Mat73Document {
         let text = tree.file.user_block().map(|bytes| String::from_utf8_lossy(bytes.get(..116).unwrap_or_default()).trim().to_owned());
         let mut contents = Contents::new(Format::Mat73, "7.3");
         contents.notes.clone_from(&tree.notes);
+        contents.damage.extend(tree.file.cut_short.clone());
         if let Some(text) = text.ok().filter(|text| text.starts_with("MATLAB")) {
             contents.facts.insert("header".into(), text);
         }
@@ -37,6 +38,9 @@ impl Mat73Document {
             waiting.extend(below("", root).into_iter().rev());
         }
         while let Some((path, object)) = waiting.pop() {
+            if let Sort::Unread(error) = &object.sort {
+                contents.tell(error);
+            }
             let class = class_name(&tree, object);
             let sparse = tree.attribute(object, "MATLAB_sparse").is_some();
             contents.items.push(Item {

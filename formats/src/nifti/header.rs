@@ -123,8 +123,8 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Header, FormatError> {
     let mut shape = Vec::with_capacity(7);
     for axis in 1..=axes as usize {
         match u64::try_from(fields.extent(axis)) {
-            Ok(length) => shape.push(length),
-            Err(_) => {
+            Ok(length) if length > 0 => shape.push(length),
+            _ => {
                 let width = if version == Version::One { 2 } else { 8 };
                 return Err(at_byte(
                     Format::Nifti,

@@ -29,7 +29,7 @@ use crate::source::{Folder, Source};
 use flate2::bufread::MultiGzDecoder;
 use header::{Header, LONGEST, SHORTEST, Version, Voxel};
 use neuroflow_data::formats::bytes::{ByteOrder, number_at};
-use neuroflow_data::formats::{COPY_AGAIN, Format, FormatError, Limits, Place};
+use neuroflow_data::formats::{COPY_AGAIN, Format, FormatError, Limits, OR_ACCEPT, Place};
 use neuroflow_data::{Axis, Coordinates, Tensor};
 use std::io::Read;
 use std::ops::Range;
@@ -202,7 +202,8 @@ impl NiftiDocument {
         let Some(grid) = self.grid() else { return Ok(self) };
         match grid.end() {
             Some(end) if !self.gzip && end > self.image.len() => {
-                self.contents.notes.push(format!("the voxels need {end} bytes, the file has {}", self.image.len()));
+                let reason = format!("the file ends within the voxels, which need {end} bytes");
+                self.contents.damage.push(FormatError::new(Format::Nifti, Place::Byte(self.image.len()), reason, OR_ACCEPT));
             }
             None => {
                 let place = if self.header.version == Version::One { 40 } else { 16 };

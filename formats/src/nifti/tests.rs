@@ -224,7 +224,7 @@ fn damage_is_told_with_its_place() {
     assert!(error(&|bytes| bytes[108..112].copy_from_slice(&f32::NAN.to_le_bytes())).contains("can't begin at byte NaN"));
     assert!(error(&|bytes| bytes.truncate(355)).contains("reach beyond the end of the file"));
     let short = opened(&good[..355]).unwrap();
-    assert_eq!(short.contents().notes, ["the voxels need 360 bytes, the file has 355"]);
+    assert_eq!(short.contents().damage[0].reason, "the file ends within the voxels, which need 360 bytes");
     let packed = gzip(&good);
     let cut = opened(&packed[..packed.len() - 8]).unwrap().tensor("image", None).unwrap_err().to_string();
     assert!(cut.contains("break off or are damaged"), "{cut}");

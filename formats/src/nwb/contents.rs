@@ -89,7 +89,7 @@ fn push(tree: &Tree, parts: &HashMap<u64, Part>, contents: &mut Contents, path: 
         None => {
             let what = document::what(tree, object);
             if let Sort::Unread(error) = &object.sort {
-                contents.notes.push(error.to_string());
+                contents.tell(error);
             }
             (what, own(&described(tree, object)))
         }

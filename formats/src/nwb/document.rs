@@ -41,6 +41,7 @@ impl NwbDocument {
         }
         let mut contents = contents::empty(version);
         contents.notes.clone_from(&tree.notes);
+        contents.damage.extend(tree.file.cut_short.clone());
         let types = Types::read(&tree, &mut contents.notes);
         let parts = contents::read(&tree, &types, &mut contents);
         Ok(NwbDocument { tree, types, parts, contents })

@@ -47,6 +47,7 @@ pub(crate) struct Described {
     pub pages: Vec<Shape>,
     pub facts: BTreeMap<String, String>,
     pub notes: Vec<String>,
+    pub damage: Vec<FormatError>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,7 +87,7 @@ pub fn open(source: Arc<dyn Source>, limits: &Limits) -> Result<PictureDocument,
         },
     );
     contents.facts = described.facts;
-    contents.notes = described.notes;
+    (contents.notes, contents.damage) = (described.notes, described.damage);
     let pages = described.pages;
     match pages.as_slice() {
         [] => return Err(broken(Format::Picture, "the file holds no picture")),

@@ -3,7 +3,7 @@
 use super::{Described, Shape};
 use crate::reading::{broken, shortened};
 use crate::source::Source;
-use neuroflow_data::formats::{Format, FormatError, Limits, within_border};
+use neuroflow_data::formats::{Format, FormatError, Limits, OR_ACCEPT, Place, within_border};
 use std::collections::BTreeMap;
 use std::io::{self, Read, Seek, SeekFrom};
 use tiff::ColorType;
@@ -125,7 +125,8 @@ pub(super) fn describe(source: &dyn Source, limits: &Limits) -> Result<Described
                 break;
             }
             if let Err(error) = decoder.next_image() {
-                out.notes.push(format!("the file breaks off after page {} ({error})", out.pages.len()));
+                let reason = format!("the file breaks off after page {} ({error})", out.pages.len());
+                out.damage.push(FormatError::new(Format::Picture, Place::File, reason, OR_ACCEPT));
                 break;
             }
         }

@@ -1,6 +1,7 @@
 //! EDF and BDF, every variant.
 
-use crate::build::{Edf, annotations, signal, source, tal};
+use super::build::{Edf, annotations, signal, source, tal};
+use crate::reading::damage;
 use arrow::buffer::Buffer;
 use neuroflow_data::{Samples, columns};
 use neuroflow_formats::edf::{EdfDocument, open};
@@ -100,7 +101,7 @@ fn annotations_become_events_on_the_clock_of_the_file() {
                 ("technician", "NN"),
             ]
         );
-        assert_eq!(contents.notes, ["1 pieces of the annotation channels are no annotations and are left out"]);
+        assert_eq!(damage(&document), ["1 pieces of the annotation channels are no annotations and are left out"]);
         let events = document.events("").unwrap();
         assert_eq!(events.times(), [1.0, 1.0, 0.5]);
         assert_eq!(events.labels(), ["Töne", "two", "spïke"]);
@@ -138,7 +139,7 @@ fn discontinuous_records_are_stretches() {
     assert_eq!(times, [0.75, 0.875, 10.0, 10.125]);
     assert_eq!(rows.bounds(0, 6..10), Some((0.75, 10.125)));
     assert_eq!(
-        document.contents().notes,
+        damage(&document),
         [
             "1 data records do not say when they begin; they are taken to follow the one before",
             "1 data records say that they begin before the one ahead of them; they are taken to follow it",
@@ -184,17 +185,14 @@ fn oddities_are_read_and_noted() {
         let mut bytes = edf.file(records);
         bytes.extend_from_slice(rest);
         let document = read(bytes);
-        (document.contents().notes.join("; "), document)
+        (damage(&document).iter().chain(&document.contents().notes).cloned().collect::<Vec<_>>().join("; "), document)
     };
     let one = vec![vec![vec![1, 2]], vec![vec![3, 4]]];
     let plain = Edf { records: "2", ..Edf::new(false, vec![signal("Cz", 2)]) };
     let (note, _) = notes(&Edf { records: "-1", ..plain.clone() }, &one, b"");
     assert_eq!(note, "the header does not count the data records (-1); the file holds 2");
     let (note, document) = notes(&Edf { records: "9", ..plain.clone() }, &one, b"\0");
-    assert_eq!(
-        note,
-        "the header counts 9 data records, the file holds 2, which are read; 1 bytes after the last whole data record are left out"
-    );
+    assert_eq!(note, "the file ends in data record 3, the header (byte 236) counts 9; 2 are read");
     assert_eq!(document.signals("").unwrap().samples(0), 4);
     let (note, document) =
         notes(&Edf { header_bytes: Some("1024"), duration: "0", start: ["1.1.1", "x"], recording: "", ..plain.clone() }, &one, b"");

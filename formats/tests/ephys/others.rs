@@ -1,6 +1,6 @@
 //! GDF, BrainVision, spike text, positions, and the folders of Phy and suite2p.
 
-use crate::build::{GdfChannel, folder, gdf, npy, phy, positions, source, suite2p, vhdr, vmrk};
+use super::build::{GdfChannel, folder, gdf, npy, phy, positions, source, suite2p, vhdr, vmrk};
 use neuroflow_data::columns;
 use neuroflow_formats::spike_text::TimeUnit;
 use neuroflow_formats::{
@@ -100,7 +100,7 @@ fn gdf_errors_say_where() {
     let error = |bytes: Vec<u8>| gdf_open(bytes).unwrap_err().to_string();
     assert_eq!(
         error(b"EDF".to_vec()),
-        "GDF: byte 0: the file does not begin with `GDF` and a version; check that the path names a GDF file"
+        "GDF: byte 0: the file does not begin with `GDF` and a version from 1 to 3; check that the path names a GDF file"
     );
     assert!(error(whole[..300].to_vec()).starts_with("GDF: byte 252: the header of 1 channels takes 512 bytes, the file has 300;"));
     let mut other = whole.clone();
@@ -110,7 +110,7 @@ fn gdf_errors_say_where() {
     other[256 + 219] = 0xff;
     assert!(error(other).starts_with("GDF: byte 472: channel 1 has -16777214 samples in a data record;"));
     let cut = gdf_open(whole[..514].to_vec()).unwrap();
-    assert_eq!(cut.contents().notes, ["the header counts 1 data records, the file holds 0, which are read"]);
+    assert_eq!(crate::reading::damage(&cut), ["the file ends in data record 1, the header (byte 236) counts 1; 0 are read, and no events"]);
 }
 
 fn brain(common: &str, formats: &str, data: Vec<u8>, markers: &str) -> Result<brainvision::BrainVisionDocument, FormatError> {
@@ -158,7 +158,7 @@ fn brainvision_markers_and_segments() {
     let data = vec![0u8; 24];
     let document = brain("", "[Binary Infos]\nBinaryFormat=INT_16", data, markers).unwrap();
     assert_eq!(document.contents().facts.get("start").map(String::as_str), Some("2020-11-24T16:15:07.250000"));
-    assert_eq!(document.contents().notes, ["1 lines of the marker file are no markers and are left out"]);
+    assert_eq!(crate::reading::damage(&document), ["`Mk4=oops` is no marker and is left out"]);
     let events = document.events("").unwrap();
     assert_eq!(events.labels(), ["New Segment/", "Stimulus/S, 1", "Comment/x", "New Segment/", "Response/R"]);
     // The second segment begins ten seconds after the first.

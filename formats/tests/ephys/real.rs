@@ -1,7 +1,7 @@
 //! Real recordings, where the shared folder is at hand. What is expected was read with pyEDFlib, MNE and NumPy.
 
-use crate::build::folder;
-use crate::damage::Sample;
+use super::build::folder;
+use super::damage::Sample;
 use arrow::buffer::Buffer;
 use neuroflow_data::columns;
 use neuroflow_formats::spike_text::TimeUnit;

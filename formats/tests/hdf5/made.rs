@@ -1,6 +1,7 @@
 //! Files that `tests/reference/small_files.py` made.
 
-use super::{made_file, source};
+use super::made_file;
+use crate::reading::{damage, source};
 use arrow::array::{Array, AsArray};
 use arrow::datatypes::{Float64Type, Int16Type, Int32Type};
 use neuroflow_data::formats::mat5::{MatClass, MatNumbers, MatValue};
@@ -199,7 +200,7 @@ fn checksums_and_circles_are_told_with_their_place() {
     let error = hdf5::open(source(bytes), &limits).unwrap_err().to_string();
     assert!(error.contains("an object header"), "{error}");
     let error = hdf5::open(source(good[..good.len() / 2].to_vec()), &limits);
-    assert!(error.is_err() || error.unwrap().contents().notes.iter().any(|note| note.contains("were asked for, the file has")));
+    assert!(error.is_err() || damage(&error.unwrap()).iter().any(|reason| reason.contains("were asked for, the file has")));
     let error = hdf5::open(source(b"not a file of this sort at all".repeat(40)), &limits).unwrap_err().to_string();
     assert!(error.starts_with("HDF5: the file: there is no HDF5 signature at byte 0, 512, 1024 …"), "{error}");
     // A B-tree of version 1 whose first child is itself, that of the group `sub`.
@@ -208,7 +209,7 @@ fn checksums_and_circles_are_told_with_their_place() {
     bytes[tree + 5] = 1;
     let address = (tree as u64).to_le_bytes();
     bytes[tree + 32..tree + 40].copy_from_slice(&address);
-    let error = hdf5::open(source(bytes), &limits).map(|document| document.contents().notes.join("; "));
+    let error = hdf5::open(source(bytes), &limits).map(|document| damage(&document).join("; "));
     let text = error.unwrap_or_else(|error| error.to_string());
     assert!(text.contains("a B-tree has the same node twice"), "{text}");
 }

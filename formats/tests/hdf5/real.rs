@@ -1,6 +1,6 @@
 //! Real files, where the shared folder is at hand. Values were compared with pynwb and h5py: see `tests/reference`.
 
-use super::source;
+use crate::reading::source;
 use neuroflow_data::formats::{Format, Limits};
 use neuroflow_formats::{Document, What, hdf5, nwb};
 use std::path::{Path, PathBuf};

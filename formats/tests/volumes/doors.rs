@@ -1,8 +1,8 @@
-//! Every reader behind one door, and everything in a document read.
+//! Every reader of one file behind one door.
 
 use arrow::buffer::Buffer;
 use neuroflow_data::FileTree;
-use neuroflow_formats::{Document, Folder, FormatError, Limits, What, arrays, excel, gifti, graphs, idx, nifti, picture, zarr};
+use neuroflow_formats::{Document, Folder, FormatError, Limits, arrays, excel, gifti, graphs, idx, nifti, picture, zarr};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -55,35 +55,4 @@ pub fn open_zarr(files: &[(String, Vec<u8>)], limits: &Limits) -> Result<zarr::Z
     files.iter().for_each(|(name, bytes)| tree.insert(name.clone(), Buffer::from_vec(bytes.clone())).unwrap());
     let folder: Arc<dyn Folder> = Arc::new(tree);
     zarr::open(folder, "", limits)
-}
-
-/// Reads everything that is listed; errors must say format and place.
-pub fn read_all(document: &dyn Document) -> usize {
-    let mut answers = 0;
-    for item in document.contents().items.iter().take(200) {
-        match item.what {
-            What::Array { .. } | What::Picture { .. } => match document.tensor(&item.path, None) {
-                Ok(_) => answers += 1,
-                Err(error) => check(&error),
-            },
-            What::Table { .. } => match document.rows(&item.path) {
-                Ok(rows) => {
-                    let all: Vec<usize> = (0..rows.schema().fields().len()).collect();
-                    match rows.read(&all, 0..u64::MAX) {
-                        Ok(batch) => answers += batch.num_rows().min(1),
-                        Err(error) => check(&error),
-                    }
-                }
-                Err(error) => check(&error),
-            },
-            _ => {}
-        }
-    }
-    answers
-}
-
-/// An error has a format, a place, a reason and a remedy.
-pub fn check(error: &FormatError) {
-    let text = error.to_string();
-    assert!(!error.reason.is_empty() && !error.help.is_empty() && text.contains(": ") && text.contains("; "), "{text}");
 }

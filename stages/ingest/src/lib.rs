@@ -62,6 +62,7 @@ mod testing;
 mod traces;
 pub mod trials;
 pub mod tuning;
+mod waveforms;
 pub mod wavelet;
 pub mod window;
 pub mod zscore;

@@ -5,8 +5,9 @@
 //! et al. (2022), with the conventions of SpikeInterface's quality metrics; Holt et al. (1996), Shinomoto et al. (2003).
 
 use crate::recorded::{each_channel, spans_of};
+use crate::waveforms::{self, Window};
 use neuroflow_compute::spiking::{Refractory, Regularity, fano_factor, presence_ratio, refractory_violations, regularity};
-use neuroflow_data::{Kind, Spikes, Table, columns};
+use neuroflow_data::{Kind, Recording, Spikes, Table, columns};
 use neuroflow_stage::{Context, Exactness, InputSpec, Inputs, OutputSpec, Outputs, Seconds, Signature, Stage, StageError, Value, params};
 
 /// The stage `ingest.quality`.
@@ -23,6 +24,12 @@ params! {
         presence: Seconds = Value::seconds(60.0), in 1e-3..=1e6;
         /// The length of the windows of `fano`.
         counts: Seconds = Value::seconds(1.0), in 1e-3..=1e6;
+        /// How long before a spike its waveform begins, where there is a recording.
+        before: Seconds = Value::seconds(0.001), in 1e-5..=1.0;
+        /// How long after a spike its waveform ends.
+        after: Seconds = Value::seconds(0.002), in 1e-5..=1.0;
+        /// How many spikes of a unit its mean waveform is made of, spread evenly over the recording.
+        waveforms: u64 = Value::Int(500), in 1.0..=1e6;
     }
 }
 
@@ -35,8 +42,13 @@ const DOC: &str = r#"A row for each unit, with the columns that the units had, a
 * `presence_ratio`: the share of windows of a minute with a spike.
 * `cv`, `cv2`, `lv`: how irregular the intervals are; 1 for a Poisson process. `fano`: the variance of counts per second over their mean.
 
-When the file does not say when units were observed, the time is from the first spike of all units to the last. Amplitudes are not part of spikes, so
-there is no amplitude cutoff.
+When the file does not say when units were observed, the time is from the first spike of all units to the last.
+
+With the `recording` that the units were found in, filtered to the band of spikes (`ingest.filter`), on the clock of the spikes:
+
+* `peak_channel`: where the mean waveform reaches farthest from zero; `amplitude`: how far, in the channel's unit.
+* `snr`: the amplitude over the standard deviation of the channel's noise, which is estimated from its median absolute deviation.
+* `amplitude_cutoff`: the share of spikes that were too small to be found, from the form of the histogram of amplitudes (Hill et al. 2011); a gap with fewer than 2,500 spikes.
 
 ```nf
 pipeline units "Which units are good"
@@ -54,7 +66,15 @@ impl Stage for Quality {
             version: 1,
             summary: "Measures how well units are isolated and how steadily they fire.",
             doc: DOC,
-            inputs: vec![InputSpec::one("spikes", &[Kind::Spikes], "", "Spikes by unit.")],
+            inputs: vec![
+                InputSpec::one("spikes", &[Kind::Spikes], "", "Spikes by unit."),
+                InputSpec::optional(
+                    "recording",
+                    &[Kind::Recording],
+                    "channel × sample",
+                    "What the units were found in, filtered to the band of spikes.",
+                ),
+            ],
             outputs: vec![OutputSpec::new("quality", Kind::Table, "", "A row for each unit.")],
             params: Vec::new(),
             metrics: &[],
@@ -77,7 +97,7 @@ impl Stage for Quality {
         let rows = each_channel(spikes.len(), context, |unit| Ok(Row::of(spikes.times(unit), &spans, duration, params)))?;
         let optional = |name: &str, of: fn(&Row) -> Option<f64>| columns::from_optional_numbers(name, rows.iter().map(of).collect());
         let counts = |name: &str, of: fn(&Row) -> usize| columns::from_integers(name, rows.iter().map(|row| of(row) as i64).collect());
-        let measured = vec![
+        let mut measured = vec![
             counts("n_spikes", |row| row.spikes),
             optional("firing_rate", |row| row.rate),
             counts("isi_violations", |row| row.refractory.violations),
@@ -91,6 +111,9 @@ impl Stage for Quality {
             optional("lv", |row| row.regularity.lv),
             optional("fano", |row| row.fano),
         ];
+        if let Some(recording) = inputs.optional::<Recording>("recording")? {
+            measured.extend(waveforms::columns(&spikes, &recording, &Window::of(params), context)?);
+        }
         // Columns that the file had under one of these names keep theirs with a mark.
         let mut table = renamed(spikes.units(), &measured.iter().map(|(field, _)| field.name().clone()).collect::<Vec<_>>())?;
         for (field, array) in measured {
@@ -171,6 +194,40 @@ mod tests {
         // Hill: 1 violation · 100 s / (2 · 9 · 1.5 ms); more pairs than any share explains.
         assert!((of("isi_violations_ratio", 2) - 100.0 / (18.0 * 0.0015)).abs() < 1e-9);
         assert_eq!((of("contamination", 2), of("isi_violations_share", 2)), (1.0, 0.5));
+    }
+
+    /// Spikes of two units as waveforms of their own on two channels, with noise.
+    #[test]
+    fn units_stand_out_of_the_noise_of_their_channel() {
+        let rate = 10_000.0;
+        let mut channels = vec![vec![0.0; 60_000], vec![0.0; 60_000]];
+        let mut state = 1u64;
+        for value in channels.iter_mut().flatten() {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            // Even from -3 to 3: the median of distances is 1.5.
+            *value = ((state >> 33) as f64 / f64::from(1u32 << 31) - 0.5) * 6.0 + 100.0;
+        }
+        let (first, second): (Vec<usize>, Vec<usize>) =
+            ((0..190).map(|spike| 300 + spike * 300).collect(), (0..190).map(|spike| 450 + spike * 300).collect());
+        for (spikes, own, beside, sign) in [(&first, 0, 1, -1.0), (&second, 1, 0, 1.0)] {
+            for &spike in spikes {
+                for lag in 0..5 {
+                    channels[own][spike + lag] += sign * [10.0, 40.0, 60.0, 30.0, 5.0][lag];
+                    channels[beside][spike + lag] += sign * [1.0, 4.0, 6.0, 3.0, 0.5][lag];
+                }
+            }
+        }
+        let times = |samples: &[usize]| samples.iter().map(|&sample| sample as f64 / rate).collect::<Vec<_>>();
+        let spikes = spikes(&[times(&first), times(&second), vec![], vec![900.0]], &[(0.0, 6.0)]);
+        let recording = crate::testing::recording(rate, &channels);
+        let found: Table =
+            run_with(&Quality, &[("spikes", artifact(&spikes)), ("recording", artifact(&recording))], &[]).unwrap().one("quality").unwrap();
+        assert_eq!(found.texts("peak_channel").unwrap(), ["C1", "C2", "", ""]);
+        let (amplitude, snr) = (found.numbers("amplitude").unwrap(), found.numbers("snr").unwrap());
+        assert!((amplitude[0] - 60.0).abs() < 0.5 && (amplitude[1] - 60.0).abs() < 0.5, "{amplitude:?}");
+        let noise = 1.5 / 0.674_489_750_196_081_7;
+        assert!((snr[0] - 60.0 / noise).abs() < 0.8 && (snr[1] - 60.0 / noise).abs() < 0.8, "{snr:?}");
+        assert!(amplitude[2].is_nan() && snr[3].is_nan() && found.numbers("amplitude_cutoff").unwrap()[0].is_nan());
     }
 
     #[test]

@@ -87,7 +87,9 @@ fn document(artifact: &Artifact) -> Result<Option<Opened>, StageError> {
         Payload::Bytes(bytes) => neuroflow_formats::open(Arc::new(bytes.clone()), &Options::default()),
         Payload::Tree(tree) => neuroflow_formats::open_folder(Arc::new(tree.clone()), &Options::default()),
     };
-    opened.map(Some).map_err(|error| damaged(&error))
+    let opened = opened.map_err(|error| damaged(&error))?;
+    opened.contents().whole().map_err(|error| damaged(&error))?;
+    Ok(Some(opened))
 }
 
 fn rows(artifact: &Artifact) -> Result<Arc<dyn Rows>, StageError> {

@@ -42,20 +42,42 @@ pub(crate) fn inspect(place: &Place, inspect: &Inspect) -> Result<Exit, Failure>
     if let Some(query) = &inspect.sql {
         return rows::answer(&opened, query, inspect.out.as_deref());
     }
+    if inspect.check {
+        return check(&opened, &inspect.what);
+    }
     if inspect.json {
         println!("{}", json(&opened)?);
-        return Ok(Exit::Done);
-    }
-    if let Some(out) = &inspect.html {
+    } else if let Some(out) = &inspect.html {
         page::write(&opened, out)?;
         println!("what is in {}: {}", inspect.what, out.display());
+    } else {
+        match &inspect.item {
+            Some(item) => one(&opened, item, inspect.rows)?,
+            None => all(&opened, &inspect.what, inspect.reader.as_deref()),
+        }
+    }
+    // What is there was shown; that it is not all there is an error all the same.
+    match opened.document.contents().whole() {
+        Ok(()) => Ok(Exit::Done),
+        Err(error) => Err(told(&inspect.what, error)),
+    }
+}
+
+/// Reads all of it.
+fn check(opened: &Opened, what: &str) -> Result<Exit, Failure> {
+    let broken = neuroflow_formats::read_through(opened.document.as_ref(), &mut |_, _| {});
+    let items = opened.document.contents().items.len();
+    let Some((first, rest)) = broken.split_first() else {
+        println!("{}: {}, {items} items, whole", escape_line(&opened.name), look::format_of(opened.document.contents()));
         return Ok(Exit::Done);
+    };
+    for error in rest.iter().take(MOST_FINDINGS) {
+        println!("{}", escape_line(&format!("{what}: {error}")));
     }
-    match &inspect.item {
-        Some(item) => one(&opened, item, inspect.rows)?,
-        None => all(&opened, &inspect.what, inspect.reader.as_deref()),
+    if let Some(more @ 1..) = rest.len().checked_sub(MOST_FINDINGS) {
+        println!("and {more} more");
     }
-    Ok(Exit::Done)
+    Err(told(what, first.clone()))
 }
 
 /// A reader's error as a failure of the command.
@@ -148,6 +170,9 @@ fn all(opened: &Opened, what: &str, reader: Option<&str>) {
     for note in &contents.notes {
         println!("\nnote: {}", escape_line(note));
     }
+    for error in contents.damage.iter().skip(1) {
+        println!("\ndamage: {}", escape_line(&error.to_string()));
+    }
     checks(opened);
     let lines = suggest::lines(opened, what, reader);
     if !lines.is_empty() {
@@ -208,6 +233,7 @@ fn json(opened: &Opened) -> Result<String, Failure> {
     let whole = serde_json::json!({
         "name": opened.name, "format": contents.format.to_string(), "version": contents.version, "bytes": opened.size,
         "facts": contents.facts, "items": items, "notes": contents.notes, "findings": findings,
+        "damage": contents.damage.iter().map(ToString::to_string).collect::<Vec<_>>(),
     });
     serde_json::to_string_pretty(&whole).map_err(Failure::could_not_start)
 }

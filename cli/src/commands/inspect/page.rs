@@ -28,7 +28,7 @@ pub(super) fn write(opened: &Opened, out: &Path) -> Result<(), Failure> {
     let steps = shown.map(|item| step(opened.document.as_ref(), item)).collect();
     let report = Report {
         title: opened.name.clone(),
-        notices: contents.notes.clone(),
+        notices: contents.damage.iter().map(ToString::to_string).chain(contents.notes.iter().cloned()).collect(),
         facts,
         dag: Vec::new(),
         work: Vec::new(),

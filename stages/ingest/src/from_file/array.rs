@@ -1,6 +1,6 @@
 //! `ingest.array`: an array of numbers in a file.
 
-use super::{FILE, Unsaid, document, refused};
+use super::{Damaged, FILE, Unsaid, document, refused};
 use neuroflow_data::Kind;
 use neuroflow_formats::What;
 use neuroflow_stage::{Context, Exactness, InputSpec, Inputs, OutputSpec, Outputs, Signature, Stage, StageError, Value, params};
@@ -15,6 +15,8 @@ params! {
         of: String = "";
         /// Positions `a .. b` of the first axis; all when empty.
         first: Vec<usize> = Value::List(Vec::new());
+        /// What to do with a file that is cut short or damaged, and yet can be read in part: `refuse` it, or `accept` what can be read.
+        damaged: Damaged = Value::word("refuse");
     }
 }
 
@@ -49,7 +51,7 @@ impl Stage for ArrayOfFile {
 
     fn run(&self, inputs: &Inputs, params: &ArrayOfFileParams, context: &Context) -> Result<Outputs, StageError> {
         context.cancel.check()?;
-        let document = document(inputs, &Unsaid { reader: None, ..Unsaid::default() })?;
+        let document = document(inputs, &Unsaid { reader: None, damaged: params.damaged.clone(), ..Unsaid::default() })?;
         let path = document
             .contents()
             .path_of(&params.of, "array", |what| matches!(what, What::Array { .. } | What::Picture { .. }))

@@ -1,10 +1,10 @@
 //! `ingest.events`: markers, annotations and tables of intervals become events.
 
-use super::{FILE, Unsaid, document, refused};
+use super::{Damaged, FILE, Unsaid, document, refused};
 use arrow::datatypes::DataType;
 use neuroflow_data::{Events, Kind, Table, columns};
 use neuroflow_formats::Document;
-use neuroflow_stage::{Context, Exactness, InputSpec, Inputs, OutputSpec, Outputs, Signature, Stage, StageError, params};
+use neuroflow_stage::{Context, Exactness, InputSpec, Inputs, OutputSpec, Outputs, Signature, Stage, StageError, Value, params};
 
 /// The stage `ingest.events`.
 pub struct EventsOfFile;
@@ -18,6 +18,8 @@ params! {
         time: String = "";
         /// The column that gives the labels; empty for what the file says.
         label: String = "";
+        /// What to do with a file that is cut short or damaged, and yet can be read in part: `refuse` it, or `accept` what can be read.
+        damaged: Damaged = Value::word("refuse");
     }
 }
 
@@ -53,7 +55,7 @@ impl Stage for EventsOfFile {
 
     fn run(&self, inputs: &Inputs, params: &EventsOfFileParams, context: &Context) -> Result<Outputs, StageError> {
         context.cancel.check()?;
-        let document = document(inputs, &Unsaid { reader: Some("csv"), ..Unsaid::default() })?;
+        let document = document(inputs, &Unsaid { reader: Some("csv"), damaged: params.damaged.clone(), ..Unsaid::default() })?;
         // A table with times is a table of events, whatever its format; what the format itself calls events comes first.
         let mut events = match (document.events(&params.of), params.time.as_str()) {
             (Ok(events), "") => events,

@@ -1,8 +1,8 @@
 //! `ingest.graph`: nodes and edges of a file become a graph.
 
-use super::{FILE, Unsaid, document, refused};
+use super::{Damaged, FILE, Unsaid, document, refused};
 use neuroflow_data::Kind;
-use neuroflow_stage::{Context, Exactness, InputSpec, Inputs, OutputSpec, Outputs, Signature, Stage, StageError, params};
+use neuroflow_stage::{Context, Exactness, InputSpec, Inputs, OutputSpec, Outputs, Signature, Stage, StageError, Value, params};
 
 /// The stage `ingest.graph`.
 pub struct GraphOfFile;
@@ -12,6 +12,8 @@ params! {
     pub struct GraphOfFileParams {
         /// The property of edges that is their weight; empty for `weight` or `value` where there is one, and 1 elsewhere.
         weight: String = "";
+        /// What to do with a file that is cut short or damaged, and yet can be read in part: `refuse` it, or `accept` what can be read.
+        damaged: Damaged = Value::word("refuse");
     }
 }
 
@@ -46,7 +48,7 @@ impl Stage for GraphOfFile {
 
     fn run(&self, inputs: &Inputs, params: &GraphOfFileParams, context: &Context) -> Result<Outputs, StageError> {
         context.cancel.check()?;
-        let document = document(inputs, &Unsaid { reader: Some("edge_list"), ..Unsaid::default() })?;
+        let document = document(inputs, &Unsaid { reader: Some("edge_list"), damaged: params.damaged.clone(), ..Unsaid::default() })?;
         let graph = document.graph(&params.weight).map_err(refused)?;
         Outputs::new().with("graph", graph)
     }

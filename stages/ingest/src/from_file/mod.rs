@@ -27,6 +27,22 @@ words! {
     }
 }
 
+words! {
+    /// What to do with a file that is damaged, and yet can be read in part.
+    pub enum Damaged {
+        /// Refuse it.
+        Refuse = "refuse" {},
+        /// Take what can be read.
+        Accept = "accept" {},
+    }
+}
+
+impl Default for Damaged {
+    fn default() -> Damaged {
+        Damaged::Refuse {}
+    }
+}
+
 /// The rate in hertz, where the pipeline says it.
 pub(crate) fn rate_of(given: &Either<Stated, Hertz>) -> Option<f64> {
     match given {
@@ -41,15 +57,16 @@ pub(crate) struct Unsaid {
     /// The reader of a text that does not say what it is.
     pub(crate) reader: Option<&'static str>,
     pub(crate) options: Options,
+    pub(crate) damaged: Damaged,
 }
 
 /// The document that a stage is given.
 ///
 /// # Errors
-/// When its bytes are of no format that is known, or damaged.
+/// When its bytes are of no format that is known, or damaged: where something is left that can be read, unless that is to be taken.
 pub(crate) fn document(inputs: &Inputs, unsaid: &Unsaid) -> Result<Opened, StageError> {
     let artifact: &Artifact = inputs.artifact("file").ok_or_else(|| StageError::Bug("input `file` was not given".into()))?;
-    match artifact.payload() {
+    let opened = match artifact.payload() {
         Payload::Bytes(bytes) => {
             let source = Arc::new(bytes.clone());
             match neuroflow_formats::open(Arc::clone(&source) as Arc<dyn Source>, &unsaid.options) {
@@ -62,7 +79,11 @@ pub(crate) fn document(inputs: &Inputs, unsaid: &Unsaid) -> Result<Opened, Stage
         Payload::Tree(tree) => neuroflow_formats::open_folder(Arc::new(tree.clone()), &unsaid.options),
         Payload::Batch(_) => return Err(StageError::Bug("a file was expected".into())),
     }
-    .map_err(refused)
+    .map_err(refused)?;
+    if unsaid.damaged == (Damaged::Refuse {}) {
+        opened.contents().whole().map_err(refused)?;
+    }
+    Ok(opened)
 }
 
 /// A reader's error as a refusal.

@@ -1,6 +1,6 @@
 //! `ingest.recording`: continuous signals of a file become a recording.
 
-use super::{FILE, Stated, Unsaid, document, rate_of, refused};
+use super::{Damaged, FILE, Stated, Unsaid, document, rate_of, refused};
 use crate::condition::chosen;
 use arrow::buffer::ScalarBuffer;
 use neuroflow_compute::map::map_file;
@@ -26,6 +26,8 @@ params! {
         rate: Either<Stated, Hertz> = Value::word("stated");
         /// The recording's name in messages; empty for none.
         session: String = "";
+        /// What to do with a file that is cut short or damaged, and yet can be read in part: `refuse` it, or `accept` what can be read.
+        damaged: Damaged = Value::word("refuse");
     }
 }
 
@@ -64,7 +66,14 @@ impl Stage for RecordingOfFile {
 
     fn run(&self, inputs: &Inputs, params: &RecordingOfFileParams, context: &Context) -> Result<Outputs, StageError> {
         context.cancel.check()?;
-        let document = document(inputs, &Unsaid { reader: None, options: Options { rate: rate_of(&params.rate), ..Options::default() } })?;
+        let document = document(
+            inputs,
+            &Unsaid {
+                reader: None,
+                options: Options { rate: rate_of(&params.rate), ..Options::default() },
+                damaged: params.damaged.clone(),
+            },
+        )?;
         let signals = document.signals(&params.of).map_err(refused)?;
         let names: Vec<String> = signals.channels().iter().map(|channel| channel.name.clone()).collect();
         let chosen = chosen(&names, &params.channels, &params.session, "channel")?;

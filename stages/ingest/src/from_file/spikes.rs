@@ -1,6 +1,6 @@
 //! `ingest.spikes`: sorted units and their spike times.
 
-use super::{FILE, Stated, Unsaid, document, rate_of, refused};
+use super::{Damaged, FILE, Stated, Unsaid, document, rate_of, refused};
 use neuroflow_data::Kind;
 use neuroflow_formats::Options;
 use neuroflow_formats::spike_text::TimeUnit;
@@ -33,6 +33,8 @@ params! {
         time_unit: Unit = Value::word("s");
         /// The recording's name in messages; empty for the file's own.
         session: String = "";
+        /// What to do with a file that is cut short or damaged, and yet can be read in part: `refuse` it, or `accept` what can be read.
+        damaged: Damaged = Value::word("refuse");
     }
 }
 
@@ -73,7 +75,7 @@ impl Stage for SpikesOfFile {
             Unit::Microseconds {} => TimeUnit::Microseconds,
         };
         let options = Options { rate: rate_of(&params.rate), time_unit, ..Options::default() };
-        let unsaid = Unsaid { reader: Some("spike_text"), options };
+        let unsaid = Unsaid { reader: Some("spike_text"), options, damaged: params.damaged.clone() };
         let mut spikes = document(inputs, &unsaid)?.spikes(&params.of).map_err(refused)?;
         if !params.session.is_empty() {
             spikes.session.clone_from(&params.session);

@@ -1,8 +1,8 @@
 //! `ingest.table`: a table in a file.
 
-use super::{FILE, Unsaid, document, refused};
+use super::{Damaged, FILE, Unsaid, document, refused};
 use neuroflow_data::{Kind, Table};
-use neuroflow_stage::{Context, Exactness, InputSpec, Inputs, OutputSpec, Outputs, Signature, Stage, StageError, params};
+use neuroflow_stage::{Context, Exactness, InputSpec, Inputs, OutputSpec, Outputs, Signature, Stage, StageError, Value, params};
 
 /// The stage `ingest.table`.
 pub struct TableOfFile;
@@ -12,6 +12,8 @@ params! {
     pub struct TableOfFileParams {
         /// Which table, by its path in the file as `neuroflow inspect` shows it; empty for the only one.
         of: String = "";
+        /// What to do with a file that is cut short or damaged, and yet can be read in part: `refuse` it, or `accept` what can be read.
+        damaged: Damaged = Value::word("refuse");
     }
 }
 
@@ -46,7 +48,9 @@ impl Stage for TableOfFile {
 
     fn run(&self, inputs: &Inputs, params: &TableOfFileParams, context: &Context) -> Result<Outputs, StageError> {
         context.cancel.check()?;
-        let rows = document(inputs, &Unsaid { reader: Some("csv"), ..Unsaid::default() })?.rows(&params.of).map_err(refused)?;
+        let rows = document(inputs, &Unsaid { reader: Some("csv"), damaged: params.damaged.clone(), ..Unsaid::default() })?
+            .rows(&params.of)
+            .map_err(refused)?;
         let columns: Vec<usize> = (0..rows.schema().fields().len()).collect();
         let batch = rows.read(&columns, 0..rows.count()).map_err(refused)?;
         Outputs::new().with("table", Table::from_batch(batch))

@@ -1,11 +1,8 @@
 //! Electrophysiology files: what is read from files built byte by byte, from real ones, and from damaged ones.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+use crate::mat5_bytes;
 
-#[path = "../../../data/tests/formats/mat5_bytes.rs"]
-mod mat5_bytes;
-
-mod build;
+pub mod build;
 mod damage;
 mod edf;
 mod others;

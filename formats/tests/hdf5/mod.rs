@@ -1,25 +1,16 @@
 //! HDF5, NWB and MATLAB 7.3: files that this project made, real files, and damage of both.
 
-#![allow(clippy::unwrap_used, reason = "tests")]
-
 mod damage;
 mod made;
 mod real;
 
-use arrow::buffer::Buffer;
-use neuroflow_formats::Source;
 use std::io::Read;
 use std::path::Path;
-use std::sync::Arc;
 
 /// A file below `tests/files`, made by `tests/reference/small_files.py`.
-fn made_file(name: &str) -> Vec<u8> {
+pub fn made_file(name: &str) -> Vec<u8> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/files").join(format!("{name}.gz"));
     let mut bytes = Vec::new();
     flate2::read::GzDecoder::new(std::fs::File::open(path).unwrap()).read_to_end(&mut bytes).unwrap();
     bytes
-}
-
-fn source(bytes: Vec<u8>) -> Arc<dyn Source> {
-    Arc::new(Buffer::from_vec(bytes))
 }
