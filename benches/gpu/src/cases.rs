@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use neuroflow_compute::gpu::discriminant::{Sides, Systems};
 use neuroflow_compute::gpu::kernels::fold::Fold;
 use neuroflow_compute::gpu::kernels::{Binary, View};
 use neuroflow_compute::gpu::ntf::hals;
@@ -37,6 +38,7 @@ enum Kind {
     Ntf { shape: [usize; 3], rank: usize, runs: usize, sweeps: usize },
     Network { observations: usize, features: usize, hidden: Vec<usize>, classes: usize, batch: usize },
     Permutations { observations: usize, features: usize, classes: usize, permutations: usize },
+    Discriminants { trained: usize, tested: usize, features: usize, classes: usize, systems: usize },
 }
 
 /// A time, and whose clock it is from.
@@ -68,6 +70,13 @@ pub(crate) fn all(large: bool) -> Vec<Case> {
         Kind::Ntf { shape, rank: pick(20, 4), runs: pick(8, 4), sweeps: pick(20, 2) },
         Kind::Network { observations: pick(25_600, 512), features: pick(784, 64), hidden: vec![pick(512, 32); 2], classes: 10, batch: 128 },
         Kind::Permutations { observations: pick(1000, 100), features: pick(1000, 50), classes: 8, permutations: pick(10_000, 200) },
+        Kind::Discriminants {
+            trained: pick(4000, 200),
+            tested: pick(1000, 50),
+            features: pick(500, 64),
+            classes: pick(118, 8),
+            systems: pick(64, 16),
+        },
     ]);
     kinds.into_iter().map(Case::new).collect()
 }
@@ -121,6 +130,14 @@ impl Case {
                 let operations = (observations * features * permutations) as f64;
                 let name = format!("{permutations} permutations, {observations} × {features}, {classes}");
                 (name, (operations, 4.0 * (observations * permutations + features * permutations) as f64))
+            }
+            Kind::Discriminants { trained, tested, features, classes, systems } => {
+                // Half of the scatters within and between classes, half of a third of a cube for the factor, two triangles a class, and the scores.
+                let scatters = (trained + classes) * features * features;
+                let solutions = features * features * features / 3 + 2 * features * features * classes;
+                let operations = (systems * (scatters + solutions + 2 * tested * features * classes)) as f64;
+                let bytes = 4.0 * ((trained + tested) * features + systems * (features * features + tested * classes)) as f64;
+                (format!("{systems} discriminants, {trained} × {features}, {classes}"), (operations, bytes))
             }
         };
         Case { name, operations, bytes, kind }
@@ -192,6 +209,20 @@ impl Case {
                     labels.extend(stream.permutation(*observations).iter().map(|at| observed[*at]));
                 }
                 on_host(|| permuted_shares(gpu, &x, *features, &labels, *classes).map(|_| ()))
+            }
+            Kind::Discriminants { trained, tested, features, classes, systems } => {
+                let (train, test) = (uniform(5, trained * features), uniform(6, tested * features));
+                let mut total = vec![0.0; features * features];
+                (0..*features).for_each(|feature| total[feature * (features + 1)] = *trained as f32);
+                let sides = Sides::new(gpu, &train, &test, &total, *features, *classes)?;
+                let systems = Systems {
+                    shares: vec![1.0 / *trained as f32; *systems],
+                    factors: uniform(7, systems * trained),
+                    means: uniform(8, systems * classes * features),
+                    roots: vec![0.0; systems * classes],
+                    diagonal: vec![1.0; systems * features],
+                };
+                on_host(|| sides.begin(&systems)?.wait().map(|_| ()))
             }
         }
     }

@@ -5,7 +5,7 @@
 //! * [`record`]: memory that is used again, and work that is recorded, sent once, and read back once.
 //! * [`kernels`]: products by tiles (plain, batched, symmetric, with Khatri–Rao products and permuted labels made while they are read), squared distances, softmax,
 //!   sums and maxima, element-wise functions. Which kernel runs follows from the sizes.
-//! * [`ntf`], [`permutation`], and the training of [`crate::mlp`]: whole algorithms with one read-back.
+//! * [`ntf`], [`permutation`], [`discriminant`], and the training of [`crate::mlp`]: whole algorithms with one read-back.
 //! * [`timing`], [`probe`]: how long the device itself was at work, and what it reaches at best.
 //!
 //! Numbers on the device are single precision. Sums run in another order than on the CPU, so results agree within rounding and not in every bit; on one device the
@@ -13,6 +13,7 @@
 
 pub mod adapter;
 pub mod device;
+pub mod discriminant;
 pub mod error;
 pub mod kernels;
 pub(crate) mod network;

@@ -362,7 +362,14 @@ mod tests {
         inputs.push("split", "", split.get("split").unwrap().clone());
         let control = Control::parse(&Value::call("shuffle", vec![("column", "direction".into())])).unwrap();
         let seeds: Vec<u64> = (0..40).collect();
-        for (model, scale) in [(Value::word("ridge"), "zscore"), (Value::call("ridge", vec![("penalty", 3.0.into())]), "none")] {
+        let lda = |shrinkage: Value| Value::call("lda", vec![("shrinkage", shrinkage)]);
+        let models = [
+            (Value::word("ridge"), "zscore"),
+            (Value::call("ridge", vec![("penalty", 3.0.into())]), "none"),
+            (lda(Value::word("pooled")), "none"),
+            (lda(0.2.into()), "none"),
+        ];
+        for (model, scale) in models {
             let params = [direction(), ("model", model), ("scale", Value::word(scale))];
             let params = params.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
             let scores = |gpu| {

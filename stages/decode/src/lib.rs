@@ -26,6 +26,7 @@ pub mod group;
 mod kalman;
 mod kernel_regression;
 pub mod lda;
+mod lda_draws;
 mod linear;
 mod linear_fit;
 mod logistic;

@@ -19,6 +19,7 @@ words! {
     /// The classifier.
     pub enum Model {
         /// Linear discriminant analysis with a shrunken covariance (scikit-learn's `LinearDiscriminantAnalysis(solver = "lsqr")`): few trials, no tuning.
+        /// Shuffles of the labels that share a given split run with `gpu = prefer` or `require` through the GPU, and predict the same classes.
         Lda = "lda" {
             /// How far the covariance is shrunk: each class' by the lemma of Ledoit & Wolf 2004 (`auto`) or by oracle approximating shrinkage (`oas`), the
             /// one that all classes share by Ledoit & Wolf (`pooled`), or by a share from 0 (not) to 1 (to equal variances).

@@ -1,18 +1,20 @@
 //! Many labellings of the same trials, predicted together: what does not depend on the labels is computed once.
 //!
-//! * Linear discriminant analysis: the scatter of all trials serves every labelling, see [`crate::total_scatter`].
+//! * Linear discriminant analysis: the scatter of all trials serves every labelling, see [`crate::total_scatter`] and [`crate::lda_draws`].
 //! * Ridge: the decomposition of a training side does not depend on the labels, see [`crate::ridge_draws`].
 //!
 //! Both need the answer of fitting each labelling by itself. It is the same up to rounding, and where rounding could matter (two classes nearly level for a
 //! tested trial, a covariance that is nearly singular, a class without a training trial) the labelling is fitted by itself.
 
 use crate::cross_validate::{Predictions, cross_validate, in_order};
-use crate::model::Model;
+use crate::lda_draws;
+use crate::model::{Model, device_failed, policy};
 use crate::ridge_draws;
 use crate::scaling::Scale;
 use crate::split::Split;
 use crate::total_scatter::TotalScatter;
 use neuroflow_compute::Matrix;
+use neuroflow_compute::gpu::{Gpu, GpuError, Place, by_policy};
 use neuroflow_stage::{Context, StageError};
 
 /// One labelling and its split.
@@ -40,8 +42,9 @@ pub(crate) fn cross_validate_all(
     let mut note = None;
     let quick = match (model, scale) {
         (Model::Lda { shrinkage }, Scale::None {}) if TotalScatter::serves(features, shrinkage) => {
-            let total = TotalScatter::of(features, labellings, shrinkage);
-            in_order(labellings.len(), Some(context.threads), context, |draw| total.predict(&labellings[draw]))?
+            let quick;
+            (quick, note) = lda_draws::predict(features, labellings, shrinkage, context)?;
+            quick
         }
         (Model::Ridge { penalty }, _) if is_one_split(labellings) => {
             let quick;
@@ -60,6 +63,38 @@ pub(crate) fn cross_validate_all(
         }
     })?;
     Ok((all, note))
+}
+
+/// What `work` makes on the device that the policy of the step gives, none where the CPU is to do it; and where it was done, when that is worth a word. The outer error of `work` is
+/// ours, the inner one the device's.
+///
+/// # Errors
+/// Ours, or the device's under `gpu = require`.
+pub(crate) fn through_the_device<T>(
+    context: &Context,
+    mut work: impl FnMut(&Gpu) -> Result<Result<T, GpuError>, StageError>,
+) -> Result<(Option<T>, Option<String>), StageError> {
+    let mut failed = None;
+    let done = by_policy(policy(context), |gpu| {
+        let Some(gpu) = gpu else { return Ok(None) };
+        match work(gpu) {
+            Ok(done) => done.map(Some),
+            Err(error) => {
+                failed = Some(error);
+                Ok(None)
+            }
+        }
+    });
+    if let Some(error) = failed {
+        return Err(error);
+    }
+    let (done, place) = done.map_err(device_failed)?;
+    let note = match place {
+        Place::Cpu => None,
+        Place::CpuInstead(error) => Some(format!("done on the CPU: {error}")),
+        Place::Gpu(adapter) => Some(format!("done on the GPU ({})", adapter.name)),
+    };
+    Ok((done, note))
 }
 
 pub(crate) fn is_one_split(labellings: &[Labelling]) -> bool {

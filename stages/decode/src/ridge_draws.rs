@@ -9,13 +9,13 @@
 //! An automatic penalty is chosen on the CPU.
 
 use crate::cross_validate::{Predictions, collect, in_order};
-use crate::permutations::{LEVEL, Labelling, is_clear, lead};
+use crate::permutations::{LEVEL, Labelling, is_clear, lead, through_the_device};
 use crate::ridge::{Projected, RidgePath, indicators};
 use crate::scaling::{Scale, Scaling};
 use crate::target::count;
 use neuroflow_compute::Matrix;
 use neuroflow_compute::gpu::permutation::permuted_sums;
-use neuroflow_compute::gpu::{Gpu, GpuError, Place, by_policy};
+use neuroflow_compute::gpu::{Gpu, GpuError};
 use neuroflow_stage::{Auto, Context, StageError};
 
 /// Columns of indicators that are regressed together: bounds the memory.
@@ -55,30 +55,16 @@ pub(crate) fn predict(
         }
         Ok(Fold { path: RidgePath::of(&train)?, test })
     })?;
-    let mut failed = None;
-    let done = by_policy(crate::model::policy(context), |gpu| {
-        let Some(gpu) = gpu else { return Ok(None) };
+    let (of_folds, note) = through_the_device(context, |gpu| {
         let mut of_folds: Vec<Scores> = Vec::with_capacity(folds.len());
         for (number, fold) in folds.iter().enumerate() {
-            match on_the_device(gpu, fold, labellings, number, penalty, context) {
-                Ok(scores) => of_folds.push(scores?),
-                Err(error) => {
-                    failed = Some(error);
-                    return Ok(None);
-                }
+            match on_the_device(gpu, fold, labellings, number, penalty, context)? {
+                Ok(scores) => of_folds.push(scores),
+                Err(error) => return Ok(Err(error)),
             }
         }
-        Ok(Some(of_folds))
-    });
-    if let Some(error) = failed {
-        return Err(error);
-    }
-    let (of_folds, place) = done.map_err(crate::model::device_failed)?;
-    let note = match place {
-        Place::Cpu => None,
-        Place::CpuInstead(error) => Some(format!("done on the CPU: {error}")),
-        Place::Gpu(adapter) => Some(format!("done on the GPU ({})", adapter.name)),
-    };
+        Ok(Ok(of_folds))
+    })?;
     // [fold × labelling]: on the CPU all, or what the device left.
     let known = of_folds.unwrap_or_else(|| vec![vec![None; labellings.len()]; folds.len()]);
     let of_folds: Vec<Scores> = in_order(folds.len(), Some(context.threads), context, |number| {

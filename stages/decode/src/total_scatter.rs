@@ -17,7 +17,7 @@ use crate::spectral::numerical;
 use crate::split::Split;
 use crate::symmetric_solve::well_conditioned;
 use crate::target::count;
-use crate::weighted_scatter::{shrink_pooled, standardised_length, weigh};
+use crate::weighted_scatter::{pooled_weight, standardised_length, weigh};
 use neuroflow_compute::Matrix;
 use neuroflow_compute::product::gram;
 use neuroflow_compute::single::{SingleRef, weighted_scatter};
@@ -25,35 +25,43 @@ use neuroflow_stage::StageError;
 use neuroflow_stage::params::Either;
 
 /// Error of a sum in single precision, relative to the variances: some dozen times what rounding gives for thousands of trials.
-const SINGLE_ERROR: f64 = 4e-6;
+pub(crate) const SINGLE_ERROR: f64 = 4e-6;
 /// Above this share of a score it is not worth while to try single precision.
 const MOST_ERROR: f64 = 1e-5;
 
 /// The trials as discriminant analysis sees them before it knows any label.
 pub(crate) struct TotalScatter<'a> {
     /// Trials minus their mean `[trial × feature]`.
-    centred: Matrix,
+    pub(crate) centred: Matrix,
     /// Σ x xᵀ over all trials.
     total: Matrix,
     /// Of each fold Σ x xᵀ over its training trials, where all labellings share one split.
-    trained: Option<Vec<Matrix>>,
-    shrinkage: &'a Shrinkage,
+    pub(crate) trained: Option<Vec<Matrix>>,
+    pub(crate) shrinkage: &'a Shrinkage,
     /// What was taken off each feature.
     centre: Vec<f64>,
     /// The root of each feature's variance; 1 where it has none.
-    deviations: Vec<f64>,
+    pub(crate) deviations: Vec<f64>,
     /// `centred` over `deviations`, in single precision, where classes have weights of their own.
     standard: Vec<f32>,
 }
 
-/// The training side of a fold under one labelling.
-struct Training<'a> {
-    trials: &'a [usize],
-    labels: &'a [usize],
+/// The training side of a fold under one labelling; every class has a trial.
+pub(crate) struct Training<'a> {
+    pub(crate) trials: &'a [usize],
+    pub(crate) labels: Vec<usize>,
     /// Trials of each class.
-    counts: &'a [usize],
+    pub(crate) counts: Vec<usize>,
     /// `[class × feature]`.
-    means: &'a Matrix,
+    pub(crate) means: Matrix,
+}
+
+impl Training<'_> {
+    /// `ln π` of each class.
+    pub(crate) fn log_priors(&self) -> Vec<f64> {
+        let n = self.trials.len() as f64;
+        self.counts.iter().map(|&count| (count as f64 / n).ln()).collect()
+    }
 }
 
 /// A covariance, and by how much rounding may change a score that it leads to, as a share of the score.
@@ -103,16 +111,18 @@ impl<'a> TotalScatter<'a> {
         scatter
     }
 
-    /// None where the labelling must be fitted by itself.
-    pub(crate) fn predict(&self, labelling: &Labelling) -> Result<Option<Predictions>, StageError> {
+    /// What a labelling predicts; none where it must be fitted by itself. Scores of folds that are `known` already are not made again.
+    pub(crate) fn predict(&self, labelling: &Labelling, known: &[Option<Vec<f64>>]) -> Result<Option<Predictions>, StageError> {
         let Labelling { labels, n_classes, split } = labelling;
         let mut of_folds = Vec::with_capacity(split.n_folds());
-        let mut all = Matrix::zeros(*n_classes, self.centred.cols());
-        for (row, &label) in self.centred.row_iter().zip(labels) {
-            all.row_mut(label).iter_mut().zip(row).for_each(|(sum, value)| *sum += value);
-        }
+        let mut sums = None;
         for fold in 0..split.n_folds() {
-            match self.fold(labels, &all, split, fold)? {
+            if let Some(Some(scores)) = known.get(fold) {
+                of_folds.push(scores.clone());
+                continue;
+            }
+            let sums = sums.get_or_insert_with(|| self.class_sums(labelling));
+            match self.fold(labels, sums, split, fold)? {
                 Some(scores) => of_folds.push(scores),
                 None => return Ok(None),
             }
@@ -120,18 +130,27 @@ impl<'a> TotalScatter<'a> {
         Ok(Some(collect(split, labels, *n_classes, &of_folds)))
     }
 
-    /// The scores of the tested trials `[tested × class]`; `all` has the sum of each class over all trials `[class × feature]`.
-    fn fold(&self, labels: &[usize], all: &Matrix, split: &Split, fold: usize) -> Result<Option<Vec<f64>>, StageError> {
+    /// The sum of each class over all trials `[class × feature]`.
+    pub(crate) fn class_sums(&self, labelling: &Labelling) -> Matrix {
+        let mut sums = Matrix::zeros(labelling.n_classes, self.centred.cols());
+        for (row, &label) in self.centred.row_iter().zip(&labelling.labels) {
+            sums.row_mut(label).iter_mut().zip(row).for_each(|(sum, value)| *sum += value);
+        }
+        sums
+    }
+
+    /// The training side of a fold; none where a class has no trial there. `sums` are those of each class over all trials.
+    pub(crate) fn training<'s>(&self, labels: &[usize], sums: &Matrix, split: &'s Split, fold: usize) -> Option<Training<'s>> {
         let (train, test) = (&split.train[fold], &split.test[fold]);
-        let (n_classes, n_features) = all.shape();
+        let (n_classes, n_features) = sums.shape();
         let train_labels: Vec<usize> = train.iter().map(|&trial| labels[trial]).collect();
         let counts = count(&train_labels, n_classes);
         if counts.contains(&0) {
-            return Ok(None);
+            return None;
         }
         let mut means = Matrix::zeros(n_classes, n_features);
         if self.is_rest(split, fold) {
-            means = all.clone();
+            means = sums.clone();
             for &trial in test {
                 means.row_mut(labels[trial]).iter_mut().zip(self.centred.row(trial)).for_each(|(sum, value)| *sum -= value);
             }
@@ -143,8 +162,13 @@ impl<'a> TotalScatter<'a> {
         for (class, &count) in counts.iter().enumerate() {
             means.row_mut(class).iter_mut().for_each(|sum| *sum /= count as f64);
         }
-        let training = Training { trials: train, labels: &train_labels, counts: &counts, means: &means };
-        let tested = self.centred.take_rows(test);
+        Some(Training { trials: train, labels: train_labels, counts, means })
+    }
+
+    /// The scores of the tested trials `[tested × class]`, `sums` as of [`TotalScatter::training`]; none where the labelling must be fitted by itself.
+    pub(crate) fn fold(&self, labels: &[usize], sums: &Matrix, split: &Split, fold: usize) -> Result<Option<Vec<f64>>, StageError> {
+        let Some(training) = self.training(labels, sums, split, fold) else { return Ok(None) };
+        let tested = self.centred.take_rows(&split.test[fold]);
         if has_one_weight(self.shrinkage) {
             let covariance = self.of_one_weight(&training, split, fold);
             return scores(&training, &covariance, &tested);
@@ -168,18 +192,29 @@ impl<'a> TotalScatter<'a> {
 
     /// The covariance with one shrinkage for all classes.
     fn of_one_weight(&self, training: &Training<'_>, split: &Split, fold: usize) -> Covariance {
-        let n_features = self.centred.cols();
+        let mut scatter = self.within(training, split, fold);
+        let (factor, diagonal) = self.one_weight(training, &scatter);
+        scatter.values_mut().iter_mut().for_each(|value| *value *= factor);
+        diagonal.iter().enumerate().for_each(|(feature, value)| scatter[(feature, feature)] += value);
+        Covariance { values: scatter, single: 0.0 }
+    }
+
+    /// The scatter within classes.
+    pub(crate) fn within(&self, training: &Training<'_>, split: &Split, fold: usize) -> Matrix {
         let mut scatter = self.trained(split, fold);
         let roots: Vec<f64> = training.counts.iter().map(|&count| (count as f64).sqrt()).collect();
-        take_off(&mut scatter, training.means, &roots);
-        let n_trials = training.trials.len();
+        take_off(&mut scatter, &training.means, &roots);
+        scatter
+    }
+
+    /// What the scatter within classes counts with one shrinkage for all classes, and what is added to the diagonal.
+    pub(crate) fn one_weight(&self, training: &Training<'_>, scatter: &Matrix) -> (f64, Vec<f64>) {
+        let (n_trials, n_features) = (training.trials.len(), self.centred.cols());
         match self.shrinkage {
             Either::Right(shrinkage) => {
                 let (n, p) = (n_trials as f64, n_features as f64);
                 let level = shrinkage * scatter.diagonal().iter().sum::<f64>() / (n * p);
-                let factor = (1.0 - shrinkage) / n;
-                scatter.values_mut().iter_mut().for_each(|value| *value *= factor);
-                (0..n_features).for_each(|feature| scatter[(feature, feature)] += level);
+                ((1.0 - shrinkage) / n, vec![level; n_features])
             }
             Either::Left(_) => {
                 let fourth = |inverse: &[f64]| {
@@ -189,19 +224,18 @@ impl<'a> TotalScatter<'a> {
                         residual.iter_mut().zip(rows).for_each(|(place, (value, mean))| *place = value - mean);
                         standardised_length(&residual, inverse).powi(2)
                     };
-                    training.trials.iter().zip(training.labels).map(of_trial).sum::<f64>()
+                    training.trials.iter().zip(&training.labels).map(of_trial).sum::<f64>()
                 };
-                shrink_pooled(&mut scatter, n_trials, fourth);
+                pooled_weight(scatter, n_trials, fourth)
             }
         }
-        Covariance { values: scatter, single: 0.0 }
     }
 
     /// What the scatter of each class counts, and what all classes add to the diagonal.
-    fn shares(&self, training: &Training<'_>) -> Result<Shares, StageError> {
+    pub(crate) fn shares(&self, training: &Training<'_>) -> Result<Shares, StageError> {
         let n_features = self.centred.cols();
         let mut members = vec![Vec::new(); training.counts.len()];
-        training.trials.iter().zip(training.labels).for_each(|(&trial, &label)| members[label].push(trial));
+        training.trials.iter().zip(&training.labels).for_each(|(&trial, &label)| members[label].push(trial));
         let mut shares = Shares { weights: Vec::with_capacity(members.len()), diagonal: vec![0.0; n_features] };
         for (class, members) in members.iter().enumerate() {
             let mean = training.means.row(class);
@@ -240,7 +274,7 @@ impl<'a> TotalScatter<'a> {
         let mut covariance =
             if least > 0.0 { self.trained(split, fold).map(|value| value * least) } else { Matrix::zeros(n_features, n_features) };
         let beyond = |label: usize| shares.weights[label] - least;
-        let rows = training.trials.iter().zip(training.labels).filter(|(_, label)| beyond(**label) > 0.0);
+        let rows = training.trials.iter().zip(&training.labels).filter(|(_, label)| beyond(**label) > 0.0);
         let mut single = vec![0.0; n_features];
         if exact {
             let mut values = Vec::with_capacity(training.trials.len() * n_features);
@@ -266,7 +300,7 @@ impl<'a> TotalScatter<'a> {
             }
         }
         let roots: Vec<f64> = training.counts.iter().zip(&shares.weights).map(|(&count, weight)| (count as f64 * weight).sqrt()).collect();
-        take_off(&mut covariance, training.means, &roots);
+        take_off(&mut covariance, &training.means, &roots);
         for (feature, value) in shares.diagonal.iter().enumerate() {
             covariance[(feature, feature)] += value;
         }
@@ -278,13 +312,13 @@ impl<'a> TotalScatter<'a> {
 }
 
 /// What the scatter of each class counts, and what all classes add to the diagonal.
-struct Shares {
-    weights: Vec<f64>,
-    diagonal: Vec<f64>,
+pub(crate) struct Shares {
+    pub(crate) weights: Vec<f64>,
+    pub(crate) diagonal: Vec<f64>,
 }
 
 /// Whether the scatter of each class counts alike.
-fn has_one_weight(shrinkage: &Shrinkage) -> bool {
+pub(crate) fn has_one_weight(shrinkage: &Shrinkage) -> bool {
     matches!(shrinkage, Either::Left(Estimator::Pooled {}) | Either::Right(_))
 }
 
@@ -306,14 +340,12 @@ fn scores(training: &Training<'_>, covariance: &Covariance, tested: &Matrix) -> 
     }
     let means = training.means.transposed();
     let weights = factor.solve(&means).map_err(numerical)?;
-    let n = training.trials.len() as f64;
-    let log_priors = training.counts.iter().map(|&count| (count as f64 / n).ln()).collect();
-    let scores = classifier(log_priors, &means, weights).decide_all(tested);
+    let scores = classifier(training.log_priors(), &means, weights).decide_all(tested);
     Ok(is_clear(&scores, training.counts.len(), level).then_some(scores))
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::cross_validate::cross_validate;
     use crate::folds::Folds;
@@ -326,7 +358,7 @@ mod tests {
     const CLASSES: usize = 4;
 
     /// Trials of units that go together, spread differently in each class, so that classes are shrunk differently; and labellings of them, with one split or with a split each.
-    fn problem(one_split: bool) -> (Matrix, Vec<Labelling>) {
+    pub(crate) fn problem(one_split: bool) -> (Matrix, Vec<Labelling>) {
         let mut stream = Stream::new(3);
         let labels: Vec<usize> = (0..132).map(|trial| trial % CLASSES).collect();
         let mut features = Matrix::zeros(labels.len(), 380);
@@ -358,7 +390,7 @@ mod tests {
                     let Labelling { labels, n_classes, split } = labelling;
                     let model = Model::Lda { shrinkage: shrinkage.clone() };
                     let alone = cross_validate(&features, labels, *n_classes, split, &model, &Scale::None {}, &Context::quiet(1)).unwrap();
-                    let mut quick = total.predict(labelling).unwrap().expect("two classes are level");
+                    let mut quick = total.predict(labelling, &[]).unwrap().expect("two classes are level");
                     assert_eq!(quick.predicted, alone.predicted);
                     quick.scores.chunks_exact_mut(CLASSES).for_each(|scores| {
                         softmax(scores);
@@ -376,20 +408,13 @@ mod tests {
         let shrinkage = Either::Left(Estimator::Auto {});
         let total = TotalScatter::of(&features, &labellings, &shrinkage);
         let Labelling { labels, split, .. } = &labellings[1];
-        let own: Vec<usize> = split.train[0].iter().map(|&trial| labels[trial]).collect();
-        let counts = count(&own, CLASSES);
-        let mut means = Matrix::zeros(CLASSES, features.cols());
-        for (&trial, &label) in split.train[0].iter().zip(&own) {
-            let n = counts[label] as f64;
-            means.row_mut(label).iter_mut().zip(total.centred.row(trial)).for_each(|(mean, value)| *mean += value / n);
-        }
-        let training = Training { trials: &split.train[0], labels: &own, counts: &counts, means: &means };
+        let training = total.training(labels, &total.class_sums(&labellings[1]), split, 0).unwrap();
         let shares = total.shares(&training).unwrap();
         let [quick, exact] = [false, true].map(|exact| total.of_shares(&training, &shares, split, 0, exact).unwrap());
         assert!(quick.single > 0.01 && exact.single == 0.0, "{}", quick.single);
         // The same as the stage's own fit has.
         let train = features.take_rows(&split.train[0]);
-        let (_, fitted) = crate::weighted_scatter::covariance(&train, &own, CLASSES, &shrinkage).unwrap();
+        let (_, fitted) = crate::weighted_scatter::covariance(&train, &training.labels, CLASSES, &shrinkage).unwrap();
         for row in 0..features.cols() {
             for column in 0..=row {
                 let size = (exact.values[(row, row)] * exact.values[(column, column)]).sqrt();

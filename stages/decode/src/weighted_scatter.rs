@@ -99,6 +99,13 @@ pub(crate) fn covariance(
 ///
 /// `fourth(inverse)` gives Σ over trials of (Σ over features of r² · inverse)².
 pub(crate) fn shrink_pooled(scatter: &mut Matrix, n_trials: usize, fourth: impl FnOnce(&[f64]) -> f64) {
+    let (factor, diagonal) = pooled_weight(scatter, n_trials, fourth);
+    scatter.values_mut().iter_mut().for_each(|value| *value *= factor);
+    diagonal.iter().enumerate().for_each(|(feature, value)| scatter[(feature, feature)] += value);
+}
+
+/// What the pooled scatter counts in that covariance, and what is added to its diagonal; `fourth` as of [`shrink_pooled`].
+pub(crate) fn pooled_weight(scatter: &Matrix, n_trials: usize, fourth: impl FnOnce(&[f64]) -> f64) -> (f64, Vec<f64>) {
     let (n, p) = (n_trials as f64, scatter.rows() as f64);
     let variance: Vec<f64> = scatter.diagonal().iter().map(|sum| sum / n).collect();
     let largest = variance.iter().copied().fold(0.0, f64::max);
@@ -112,11 +119,7 @@ pub(crate) fn shrink_pooled(scatter: &mut Matrix, n_trials: usize, fourth: impl 
     let trace: f64 = variance.iter().zip(&inverse).map(|(variance, inverse)| variance * inverse).sum();
     let spread = Spread { n, p, fourth: fourth(&inverse), square_norm: square_norm / (n * n), trace };
     let shrinkage = spread.ledoit_wolf();
-    let factor = (1.0 - shrinkage) / n;
-    scatter.values_mut().iter_mut().for_each(|value| *value *= factor);
-    for (feature, square) in square_scale.iter().enumerate() {
-        scatter[(feature, feature)] += shrinkage * (trace / p) * square;
-    }
+    ((1.0 - shrinkage) / n, square_scale.iter().map(|square| shrinkage * (trace / p) * square).collect())
 }
 
 /// Σ over features of r² · inverse.
