@@ -4,7 +4,7 @@ use std::f64::consts::PI;
 use std::sync::LazyLock;
 
 /// Factorials up to this number are looked up.
-const TABLE: usize = 4096;
+const TABLE: usize = 1 << 15;
 
 /// `ln Γ(x)` for `x > 0`; infinity at 0, NaN below.
 ///
@@ -73,6 +73,7 @@ fn stirling(x: f64) -> f64 {
 }
 
 /// `ln n!`, from a table for small `n`.
+#[inline]
 pub fn log_factorial(n: u64) -> f64 {
     static LOGS: LazyLock<Vec<f64>> = LazyLock::new(|| (0..TABLE).map(|n| log_gamma(n as f64 + 1.0)).collect());
     match usize::try_from(n).ok().and_then(|n| LOGS.get(n)) {

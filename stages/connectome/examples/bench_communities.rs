@@ -39,11 +39,20 @@ fn planted(n: usize, groups: usize, inside: f64, outside: f64) -> (Graph, Vec<us
     (Graph::new(Axis::count("unit", n), edges, "weight").unwrap(), truth)
 }
 
+/// The most memory that this process has held until now; 0 where that is not told.
+fn peak_mib() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok()).map_or(0, |kib| kib / 1024)
+}
+
 fn main() {
     let most: usize = std::env::args().nth(1).and_then(|most| most.parse().ok()).unwrap_or(20_000);
     let least: usize = std::env::args().nth(2).and_then(|least| least.parse().ok()).unwrap_or(0);
     let methods = std::env::args().nth(3).unwrap_or_default();
-    println!("| nodes | edges | groups | method | s | processor s | found | NMI |\n|---|---|---|---|---|---|---|---|");
+    println!(
+        "| nodes | edges | groups | method | s | processor s | peak, MiB | found | NMI | nats an edge |\n|---|---|---|---|---|---|---|---|---|---|"
+    );
     for (n, groups, inside, outside) in
         [(200, 4, 14.0, 6.0), (1_000, 10, 12.0, 8.0), (10_000, 30, 12.0, 8.0), (100_000, 100, 12.0, 8.0), (1_000_000, 300, 12.0, 8.0)]
     {
@@ -67,7 +76,10 @@ fn main() {
             let (seconds, spent) = (started.elapsed().as_secs_f64(), (spent_ms() - spent) / 1e3);
             let found: Communities = outputs.one("communities").unwrap();
             let nmi = normalised_mutual_information(found.membership(), &truth).unwrap();
-            println!("| {n} | {edges} | {groups} | {name} | {seconds:.2} | {spent:.2} | {} | {nmi:.3} |", found.count());
+            let length =
+                found.facts.iter().find(|(fact, _)| fact == "description_length").map_or(f64::NAN, |(_, nats)| nats / edges as f64);
+            let (peak, count) = (peak_mib(), found.count());
+            println!("| {n} | {edges} | {groups} | {name} | {seconds:.2} | {spent:.2} | {peak} | {count} | {nmi:.4} | {length:.6} |");
         };
         let one = ("restarts", Value::Int(1));
         let plain = ("degree_corrected", Value::word("no"));

@@ -20,7 +20,7 @@ fn network(n: usize, edges: &[(usize, usize, f64)], directed: bool) -> Network {
 
 fn model(n: usize, edges: &[(usize, usize, f64)], directed: bool, degrees: Degrees, assortative: bool) -> Model {
     let mean = edges.iter().map(|edge| edge.2).sum::<f64>() / edges.len().max(1) as f64;
-    let weights = Weights::Exponential { rate: if mean > 0.0 { mean } else { 1.0 } };
+    let weights = Weights::exponential(if mean > 0.0 { mean } else { 1.0 });
     Model { weights, degrees, directed, assortative, equal_chances: false, nodes: [n as u64, 0], edges: edges.len() as u64 }
 }
 

@@ -296,7 +296,7 @@ fn network_of(connections: &Connections, model: &WeightModel) -> Result<(Network
         WeightModel::Exponential {} => {
             let help = "raise the threshold of the affinity to 0 or above, or write `weights = normal`";
             refuse("exponential weights must be positive", &|weight| weight <= 0.0, help)?;
-            Weights::Exponential { rate: mean }
+            Weights::exponential(mean)
         }
         WeightModel::Poisson {} => {
             let help = "write `weights = exponential` for positive weights, `weights = normal` for any";

@@ -8,9 +8,13 @@ use super::search::{Effort, Found, LARGE, STIRRED, description_length, refine, s
 use neuroflow_data::random::Stream;
 use neuroflow_stage::{CancelToken, StageError};
 use rayon::prelude::*;
+use std::ops::Range;
 
 /// Variants that are looked at closely.
 const CLOSELY: usize = 3;
+
+/// And in large graphs, where the same moves gain alike under all.
+const CLOSELY_LARGE: usize = 2;
 
 /// Starts that are enough when all of them come to the same.
 const AGREED: usize = 3;
@@ -112,21 +116,26 @@ pub(crate) fn choose(
         found.length += variant.beside;
         found
     };
-    let again = |variant: Variant, mut found: Vec<Found>| {
-        let first = if starts.until_agreed { AGREED.min(starts.most) } else { starts.most };
-        for (from, to) in [(found.len(), first), (first, starts.most)] {
-            let more = (from..to)
-                .into_par_iter()
-                .map(|restart| Ok(whole(&variant, search(network, variant.model, effort, &stream.split_index(restart as u64), cancel)?)));
-            found.extend(more.collect::<Result<Vec<_>, StageError>>()?);
-            if found.iter().all(|other| (other.length - found[0].length).abs() < 1e-6) {
+    let restarts = |variant: &Variant, range: Range<usize>| -> Result<Vec<Found>, StageError> {
+        let found = |restart: usize| search(network, variant.model, effort, &stream.split_index(restart as u64), cancel);
+        range.into_par_iter().map(|restart| Ok(whole(variant, found(restart)?))).collect()
+    };
+    let agreed = |found: &[Found]| found.iter().all(|other| (other.length - found[0].length).abs() < 1e-6);
+    let first_starts = if starts.until_agreed { AGREED.min(starts.most) } else { starts.most };
+    // All starts of a variant. Those that are `found` are its first, and those that were made `ahead` follow them.
+    let again = |variant: Variant, mut found: Vec<Found>, ahead: Vec<Found>| {
+        let mut ahead = ahead.into_iter();
+        for to in [first_starts, starts.most] {
+            found.extend(ahead.by_ref().take(to.saturating_sub(found.len())));
+            found.extend(restarts(&variant, found.len()..to)?);
+            if agreed(&found) {
                 break;
             }
         }
         Ok(Some(Chosen { variant, found }))
     };
     if variants.len() == 1 {
-        return again(first, Vec::new());
+        return again(first, Vec::new(), Vec::new());
     }
     let stream_of = |place: usize| stream.split("variants").split_index(place as u64);
     let scouts = scouts(variants, network.halves() > STIRRED);
@@ -145,24 +154,48 @@ pub(crate) fn choose(
     measured.sort_by(|x, y| x.0.total_cmp(&y.0).then((x.1, x.2).cmp(&(y.1, y.2))));
     let mut seen = vec![false; variants.len()];
     measured.retain(|(_, place, _)| !std::mem::replace(&mut seen[*place], true));
-    measured.truncate(CLOSELY);
     // In large graphs merges and splits are dear and change little; moves tell the variants apart.
     let large = network.halves() > LARGE && measured.len() > 1;
-    let roughly_enough = if large { Effort { rounds: 0, ..effort } } else { effort };
-    let closely = measured
-        .into_par_iter()
-        .map(|(_, place, start)| {
-            let variant = &variants[place];
-            let settled = settle(network, variant.model, effort, &roughly[start], &stream_of(place));
-            Ok((*variant, whole(variant, refine(network, variant.model, roughly_enough, &settled.of, &stream_of(place), cancel)?)))
+    measured.truncate(if large { CLOSELY_LARGE } else { CLOSELY });
+    let settled: Vec<Found> = measured
+        .par_iter()
+        .map(|&(length, place, start)| {
+            let of = &roughly[start];
+            // In large graphs a search moves all nodes anyway.
+            if large {
+                return Found { of: of.clone(), length, levels: Vec::new() };
+            }
+            whole(&variants[place], settle(network, variants[place].model, effort, of, &stream_of(place)))
         })
-        .collect::<Result<Vec<_>, StageError>>()?;
-    let best = closely.into_iter().min_by(|x, y| x.1.length.total_cmp(&y.1.length));
-    let Some((variant, mut found)) = best else { return Ok(None) };
+        .collect();
+    let effort_of_each = if large { Effort { rounds: 0, ..effort } } else { effort };
+    let closely = || {
+        let refined = measured.par_iter().zip(&settled).map(|(&(_, place, _), settled)| {
+            let variant = &variants[place];
+            Ok((place, whole(variant, refine(network, variant.model, effort_of_each, &settled.of, &stream_of(place), cancel)?)))
+        });
+        refined.collect::<Result<Vec<_>, StageError>>()
+    };
+    // Threads that have no variant to look at begin with the starts of the likeliest. What they find is what would be found later.
+    let likeliest = (0..settled.len()).min_by(|&a, &b| settled[a].length.total_cmp(&settled[b].length)).map(|at| measured[at].1);
+    let ahead = || match likeliest.filter(|_| !large && rayon::current_num_threads() > 1) {
+        None => Ok(Vec::new()),
+        Some(place) => {
+            let mut found = restarts(&variants[place], 1..first_starts)?;
+            if !agreed(&found) {
+                found.extend(restarts(&variants[place], first_starts..starts.most)?);
+            }
+            Ok(found)
+        }
+    };
+    let (closely, ahead) = rayon::join(closely, ahead);
+    let best = closely?.into_iter().min_by(|x, y| x.1.length.total_cmp(&y.1.length));
+    let Some((place, mut found)) = best else { return Ok(None) };
+    let variant = variants[place];
     if large {
         found = whole(&variant, refine(network, variant.model, effort, &found.of, &stream.split("chosen"), cancel)?);
     }
-    again(variant, vec![found])
+    again(variant, vec![found], if likeliest == Some(place) { ahead? } else { Vec::new() })
 }
 
 /// The variants that are searched roughly: of each kind the one with the freest degrees, and of the first kind also the one with the most particular. Of large graphs only

@@ -23,9 +23,18 @@ pub(crate) enum Weights {
     Exponential {
         /// θ, the mean weight of the graph.
         rate: f64,
+        /// ln θ, which every pair of blocks needs.
+        log_rate: f64,
     },
     /// Standardised weights, normal with a mean and a variance; normal–inverse-χ² prior (mean 0 that counts as 1 edge, variance 1 that counts as 3).
     Normal,
+}
+
+impl Weights {
+    /// Exponential weights with this mean.
+    pub(crate) fn exponential(rate: f64) -> Weights {
+        Weights::Exponential { rate, log_rate: rate.ln() }
+    }
 }
 
 /// What is said of the degrees of the nodes.
@@ -100,12 +109,19 @@ impl Model {
         }
         // (2m)!! = 2^m m!
         let doubled = if same && !self.directed { pair.edges as f64 * std::f64::consts::LN_2 } else { 0.0 };
-        self.weights(pair) - doubled - log_factorial(pair.edges)
+        let factorial = log_factorial(pair.edges);
+        self.weights_with(pair, factorial) - doubled - factorial
     }
 
     /// What the weights of a pair of blocks add.
     #[inline]
     pub(crate) fn weights(&self, pair: &Pair) -> f64 {
+        self.weights_with(pair, log_factorial(pair.edges))
+    }
+
+    /// As `weights`, with `ln m!` of the number of edges.
+    #[inline]
+    fn weights_with(&self, pair: &Pair, factorial: f64) -> f64 {
         let m = pair.edges as f64;
         match self.weights {
             Weights::None => 0.0,
@@ -119,7 +135,7 @@ impl Model {
                 (sum + 1.0) * (m + inverse_mean).ln() - log_factorial(sum as u64) - inverse_mean.ln()
             }
             // Shape r0 = 1: ln Γ(1) = 0, and Γ(m + 1) = m!.
-            Weights::Exponential { rate } => (m + 1.0) * (pair.sum + rate).ln() - log_factorial(pair.edges) - rate.ln(),
+            Weights::Exponential { rate, log_rate } => (m + 1.0) * (pair.sum + rate).ln() - factorial - log_rate,
             Weights::Normal => {
                 let scatter = 0.5 * (3.0 + (pair.squares - pair.sum * pair.sum / (m + 1.0)).max(0.0));
                 NORMAL.get(pair.edges as usize).copied().unwrap_or_else(|| normal(m)) + 0.5 * (3.0 + m) * scatter.ln()

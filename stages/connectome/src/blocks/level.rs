@@ -3,60 +3,42 @@
 use super::description_length::{Degrees, Model, Pair};
 use super::network::Network;
 use super::partition::LEAST;
+use super::rows::Rows;
+use super::search::LARGE;
 use neuroflow_data::random::Stream;
 use rayon::prelude::*;
 
 /// Blocks up to which every pair is tried.
 const TRY_ALL: usize = 24;
 
-/// For each block the blocks at the other ends of its edges, in order.
-#[derive(Debug, Clone)]
-struct Rows {
-    starts: Vec<usize>,
-    others: Vec<u32>,
-    pairs: Vec<Pair>,
-}
-
-impl Rows {
-    fn of(&self, block: usize) -> (&[u32], &[Pair]) {
-        let range = self.starts[block]..self.starts[block + 1];
-        (&self.others[range.clone()], &self.pairs[range])
-    }
-
-    fn find(&self, block: usize, other: u32) -> Pair {
-        let (others, pairs) = self.of(block);
-        others.binary_search(&other).map_or_else(|_| Pair::default(), |place| pairs[place])
-    }
-}
-
 /// A graph of blocks.
 #[derive(Debug, Clone)]
 pub(crate) struct Level {
-    model: Model,
-    sizes: Vec<u64>,
-    ends: Vec<[u64; 2]>,
-    sides: Vec<u8>,
-    inside: Vec<Pair>,
+    pub(super) model: Model,
+    pub(super) sizes: Vec<u64>,
+    pub(super) ends: Vec<[u64; 2]>,
+    pub(super) sides: Vec<u8>,
+    pub(super) inside: Vec<Pair>,
     /// Edges to other blocks (all when undirected), and when directed those from them.
-    rows: Vec<Rows>,
-    counts: [u64; 2],
+    pub(super) rows: Vec<Rows>,
+    pub(super) counts: [u64; 2],
     /// All edges inside of blocks, all others, and the summed squares of sizes.
-    pooled: (Pair, Pair, u64),
+    pub(super) pooled: (Pair, Pair, u64),
     /// Where degrees have a distribution: for each direction and block the degrees that occur, in order, and how often.
-    alike: Vec<Alike>,
+    pub(super) alike: Vec<Alike>,
     /// Blocks that may merge: the first ones. The others are only what those connect to.
-    movable: usize,
+    pub(super) movable: usize,
 }
 
 /// How many nodes of each block have each degree.
 #[derive(Debug, Clone)]
-struct Alike {
-    starts: Vec<usize>,
-    counts: Vec<(u32, u32)>,
+pub(super) struct Alike {
+    pub(super) starts: Vec<usize>,
+    pub(super) counts: Vec<(u32, u32)>,
 }
 
 impl Alike {
-    fn of(&self, block: usize) -> &[(u32, u32)] {
+    pub(super) fn of(&self, block: usize) -> &[(u32, u32)] {
         &self.counts[self.starts[block]..self.starts[block + 1]]
     }
 }
@@ -128,7 +110,7 @@ impl Level {
             sizes: vec![0; blocks],
             ends: vec![[0; 2]; blocks],
             sides: vec![0; blocks],
-            inside: vec![Pair::default(); blocks],
+            inside: Vec::new(),
             rows: Vec::new(),
             counts: [0; 2],
             pooled: (Pair::default(), Pair::default(), 0),
@@ -155,36 +137,22 @@ impl Level {
             level.ends[block][1] += network.degrees[1][node];
             level.sides[block] = network.side(node) as u8;
         }
+        let at_once = many == network.nodes() && network.halves() > LARGE;
         for way in 0..if model.directed { 2u8 } else { 1 } {
-            let mut rows = Rows { starts: vec![0], others: Vec::new(), pairs: Vec::new() };
-            let mut sums = vec![Pair::default(); blocks];
-            let mut touched: Vec<u32> = Vec::new();
-            for block in 0..blocks {
+            let (rows, inside) = Rows::gather(blocks, at_once, |block, row| {
                 for &node in &members[starts[block]..starts[block + 1]] {
                     for half in network.of(node as usize).iter().filter(|half| half.way == way) {
                         let other = of[half.other as usize];
                         // Undirected edges inside are met from both ends, directed ones once each way.
-                        let inside = other as usize == block;
-                        if inside && (way == 1 || (!model.directed && half.other < node)) {
-                            continue;
+                        let again = other as usize == block && (way == 1 || (!model.directed && half.other < node));
+                        if !again {
+                            row.add(other, &Pair::one(half.weight));
                         }
-                        if inside {
-                            level.inside[block] = level.inside[block].plus(&Pair::one(half.weight));
-                            continue;
-                        }
-                        let sum = &mut sums[other as usize];
-                        if sum.edges == 0 {
-                            touched.push(other);
-                        }
-                        *sum = sum.plus(&Pair::one(half.weight));
                     }
                 }
-                touched.sort_unstable();
-                for other in touched.drain(..) {
-                    rows.others.push(other);
-                    rows.pairs.push(std::mem::take(&mut sums[other as usize]));
-                }
-                rows.starts.push(rows.others.len());
+            });
+            if way == 0 {
+                level.inside = inside;
             }
             level.rows.push(rows);
         }

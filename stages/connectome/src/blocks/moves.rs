@@ -1,6 +1,7 @@
 //! Single nodes that move to better blocks.
 
 use super::partition::{Around, LEAST, Partition};
+use super::search::LARGE;
 use neuroflow_data::random::Stream;
 use rayon::prelude::*;
 
@@ -9,6 +10,9 @@ const TRY_ALL: usize = 12;
 
 /// Blocks of neighbours that a node tries when blocks are more.
 const NEAR: usize = 8;
+
+/// Neighbours, and neighbours of them, whose blocks a node of a large graph tries: those that it has many edges to are likely among them.
+const LIKELY: (usize, usize) = (4, 2);
 
 /// Nodes from which a sweep weighs moves of many nodes at once; the number of threads plays no part.
 const MANY_NODES: usize = 20_000;
@@ -36,14 +40,17 @@ impl Partition<'_> {
             candidates.extend(alive.iter().copied().filter(|&block| self.sizes[block as usize] > 0 && self.side(block) == side));
         } else {
             let near = &around.blocks;
-            if near.len() <= NEAR {
+            let own = self.network.of(around.node);
+            let large = self.network.halves() > LARGE;
+            if near.len() <= if large { LIKELY.0 } else { NEAR } {
                 candidates.extend_from_slice(near);
+            } else if large {
+                (0..LIKELY.0).for_each(|_| candidates.push(self.of[own[stream.below(own.len() as u64) as usize].other as usize]));
             } else {
                 (0..NEAR).for_each(|_| candidates.push(near[stream.below(near.len() as u64) as usize]));
             }
-            let own = self.network.of(around.node);
             if !own.is_empty() {
-                for _ in 0..3 {
+                for _ in 0..if large { LIKELY.1 } else { 3 } {
                     let other = self.network.of(own[stream.below(own.len() as u64) as usize].other as usize);
                     candidates.push(self.of[other[stream.below(other.len() as u64) as usize].other as usize]);
                 }
@@ -211,7 +218,7 @@ mod tests {
     #[test]
     fn a_sweep_never_lengthens_and_tells_what_it_gained() {
         let (network, edges) = network(60, 0.2, false, false, 2);
-        for model in models(&network, edges, &[Weights::Exponential { rate: 0.4 }]) {
+        for model in models(&network, edges, &[Weights::exponential(0.4)]) {
             for many in [false, true] {
                 let mut partition = Partition::new(&network, model, (0..60).map(|node| node % 7).collect(), 1);
                 let before = partition.length();

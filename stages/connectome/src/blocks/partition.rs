@@ -27,11 +27,14 @@ pub(crate) struct Partition<'n> {
     pub(crate) model: Model,
     pub(crate) of: Vec<u32>,
     pub(crate) sizes: Vec<u64>,
-    ends: Vec<[u64; 2]>,
+    pub(super) ends: Vec<[u64; 2]>,
     sides: Vec<u8>,
+    /// What each block adds by itself, and under an assortative model what all of them add together.
+    lengths: Vec<f64>,
+    pooled_length: f64,
     cells: Table<Cell>,
     /// Where degrees have a distribution: nodes of each degree in each block, for each direction.
-    alike: Vec<Table<u32>>,
+    pub(super) alike: Vec<Table<u32>>,
     /// Blocks with nodes, on each side.
     pub(crate) counts: [u64; 2],
     empty: Vec<u32>,
@@ -76,7 +79,9 @@ impl<'n> Partition<'n> {
             sizes: vec![0; capacity],
             ends: vec![[0; 2]; capacity],
             sides: Vec::new(),
-            cells: Table::new(capacity, capacity, network.halves()),
+            lengths: Vec::new(),
+            pooled_length: 0.0,
+            cells: Table::new(capacity, capacity, network.halves() / 2),
             alike,
             counts: [0; 2],
             empty: Vec::new(),
@@ -118,7 +123,13 @@ impl<'n> Partition<'n> {
         }
         partition.sides = sides;
         partition.squares = partition.sizes.iter().map(|size| size * size).sum();
+        partition.lengths = partition.sizes.iter().zip(&partition.ends).map(|(size, ends)| model.block(*size, *ends)).collect();
+        partition.pooled_length = partition.pooled_now();
         partition
+    }
+
+    fn pooled_now(&self) -> f64 {
+        if self.model.assortative { self.model.pooled(&self.inside, &self.outside, self.squares) } else { 0.0 }
     }
 
     #[inline]
@@ -176,14 +187,14 @@ impl<'n> Partition<'n> {
         let mut total = self.model.constant(&self.network.degrees)
             + self.model.constant_of_weights(self.network.weights())
             + self.model.count_without_edges(self.counts);
-        for (size, ends) in self.sizes.iter().zip(&self.ends) {
-            total += self.model.block(*size, *ends);
+        for length in &self.lengths {
+            total += length;
         }
         for alike in &self.alike {
             total += sum_in_order(alike, |count| self.model.alike(u64::from(*count)));
         }
         if self.model.assortative {
-            return total + self.model.pooled(&self.inside, &self.outside, self.squares);
+            return total + self.pooled_length;
         }
         total + sum_in_order(&self.cells, |cell| cell.length)
     }
@@ -209,7 +220,7 @@ impl<'n> Partition<'n> {
         let from = self.of[node];
         let at = from as usize;
         let less = [self.ends[at][0] - network.degrees[0][node], self.ends[at][1] - network.degrees[1][node]];
-        around.left = self.model.block(self.sizes[at] - 1, less) - self.model.block(self.sizes[at], self.ends[at]);
+        around.left = self.model.block(self.sizes[at] - 1, less) - self.lengths[at];
         for (way, alike) in self.alike.iter().enumerate() {
             let count = u64::from(alike.get(from, network.degrees[way][node] as u32));
             around.left += self.model.alike(count - 1) - self.model.alike(count);
@@ -256,7 +267,7 @@ impl<'n> Partition<'n> {
         let degrees = [self.network.degrees[0][node], self.network.degrees[1][node]];
         let (f, t) = (from as usize, to as usize);
         let more = [self.ends[t][0] + degrees[0], self.ends[t][1] + degrees[1]];
-        let mut change = around.left + model.block(self.sizes[t] + 1, more) - model.block(self.sizes[t], self.ends[t]);
+        let mut change = around.left + model.block(self.sizes[t] + 1, more) - self.lengths[t];
         for (way, alike) in self.alike.iter().enumerate() {
             let count = u64::from(alike.get(to, degrees[way] as u32));
             change += model.alike(count + 1) - model.alike(count);
@@ -273,7 +284,7 @@ impl<'n> Partition<'n> {
         if model.assortative {
             let (new_inside, new_outside) = self.pooled_after(&own_inside, &there_inside);
             let squares = self.squares_after(f, t);
-            return change + model.pooled(&new_inside, &new_outside, squares) - model.pooled(&self.inside, &self.outside, self.squares);
+            return change + model.pooled(&new_inside, &new_outside, squares) - self.pooled_length;
         }
         for (place, &block) in around.blocks.iter().enumerate() {
             if block == to {
@@ -340,6 +351,8 @@ impl<'n> Partition<'n> {
             self.ends[f][way] -= network.degrees[way][node];
             self.ends[t][way] += network.degrees[way][node];
         }
+        [f, t].into_iter().for_each(|block| self.lengths[block] = self.model.block(self.sizes[block], self.ends[block]));
+        self.pooled_length = self.pooled_now();
         for (way, alike) in self.alike.iter_mut().enumerate() {
             let degree = network.degrees[way][node] as u32;
             *alike.at(from, degree) -= 1;
@@ -471,8 +484,13 @@ pub(crate) mod tests {
             .collect()
     }
 
-    pub(crate) const ALL: [Weights; 5] =
-        [Weights::None, Weights::Bernoulli, Weights::Poisson { inverse_mean: 2.0 }, Weights::Exponential { rate: 0.4 }, Weights::Normal];
+    pub(crate) const ALL: [Weights; 5] = [
+        Weights::None,
+        Weights::Bernoulli,
+        Weights::Poisson { inverse_mean: 2.0 },
+        Weights::Exponential { rate: 0.4, log_rate: -0.916_290_731_874_155_1 },
+        Weights::Normal,
+    ];
 
     #[test]
     fn a_gain_is_the_difference_of_the_lengths_for_every_model() {

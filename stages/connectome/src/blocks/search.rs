@@ -1,6 +1,6 @@
 //! The search for the partition of least description length.
 //!
-//! Agglomeration from single nodes: many merges at once, chosen among random partners, with sweeps of single moves in between (Peixoto 2014, "Efficient Monte Carlo and greedy
+//! Agglomeration from single nodes (of large graphs in [`super::narrow`]): many merges at once, chosen among random partners, with sweeps of single moves in between (Peixoto 2014, "Efficient Monte Carlo and greedy
 //! heuristic"); a finer pass around the best number of blocks; then merges, splits and moves until rounds bring nothing ([`super::splits`]).
 //! Work grows with the number of edges times the logarithm of the number of nodes.
 
@@ -70,13 +70,19 @@ pub(crate) fn start(
             let level = Level::new(network, model, &of, count(&of));
             let whole = Step { blocks: count(&of), length: Partition::new(network, model, of.clone(), 0).length(), of: of.clone() };
             found.push(whole);
-            found.extend(search.descend(level, of, least, 4.0, stream.split("merged"))?);
+            found.extend(if network.halves() > LARGE {
+                search.narrow(level, of, least, &stream.split("merged"))?
+            } else {
+                search.descend(level, of, least, 4.0, stream.split("merged"))?
+            });
             if effort.blocks.is_some() {
                 found.retain(|step| step.blocks == least);
             }
         }
     }
-    if found.is_empty() || network.halves() <= STIRRED {
+    if found.is_empty() && network.halves() > LARGE {
+        found = search.narrow(Level::singletons(network, model), identity(network.nodes()), least, &stream.split("coarse"))?;
+    } else if found.is_empty() || network.halves() <= STIRRED {
         let mut trail = search.descend(Level::singletons(network, model), identity(network.nodes()), least, 1.0, stream.split("coarse"))?;
         let best = place_of_best(&trail);
         // Once more from the step before the best, a few blocks at a time.
@@ -111,7 +117,7 @@ fn likely_communities(network: &Network, model: Model, stream: &Stream, cancel: 
     Ok(leiden(network.nodes(), &edges, network.directed, Quality::Modularity, 1.0, 2, stream, cancel)?.0)
 }
 
-fn count(of: &[u32]) -> usize {
+pub(super) fn count(of: &[u32]) -> usize {
     of.iter().max().map_or(0, |most| *most as usize + 1)
 }
 
@@ -135,7 +141,7 @@ pub(crate) fn refine(
 pub(crate) fn settle(network: &Network, model: Model, effort: Effort, from: &[u32], stream: &Stream) -> Found {
     let search = Search { network, model, effort, cancel: &CancelToken::new() };
     let mut partition = Partition::new(network, model, compact(from), 0);
-    partition.sweep(if network.halves() > LARGE { 2 } else { 10 }, Number::Kept, 1e-6, &mut stream.split("settle"));
+    partition.sweep(10, Number::Kept, 1e-6, &mut stream.split("settle"));
     let of = compact(&partition.of);
     let (length, levels) = search.measure(&of, stream);
     Found { of, length, levels }
@@ -161,13 +167,13 @@ pub(super) fn sides(network: &Network) -> usize {
 }
 
 /// One stop on the way down.
-struct Step {
-    blocks: usize,
-    length: f64,
-    of: Vec<u32>,
+pub(super) struct Step {
+    pub(super) blocks: usize,
+    pub(super) length: f64,
+    pub(super) of: Vec<u32>,
 }
 
-fn place_of_best(trail: &[Step]) -> usize {
+pub(super) fn place_of_best(trail: &[Step]) -> usize {
     (0..trail.len()).min_by(|&a, &b| trail[a].length.total_cmp(&trail[b].length).then(a.cmp(&b))).unwrap_or(0)
 }
 
@@ -181,15 +187,9 @@ pub(super) struct Search<'a> {
 impl Search<'_> {
     /// Merges down to `least` blocks, a share of `1 / (3 · fineness)` or so at a time, and keeps what it passes.
     fn descend(&self, mut level: Level, mut of: Vec<u32>, least: usize, fineness: f64, stream: Stream) -> Result<Vec<Step>, StageError> {
-        // Large graphs can't afford many tries for each of many blocks, nor every number of blocks.
         let halves = self.network.halves();
-        let large = halves > LARGE;
-        let tries = if large { 4 } else { 10 };
-        let rounds = if large { 2 } else { 6 };
         let singly = if halves <= STIRRED { 24 } else { 6 };
-        // More blocks than so no flat model of this size has: until then, moves are as good as merges and cost more.
-        let most = if self.effort.nested { 4.0 } else { 1.5 } * (halves as f64 / 2.0).sqrt();
-        let crowd = most.max(64.0).min(0.75 * self.network.nodes() as f64) as usize;
+        let crowd = self.crowd();
         let mut trail: Vec<Step> = Vec::new();
         let mut number = 0;
         loop {
@@ -203,14 +203,13 @@ impl Search<'_> {
                 && self.effort.blocks.is_none();
             if blocks <= least || low {
                 if low {
-                    let partition = Partition::new(self.network, self.model, single(self.network), 0);
-                    trail.push(Step { blocks: partition.count(), length: partition.length(), of: partition.of });
+                    trail.push(Self::step(Partition::new(self.network, self.model, single(self.network), 0)));
                 }
                 break;
             }
-            let share = if blocks <= singly { 1.0 } else { blocks as f64 / (if large { 2.0 } else { 3.0 } * fineness) };
+            let share = if blocks <= singly { 1.0 } else { blocks as f64 / (3.0 * fineness) };
             let wanted = (share as usize).clamp(1, blocks - least);
-            let into = level.merge(wanted, tries, &stream.split_index(number));
+            let into = level.merge(wanted, 10, &stream.split_index(number));
             number += 1;
             let next = count(&into);
             if next >= blocks {
@@ -226,7 +225,7 @@ impl Search<'_> {
             // Where only inside and outside count, more blocks than there are groups are of no use, and would be left with a node each.
             let falls = self.model.assortative && fixed.is_none();
             let kept = if falls { Number::Falls } else { Number::Kept };
-            partition.sweep(rounds, kept, 1e-5 * halves as f64, &mut stream.split_index(1 << 32 | number));
+            partition.sweep(6, kept, 1e-5 * halves as f64, &mut stream.split_index(1 << 32 | number));
             let next = partition.count();
             let length = if self.effort.nested && next <= NESTED {
                 let counts = counts_of(&partition);
@@ -250,10 +249,19 @@ impl Search<'_> {
             }
         }
         if trail.is_empty() {
-            let partition = Partition::new(self.network, self.model, of, 0);
-            trail.push(Step { blocks: partition.count(), length: partition.length(), of: partition.of });
+            trail.push(Self::step(Partition::new(self.network, self.model, of, 0)));
         }
         Ok(trail)
+    }
+
+    /// More blocks than so no flat model of this size has: until then, moves are as good as merges and cost more.
+    pub(super) fn crowd(&self) -> usize {
+        let most = if self.effort.nested { 4.0 } else { 1.5 } * (self.network.halves() as f64 / 2.0).sqrt();
+        most.max(64.0).min(0.75 * self.network.nodes() as f64) as usize
+    }
+
+    fn step(partition: Partition<'_>) -> Step {
+        Step { blocks: partition.count(), length: partition.length(), of: partition.of }
     }
 
     /// Moves, merges and splits until rounds bring nothing.
@@ -302,7 +310,7 @@ impl Search<'_> {
     }
 
     /// The length that merges and splits are judged by: with the flat prior, or with a hierarchy that is fitted anew.
-    fn score(&self, partition: &Partition<'_>) -> f64 {
+    pub(super) fn score(&self, partition: &Partition<'_>) -> f64 {
         if self.effort.nested && self.effort.blocks.is_none() && partition.count() <= NESTED {
             partition.length_without_edge_prior() + hierarchy::fit(&counts_of(partition), &Stream::new(0)).1
         } else {

@@ -1,9 +1,7 @@
 //! Merges and splits of blocks, at β = ∞ (after Peixoto 2020, "Merge–split Markov chain Monte Carlo for community detection"): a block in two, two blocks into one, two blocks
 //! together and apart again, and one block in two while two others become one.
 
-use super::description_length::Model;
 use super::level::Level;
-use super::network::Network;
 use super::partition::{Around, LEAST, Partition, compact};
 use super::search::{LARGE, STIRRED, Search, sides};
 use neuroflow_data::random::Stream;
@@ -59,7 +57,7 @@ pub(super) fn merges_and_splits<'a>(
         }
         idle += 1;
         if merge.is_none() && weighed {
-            let (names, level) = level_of(search.network, model, partition);
+            let (names, level) = Level::of_partition(partition);
             merge = Some(level.best_merge_any(cost).map(|(gain, a, b)| (gain, names[a as usize], names[b as usize])));
         }
         // One way to begin, and where it leads nowhere, another; in large graphs there is less to gain, and it is dear.
@@ -98,7 +96,7 @@ pub(super) fn merges_and_splits<'a>(
     part_anew(search, partition, stream, &mut tools)?;
     while !fixed && partition.count() > sides(search.network) && partition.count() <= TRIED {
         search.cancel.check()?;
-        let (names, level) = level_of(search.network, model, partition);
+        let (names, level) = Level::of_partition(partition);
         let Some((_, a, b)) = level.best_merge(cost) else { break };
         let (a, b) = (names[a as usize], names[b as usize]);
         for node in 0..partition.of.len() {
@@ -115,7 +113,7 @@ fn part_anew(search: &Search<'_>, partition: &mut Partition<'_>, stream: &mut St
     if partition.count() > TRIED {
         return Ok(());
     }
-    let (names, level) = level_of(search.network, search.model, partition);
+    let (names, level) = Level::of_partition(partition);
     let mut pairs: Vec<(f64, u32, u32)> = (0..level.count() as u32)
         .filter_map(|block| {
             let others = (0..level.count() as u32).filter(|&other| other != block && level.same_side(block, other));
@@ -168,16 +166,6 @@ fn part_anew(search: &Search<'_>, partition: &mut Partition<'_>, stream: &mut St
 #[derive(Debug, Default)]
 struct Tools {
     around: Around,
-}
-
-/// The blocks with nodes as a smaller graph, and their numbers in the partition.
-fn level_of(network: &Network, model: Model, partition: &Partition<'_>) -> (Vec<u32>, Level) {
-    let names = partition.alive();
-    let mut place = vec![0u32; partition.sizes.len()];
-    names.iter().enumerate().for_each(|(at, block)| place[*block as usize] = at as u32);
-    let of: Vec<u32> = partition.of.iter().map(|block| place[*block as usize]).collect();
-    let level = Level::new(network, model, &of, names.len());
-    (names, level)
 }
 
 /// How a split begins.
