@@ -122,7 +122,7 @@ pub fn contents(report: &Report) -> Result<serde_json::Value, ReportError> {
         title: &report.title,
         notices: &report.notices,
         facts: report.facts.iter().map(|fact| (fact.name.as_str(), fact.value.as_str())).collect(),
-        dag: dag(&report.dag).svg(),
+        dag: if report.dag.is_empty() { String::new() } else { dag(&report.dag).svg() },
         expectations: report.expectations.iter().map(expected).collect(),
         scores: scores(report, &anchors)?,
         work: report.work.iter().map(|work| work_row(work, &anchors)).collect(),
@@ -367,7 +367,12 @@ mod tests {
             expectations: vec![],
             steps: vec![],
         };
-        assert!(render(&empty).unwrap().contains("<h1>Empty</h1>"));
+        let page = render(&empty).unwrap();
+        assert!(page.contains("<h1>Empty</h1>"));
+        // What there is nothing of has no headline, and no link to it.
+        for part in ["scores", "graph", "steps", "expectations"] {
+            assert!(!page.contains(&format!("id=\"{part}\"")) && !page.contains(&format!("\"#{part}\"")), "{part}");
+        }
     }
 
     #[test]

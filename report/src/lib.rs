@@ -24,4 +24,4 @@ pub use error::ReportError;
 pub use figures::dag::dag as graph;
 pub use files::{FigureFile, figure_files};
 pub use input::{DagNode, Expectation, Fact, Report, ShownArtifact, ShownStep, State, Work};
-pub use template::{BUILT_IN, LONGEST_TEMPLATE, TemplateError, check_template, render_with};
+pub use template::{BUILT_IN, LONGEST_TEMPLATE, TemplateError, check_template, policy, render_with};

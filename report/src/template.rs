@@ -32,8 +32,9 @@ pub struct TemplateError {
     pub help: String,
 }
 
-/// What browsers hold the page to: its own style and script, pictures that are in it, and nothing from elsewhere.
-pub(crate) fn policy() -> String {
+/// What browsers hold a page to, as a Content Security Policy: its own style and script, pictures that are in it, and nothing from elsewhere. A page of another
+/// version has another script, which then does not run; everything is on the page without it.
+pub fn policy() -> String {
     let script = base64::engine::general_purpose::STANDARD.encode(Sha256::digest(SCRIPT));
     format!(
         "default-src 'none'; style-src 'unsafe-inline'; img-src data:; script-src 'sha256-{script}'; base-uri 'none'; form-action 'none'"
