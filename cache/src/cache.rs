@@ -548,7 +548,7 @@ impl Cache {
         self.runs.ids()
     }
 
-    /// The full id of a run, from the beginning of it or `latest`.
+    /// The full id of a run, from the beginning of it or `newest`, which is the one that was recorded last.
     ///
     /// # Errors
     /// When no run fits, or several do (they are named).

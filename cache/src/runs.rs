@@ -68,7 +68,7 @@ impl Runs {
 
     pub(crate) fn find(&self, name: &str) -> Result<String, CacheError> {
         let ids = self.ids()?;
-        if name == "latest" {
+        if name == "newest" {
             return ids.into_iter().next().ok_or_else(|| CacheError::NoSuchRun("there is no run yet; `neuroflow run` makes one".into()));
         }
         if let Some(exact) = ids.iter().find(|id| *id == name) {

@@ -40,7 +40,7 @@ fn a_run_moves_whole_to_another_cache_and_nothing_else_does() {
     let folder = tempfile::tempdir().unwrap();
     let (from, keys) = filled(&folder.path().join("from"));
     let file = folder.path().join("run.tar");
-    let moved = from.export("latest", &file).unwrap();
+    let moved = from.export("newest", &file).unwrap();
     assert_eq!((moved.objects, moved.records, moved.missing), (4, 3, 0));
     let to = cache(&folder.path().join("to"));
     for _ in 0..2 {
@@ -55,7 +55,7 @@ fn a_run_moves_whole_to_another_cache_and_nothing_else_does() {
     assert!(to.verify().unwrap().is_whole());
     // What is gone is counted.
     from.quarantine(&Digest::of(&content(2))).unwrap();
-    let moved = from.export("latest", &file).unwrap();
+    let moved = from.export("newest", &file).unwrap();
     assert_eq!((moved.objects, moved.records, moved.missing), (3, 2, 1));
     assert!(from.export("2031", &file).unwrap_err().to_string().contains("there is no run"));
 }
@@ -99,7 +99,7 @@ fn hostile_archives_are_refused_with_a_reason() {
     let folder = tempfile::tempdir().unwrap();
     let (from, _) = filled(&folder.path().join("from"));
     let (good, bad) = (folder.path().join("good.tar"), folder.path().join("bad.tar"));
-    from.export("latest", &good).unwrap();
+    from.export("newest", &good).unwrap();
     let whole = parts(&good);
     let regular = tar::EntryType::Regular;
     let change = |change: &dyn Fn(&mut Parts)| {
@@ -157,7 +157,7 @@ fn an_archive_that_is_cut_or_lies_about_sizes_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let (from, _) = filled(&folder.path().join("from"));
     let (good, bad) = (folder.path().join("good.tar"), folder.path().join("bad.tar"));
-    from.export("latest", &good).unwrap();
+    from.export("newest", &good).unwrap();
     let bytes = std::fs::read(&good).unwrap();
     let to = cache(&folder.path().join("to"));
     // Up to the end entry; the two empty blocks behind it may be missing.

@@ -287,11 +287,11 @@ fn a_damaged_stat_cache_is_ignored() {
 fn runs_are_found_by_their_beginning() {
     let folder = tempfile::tempdir().unwrap();
     let cache = Cache::open(folder.path(), os()).unwrap();
-    assert!(cache.find_run("latest").unwrap_err().to_string().contains("no run yet"));
+    assert!(cache.find_run("newest").unwrap_err().to_string().contains("no run yet"));
     for id in ["20260101-abc", "20260101-abd", "20260102-x"] {
         cache.append_run(id, &serde_json::json!({ "id": id })).unwrap();
     }
-    assert_eq!(cache.find_run("latest").unwrap(), "20260102-x");
+    assert_eq!(cache.find_run("newest").unwrap(), "20260102-x");
     assert_eq!(cache.find_run("20260101-abc").unwrap(), "20260101-abc");
     assert!(cache.find_run("20260101").unwrap_err().to_string().contains("may be"));
     assert_eq!(cache.run::<serde_json::Value>("20260102-x").unwrap()["id"], "20260102-x");

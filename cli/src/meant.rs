@@ -10,6 +10,7 @@ use neuroflow_engine::files::Revision;
 use neuroflow_engine::foreseen::foreseen;
 use neuroflow_engine::git;
 use neuroflow_engine::kept;
+use neuroflow_engine::latest::{LATEST, NEWEST};
 use neuroflow_engine::record::RunRecord;
 use neuroflow_engine::session::{Purpose, Session, SessionError};
 use std::path::{Path, PathBuf};
@@ -32,20 +33,48 @@ pub(crate) struct Meant {
     pub(crate) side: Side,
 }
 
+/// A run that somebody made: of this cache, or one that the project keeps.
+pub(crate) struct Known {
+    pub(crate) record: RunRecord,
+    /// The name that it is kept under, and why, where this cache does not have it.
+    pub(crate) kept: Option<(String, String)>,
+}
+
+/// A run of this cache by its id, `latest` or `newest`; otherwise why there is none.
+pub(crate) fn cached(session: &Session, word: &str) -> Result<Result<RunRecord, String>, Failure> {
+    match session.read(word) {
+        Ok(record) => Ok(Ok(record)),
+        Err(SessionError::Cache(CacheError::NoSuchRun(unknown))) => Ok(Err(unknown)),
+        Err(error) => Err(Failure::could_not_start(error)),
+    }
+}
+
+/// A run that the project keeps, by its name or the beginning of its id.
+pub(crate) fn kept(session: &Session, word: &str) -> Result<Option<Known>, Failure> {
+    let found = kept::find(Path::new("."), word).map_err(Failure::could_not_start)?;
+    // The cache's own record of it knows more.
+    Ok(found.map(|(name, kept)| match session.read(&kept.run.id) {
+        Ok(record) => Known { record, kept: None },
+        Err(_) => Known { record: kept.run, kept: Some((name, kept.note)) },
+    }))
+}
+
 /// A run by its id, or by a revision that has one.
 pub(crate) fn run(session: &Session, word: &str, file: Option<&Path>) -> Result<Option<RunRecord>, Failure> {
-    let unknown = match session.read(word) {
-        Ok(record) => return Ok(Some(record)),
-        Err(SessionError::Cache(CacheError::NoSuchRun(told))) => told,
-        Err(error) => return Err(Failure::could_not_start(error)),
+    Ok(run_or_kept(session, word, file)?.map(|known| known.record))
+}
+
+/// As [`run`], and whether only the project knows it.
+pub(crate) fn run_or_kept(session: &Session, word: &str, file: Option<&Path>) -> Result<Option<Known>, Failure> {
+    let unknown = match cached(session, word)? {
+        Ok(record) => return Ok(Some(Known { record, kept: None })),
+        Err(unknown) => unknown,
     };
-    match kept::find(Path::new("."), word) {
-        Ok(Some(kept)) => return Ok(Some(kept.run)),
-        Ok(None) => {}
-        Err(error) => return Err(Failure::could_not_start(error)),
+    if let Some(known) = kept(session, word)? {
+        return Ok(Some(known));
     }
-    if word == "latest" {
-        return Err(Failure::could_not_start("there is no run yet").with_help("`neuroflow run PIPELINE` makes one"));
+    if word == LATEST || word == NEWEST {
+        return Err(Failure::could_not_start(unknown));
     }
     let revision = Revision::open(file.unwrap_or(Path::new("pipeline.nf")), word).map_err(|error| {
         // Digits that several runs begin with are meant for a run.
@@ -62,7 +91,7 @@ pub(crate) fn run(session: &Session, word: &str, file: Option<&Path>) -> Result<
         let at = record.revision.as_ref().filter(|at| at.commit == revision.commit && !at.dirty);
         at.is_some_and(|at| path.is_none() || at.file.is_none() || at.file == path)
     };
-    Ok(session.newest(is_meant))
+    Ok(session.newest(is_meant).map(|record| Known { record, kept: None }))
 }
 
 /// One side of a comparison. `file` is the pipeline, where the word does not say it.

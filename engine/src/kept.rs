@@ -137,16 +137,16 @@ pub fn all(root: &Path) -> (BTreeMap<String, Kept>, Vec<KeptError>) {
     (found, wrong)
 }
 
-/// A run that is kept, by its name or the beginning of its id.
+/// A run that is kept, by its name or the beginning of its id; with its name.
 ///
 /// # Errors
 /// When its file can't be read.
-pub fn find(root: &Path, word: &str) -> Result<Option<Kept>, KeptError> {
+pub fn find(root: &Path, word: &str) -> Result<Option<(String, Kept)>, KeptError> {
     if is_name(word) && place(root, word)?.is_file() {
-        return read(&place(root, word)?).map(Some);
+        return read(&place(root, word)?).map(|kept| Some((word.to_owned(), kept)));
     }
     let is_meant = |kept: &Kept| word.len() >= 10 && kept.run.id.starts_with(word);
-    Ok(all(root).0.into_values().find(is_meant))
+    Ok(all(root).0.into_iter().find(|(_, kept)| is_meant(kept)))
 }
 
 #[cfg(test)]

@@ -23,6 +23,7 @@ pub mod home;
 mod inputs;
 pub mod kept;
 pub mod label;
+pub mod latest;
 pub mod live;
 mod members;
 pub mod outcome;

@@ -7,6 +7,7 @@ use crate::files::ProjectFiles;
 use crate::git::{self, Revision};
 use crate::home;
 use crate::inputs::Wanted;
+use crate::latest::find_run;
 use crate::outcome::Output;
 use crate::plan::{InputContent, NothingKnown, Plan, PlanError};
 use crate::record::{self, ExpectRecord, InputRecord, KeptFile, RunRecord, Status, TaskRow};
@@ -198,9 +199,9 @@ impl Session {
         Ok(Prepared { pipeline, plan, inputs, controls, files })
     }
 
-    /// The latest run of a pipeline among the newest of all.
+    /// The latest run of a pipeline with the files of the working tree, among the newest of all.
     pub fn latest_of(&self, pipeline: &str) -> Option<RunRecord> {
-        self.newest(|run: &RunRecord| run.pipeline == pipeline)
+        self.newest(|run: &RunRecord| run.pipeline == pipeline && run.at.is_none())
     }
 
     /// The newest run that fits; of the oldest ones of a long history nothing is known.
@@ -330,12 +331,12 @@ impl Session {
         Ok(())
     }
 
-    /// Reads a run record.
+    /// Reads a run record, by a word of [`find_run`].
     ///
     /// # Errors
     /// When there is no such run, or its record is damaged.
     pub fn read(&self, run: &str) -> Result<RunRecord, SessionError> {
-        let id = self.cache.find_run(run)?;
+        let id = find_run(&self.cache, run)?;
         Ok(self.cache.run(&id)?)
     }
 

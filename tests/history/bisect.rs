@@ -43,7 +43,7 @@ fn the_commit_of_two_hundred_is_found_and_every_tenth_gives_what_was_recorded_th
     let fresh = ["--cache-dir", fresh.to_str().unwrap()];
     for (commit, then) in &then {
         lab.run(&[&fresh[..], &["run", "lab.nf", "--at", commit, "--quiet"]].concat()).exits(0);
-        assert_eq!(&essence(&record(&lab.run(&[&fresh[..], &["show", "--json"]].concat()))), then, "{commit}");
+        assert_eq!(&essence(&record(&lab.run(&[&fresh[..], &["show", "newest", "--json"]].concat()))), then, "{commit}");
     }
     // The search: 200 commits, so at most the newest and eight others are run.
     let before = lab.files();
@@ -71,6 +71,19 @@ fn the_commit_of_two_hundred_is_found_and_every_tenth_gives_what_was_recorded_th
     ] {
         assert!(found.out.contains(&told), "{told}\n{}", found.out);
     }
+    // A look back is not the latest run: here there is no other, and in the cache of the working tree's runs that one stays the latest.
+    lab.run(&[&other[..], &["show"]].concat()).exits(4).says("all runs have the files of another time").says("`newest`");
+    lab.run(&[&other[..], &["show", "newest"]].concat()).exits(0).says("with the files of then: --at ");
+    let latest = |lab: &Lab| record(&lab.run(&["show", "--json"]))["id"].clone();
+    let before_search = latest(&lab);
+    lab.run(&["bisect", "lab.nf", "--bad", CONDITION, "--good", "HEAD~70", "--from", "HEAD~50"]).exits(0);
+    lab.run(&["run", "lab.nf", "--at", "HEAD~3", "--quiet"]).exits(0);
+    assert_eq!(latest(&lab), before_search);
+    assert_ne!(lab.record()["id"], before_search);
+    lab.run(&["verify", "latest", "--stored"]).exits(0).says(before_search.as_str().unwrap());
+    lab.run(&["cache", "pin", "latest"]).exits(0);
+    assert_eq!(lab.run(&["cache", "pins"]).out.trim(), before_search.as_str().unwrap());
+    lab.run(&["runs", "-n", "1"]).exits(0).says("--at HEAD~3");
     // The same question again runs nothing.
     let again = lab.run(&search).exits(0);
     assert!(again.out.lines().filter(|line| line.contains("tasks ran")).all(|line| line.contains("(0 tasks ran,")), "{}", again.out);

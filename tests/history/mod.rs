@@ -131,10 +131,10 @@ impl Lab {
         command
     }
 
-    /// The record of the latest run in the place's own cache.
+    /// The record of the run that was recorded last in the place's own cache.
     #[track_caller]
     fn record(&self) -> serde_json::Value {
-        record(&self.run(&["show", "--json"]))
+        record(&self.run(&["show", "newest", "--json"]))
     }
 
     /// What each file of the working tree is, but for what git keeps: name, content, and when it was changed.

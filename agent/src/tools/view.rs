@@ -8,11 +8,15 @@ use crate::store::{Status, Store, states};
 use neuroflow_dsl::Checked;
 use neuroflow_dsl::diagnostics::has_errors;
 use neuroflow_dsl::edit::Edit;
+use neuroflow_engine::latest::LATEST;
 use neuroflow_engine::record::{Results, RunRecord, results};
 use neuroflow_engine::schedule::WorkerCommand;
 use neuroflow_engine::session::Session;
 use std::collections::BTreeMap;
 use std::path::Path;
+
+/// So far back runs are looked for.
+const LOOKED_BACK: usize = 200;
 
 /// A project, to be looked at. It has no method that changes anything.
 pub struct View<'a> {
@@ -132,17 +136,21 @@ impl<'a> View<'a> {
 
     /// The latest runs of the pipeline, the newest first.
     pub fn runs(&self, most: usize) -> Vec<RunRecord> {
-        const LOOKED_BACK: usize = 200;
+        self.newest_first().take(most).collect()
+    }
+
+    fn newest_first(&self) -> impl Iterator<Item = RunRecord> + '_ {
         let name = self.checked().map(|(_, checked)| checked.pipeline.name).unwrap_or_default();
         let ids = self.session().cache.runs().unwrap_or_default();
-        let records = ids.iter().take(LOOKED_BACK).filter_map(|id| self.session().read(id).ok());
-        records.filter(|run| run.pipeline == name).take(most).collect()
+        let records = ids.into_iter().take(LOOKED_BACK).filter_map(|id| self.session().read(&id).ok());
+        records.filter(move |run| run.pipeline == name)
     }
 
     /// A run of the pipeline by the beginning of its id.
     pub fn run(&self, id: &str) -> Option<RunRecord> {
-        if id.is_empty() || id == "latest" {
-            return self.runs(1).into_iter().next();
+        if id.is_empty() || id == LATEST {
+            // A look back is not what the latest run found.
+            return self.newest_first().find(|run| run.at.is_none());
         }
         // A cache may be shared with other projects; what their pipelines found is not told.
         let name = self.checked().map(|(_, checked)| checked.pipeline.name).unwrap_or_default();

@@ -6,6 +6,7 @@ use crate::arguments::CacheCommand;
 use crate::exit::{Exit, Failure};
 use neuroflow_cache::{Cache, GcWish, Locks};
 use neuroflow_engine::git;
+use neuroflow_engine::latest::{LATEST, find_run};
 use std::path::Path;
 
 pub(crate) fn cache(place: &Place, command: &CacheCommand) -> Result<Exit, Failure> {
@@ -15,12 +16,12 @@ pub(crate) fn cache(place: &Place, command: &CacheCommand) -> Result<Exit, Failu
         CacheCommand::Verify => verify(&cache),
         CacheCommand::Gc { keep, older_than, dry_run } => collect(&cache, keep.as_deref(), older_than.as_deref(), *dry_run),
         CacheCommand::Pin { run } => {
-            let fresh = cache.pin(run).map_err(Failure::could_not_start)?;
+            let fresh = cache.pin(&meant(&cache, run)?).map_err(Failure::could_not_start)?;
             println!("{}", if fresh { "pinned: `cache gc` keeps what it names" } else { "it was pinned already" });
             Ok(Exit::Done)
         }
         CacheCommand::Unpin { run } => {
-            let was = cache.unpin(run).map_err(Failure::could_not_start)?;
+            let was = cache.unpin(&meant(&cache, run)?).map_err(Failure::could_not_start)?;
             println!("{}", if was { "no longer pinned" } else { "it was not pinned" });
             Ok(Exit::Done)
         }
@@ -30,7 +31,7 @@ pub(crate) fn cache(place: &Place, command: &CacheCommand) -> Result<Exit, Failu
             Ok(Exit::Done)
         }
         CacheCommand::Export { run, out } => {
-            let moved = cache.export(run, out).map_err(Failure::could_not_start)?;
+            let moved = cache.export(&meant(&cache, run)?, out).map_err(Failure::could_not_start)?;
             println!(
                 "run {}: {} objects, {}, and {} answers in {}",
                 moved.run,
@@ -63,6 +64,14 @@ pub(crate) fn cache(place: &Place, command: &CacheCommand) -> Result<Exit, Failu
         eprintln!("warning: {warning}");
     }
     done
+}
+
+/// A run as the cache knows it: what the latest one is, it can't tell.
+fn meant(cache: &Cache, word: &str) -> Result<String, Failure> {
+    match word {
+        LATEST => find_run(cache, word).map_err(Failure::could_not_start),
+        id => Ok(id.to_owned()),
+    }
 }
 
 fn stats(cache: &Cache) -> Result<Exit, Failure> {

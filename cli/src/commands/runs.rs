@@ -3,9 +3,11 @@
 use super::Place;
 use crate::amounts::duration;
 use crate::exit::{Exit, Failure};
+use crate::meant::{self, Known};
 use neuroflow_agent::escape_line;
 use neuroflow_engine::git::Revision;
 use neuroflow_engine::record::{Counts, RunRecord, Status, results};
+use neuroflow_engine::session::SessionError;
 
 pub(crate) fn word(status: Status) -> &'static str {
     match status {
@@ -28,8 +30,9 @@ pub(crate) fn runs(place: &Place, n: usize) -> Result<Exit, Failure> {
                 let Counts { ran, cached, failed, skipped, .. } = run.counts;
                 let rest = if failed + skipped > 0 { format!(", {failed} failed, {skipped} skipped") } else { String::new() };
                 let commit = run.revision.as_ref().map_or("no commit".to_owned(), Revision::marked);
+                let at = run.at.as_ref().map_or(String::new(), |at| format!("  --at {}", escape_line(at)));
                 println!(
-                    "{id}  {:<13} {:>9}  {commit:<11}  {} ({ran} ran, {cached} cached{rest})",
+                    "{id}  {:<13} {:>9}  {commit:<11}  {} ({ran} ran, {cached} cached{rest}){at}",
                     word(run.status),
                     duration(run.wall_ms),
                     run.pipeline
@@ -43,19 +46,32 @@ pub(crate) fn runs(place: &Place, n: usize) -> Result<Exit, Failure> {
 
 pub(crate) fn show(place: &Place, run: &str, json: bool) -> Result<Exit, Failure> {
     let session = place.session()?;
-    let record = session.read(run).map_err(Failure::could_not_start)?;
+    let Some(Known { record, kept }) = meant::run_or_kept(&session, run, None)? else {
+        return Err(Failure::could_not_start(format!("nothing ran at `{run}` yet")));
+    };
     if json {
-        // The whole: the record, and in place of the object of its tasks the tasks and the results.
-        let rows = session.rows(&record).map_err(Failure::could_not_start)?;
+        // The whole: the record, and in place of the object of its tasks the tasks and the results, where this cache has them.
+        let rows = match session.rows(&record) {
+            Err(SessionError::Gone { .. }) if kept.is_some() => None,
+            rows => Some(rows.map_err(Failure::could_not_start)?),
+        };
         let value = |value: serde_json::Result<serde_json::Value>| value.map_err(Failure::could_not_start);
         let mut whole = value(serde_json::to_value(&record))?;
-        whole["results"] = value(serde_json::to_value(results(&rows)))?;
+        whole["results"] = value(serde_json::to_value(rows.as_deref().map(results)))?;
         whole["tasks"] = value(serde_json::to_value(&rows))?;
         println!("{}", serde_json::to_string_pretty(&whole).map_err(Failure::could_not_start)?);
         return Ok(Exit::Done);
     }
     println!("{}", escape_line(&format!("run {} of {} ({}), {}", record.id, record.pipeline, record.file, word(record.status))));
-    println!("  started {}, {} on {}", record.started, duration(record.wall_ms), record.machine);
+    match &kept {
+        None => println!("  started {}, {} on {}", record.started, duration(record.wall_ms), record.machine),
+        Some((name, note)) => {
+            println!("  started {}", record.started);
+            let note = if note.is_empty() { String::new() } else { format!(": {note}") };
+            println!("{}", escape_line(&format!("  kept as {name}{note}")));
+            println!("  its results are not in this cache; `neuroflow run --at {name}` computes them");
+        }
+    }
     if let Some(revision) = &record.revision {
         println!("  commit {}{}", revision.commit, if revision.dirty { " with changes" } else { "" });
     }

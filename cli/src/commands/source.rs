@@ -2,14 +2,16 @@
 
 use super::{check_with, read_pipeline, registry_with};
 use crate::exit::Failure;
-use neuroflow_cache::{Cache, CacheError};
+use crate::meant;
+use neuroflow_cache::Cache;
 use neuroflow_dsl::Checked;
 use neuroflow_engine::Digest;
 use neuroflow_engine::files::{ProjectFiles, Revision};
 use neuroflow_engine::git::{GitError, short};
 use neuroflow_engine::home;
+use neuroflow_engine::latest::{LATEST, NEWEST};
 use neuroflow_engine::record::RunRecord;
-use neuroflow_engine::session::{RunInfo, Session, SessionError};
+use neuroflow_engine::session::{RunInfo, Session};
 use neuroflow_stage::Registry;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -37,22 +39,26 @@ impl Source {
         Ok(Source { file: file.to_path_buf(), shown: file.to_path_buf(), text, files, set, controls: true })
     }
 
-    /// What `--at` names: a run by its id, or a revision as git understands it.
+    /// What `--at` names: a run by its id or the name that it is kept under, or a revision as git understands it.
     pub(crate) fn at(session: &mut Session, at: &str, file: Option<&Path>, set: Vec<(String, String)>) -> Result<Source, Failure> {
-        let run = if is_run_id(at) { Some(session.read(at)) } else { None };
-        let unknown = match run {
-            Some(Ok(record)) => {
-                let caches = vec![Arc::clone(&session.cache)];
-                return Source::of_run(session, &record, file, set, caches);
+        // The beginning of a commit's name may look like the beginning of an id.
+        let (mut run, mut unknown) = (None, None);
+        if is_run_id(at) || at == LATEST || at == NEWEST {
+            match meant::cached(session, at)? {
+                Ok(record) => run = Some(record),
+                Err(told) => unknown = Some(Failure::could_not_start(told)),
             }
-            // Then it may be a name of git's.
-            Some(Err(error @ SessionError::Cache(CacheError::NoSuchRun(_)))) => Some(Failure::could_not_start(error)),
-            Some(Err(error)) => return Err(Failure::could_not_start(error)),
-            None => None,
-        };
+        }
+        if run.is_none() {
+            run = meant::kept(session, at)?.map(|known| known.record);
+        }
+        if let Some(record) = run {
+            let caches = vec![Arc::clone(&session.cache)];
+            return Source::of_run(session, &record, file, set, caches);
+        }
         let Some(file) = file else {
             let failure = Failure::could_not_start(format!("`--at {at}` is a revision, and the pipeline is not named"));
-            let help = format!("write `neuroflow run --at {at} PIPELINE`; only an id of a run does without");
+            let help = format!("write `neuroflow run --at {at} PIPELINE`; only a run, by its id or the name that it is kept under, does without");
             return Err(unknown.unwrap_or_else(|| failure.with_help(help)));
         };
         let revision = Revision::open(file, at).map_err(|error| unknown.unwrap_or_else(|| told(error)))?;

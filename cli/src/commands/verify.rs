@@ -9,6 +9,7 @@ use crate::exit::{Exit, Failure};
 use neuroflow_cache::{Cache, OpenOptions, OsDisk, Presence, RunState};
 use neuroflow_dsl::diagnostics::has_errors;
 use neuroflow_engine::label;
+use neuroflow_engine::latest::find_run;
 use neuroflow_engine::record::{RunRecord, TaskRow};
 use neuroflow_engine::schedule::RunOptions;
 use neuroflow_engine::select::Selection;
@@ -23,7 +24,7 @@ const MOST_NAMED: usize = 12;
 
 pub(crate) fn verify(place: &Place, verify: &Verify) -> Result<Exit, Failure> {
     let session = place.session()?;
-    let id = session.cache.find_run(&verify.run).map_err(Failure::could_not_start)?;
+    let id = find_run(&session.cache, &verify.run).map_err(Failure::could_not_start)?;
     println!("run {id}");
     let mut wrong = !is_record_whole(&session, &id)?;
     let record = match session.read(&id) {
