@@ -43,7 +43,7 @@ pub use project::{Planned, Project, Wrong, path_below};
 pub use proposal::{Draft, Exposure, FileChange, How, Origin, Proposal, ProposalId, Seen};
 pub use review::{Approval, Level, Person, ask, needed};
 pub use settings::{Autonomy, Reader, Settings, SettingsError};
-pub use store::{State, Status, Store};
+pub use store::{State, Status, Store, states};
 pub use told::untold;
 pub use unified::{PatchError, drafts};
 pub use verify::{Finding, verify};

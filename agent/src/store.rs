@@ -169,7 +169,7 @@ impl Store {
 }
 
 /// Where each proposal of a ledger stands, in the order in which they were offered.
-pub(crate) fn states(entries: &[Entry]) -> Vec<Status> {
+pub fn states(entries: &[Entry]) -> Vec<Status> {
     let mut all: Vec<Status> = Vec::new();
     for entry in entries {
         let Some(id) = &entry.proposal else { continue };

@@ -65,6 +65,26 @@ fn a_clone_without_the_ledger_verifies_by_the_commits_alone() {
     inner(&["agent", "verify"]).exits(0).says("1 commits of proposals, 0 things do not hold");
 }
 
+#[test]
+fn a_crate_has_the_cards_of_proposals() {
+    let Some((place, id)) = approved() else { return };
+    let waits = propose(&place, &FIVE_FOLDS.replace('5', "7"), &["--because", "<b>seven?</b>"]);
+    run(&place, &["run", "small.nf", "--quiet"]).exits(0);
+    run(&place, &["export", "--out", "home/crate"]).exits(0);
+    let card = |id: &str| text(&place, &format!("home/crate/proposals/{id}.html"));
+    // The change is shown as it was, though the file has it already.
+    let applied = card(&id);
+    assert!(applied.starts_with("<!doctype html>") && applied.contains("applied") && applied.contains("five?"), "{applied}");
+    assert!(applied.contains("class=\"removed\"") && applied.contains("folds = 4") && applied.contains("folds = 5"), "{applied}");
+    let waiting = card(&waits);
+    assert!(waiting.contains("waiting for a person") && waiting.contains("&lt;b&gt;seven?&lt;/b&gt;"), "{waiting}");
+    assert!(!waiting.contains(place.path().to_str().unwrap()), "{waiting}");
+    let described = text(&place, "home/crate/ro-crate-metadata.json");
+    for id in [&id, &waits] {
+        assert!(described.contains(&format!("proposals/{id}.html")) && described.contains("the card of a proposal: "), "{described}");
+    }
+}
+
 /// Makes the last commit anew, with other files or another message.
 fn amend(place: &Place, message: &str) {
     git(place, &["commit", "-q", "--amend", "--allow-empty", "-m", message]);

@@ -199,15 +199,20 @@ pub fn json(card: &Card) -> serde_json::Value {
 }
 
 fn shown(project: &Project, file: &FileChange) -> FileOnCard {
-    let now = project.read(&file.path).ok().flatten();
-    let is_base = now.as_ref().map(|text| Digest::of(text.as_bytes())) == file.base;
-    let text = now.unwrap_or_default();
-    let lines = match file.apply(&text) {
-        Ok(after) if is_base => unified(&text, &after, 2),
-        _ => in_words(file),
-    };
+    let applied = base(project, file).and_then(|text| file.apply(&text).ok().map(|after| unified(&text, &after, 2)));
+    let lines = applied.unwrap_or_else(|| in_words(file));
     let count = |mark: Mark| lines.iter().filter(|line| line.mark == mark).count();
     FileOnCard { path: file.path.clone(), added: count(Mark::Added), removed: count(Mark::Removed), lines }
+}
+
+/// The text that a change was made for: what the file says, what it said before the change, or what ran then; none when it is found nowhere.
+fn base(project: &Project, file: &FileChange) -> Option<String> {
+    let now = project.read(&file.path).ok().flatten();
+    if now.as_ref().map(|text| Digest::of(text.as_bytes())) == file.base {
+        return Some(now.unwrap_or_default());
+    }
+    let ran = || String::from_utf8(project.session.cache.get_whole(&file.base?).ok()??.to_vec()).ok();
+    now.and_then(|text| file.undo(&text)).or_else(ran)
 }
 
 /// A change without the text that it was made for.
