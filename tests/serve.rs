@@ -18,7 +18,11 @@ struct Served {
 
 impl Served {
     fn start(place: &Place, port: &str) -> Served {
-        let mut child = place.command().args(["serve", "--port", port]).stdout(Stdio::piped()).spawn().unwrap();
+        Served::with(place, &["--port", port])
+    }
+
+    fn with(place: &Place, arguments: &[&str]) -> Served {
+        let mut child = place.command().arg("serve").args(arguments).stdout(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let link = line.trim().strip_prefix("open ").unwrap_or_else(|| panic!("{line}")).to_owned();
@@ -125,6 +129,54 @@ fn only_who_holds_the_link_is_told_anything() {
 }
 
 #[test]
+fn a_report_opens_for_who_has_its_own_key() {
+    let place = project("");
+    let served = Served::start(&place, "0");
+    let host = format!("127.0.0.1:{}", served.port());
+    let (_, answer) = served.ask("GET /api/state", "");
+    let state: serde_json::Value = serde_json::from_str(answer.split("\r\n\r\n").nth(1).unwrap()).unwrap();
+    let address = state["runs"][0]["reports"][0]["address"].as_str().unwrap().to_owned();
+    assert!(address.starts_with("/report/") && !address.contains(served.token()), "{address}");
+    let get = |address: &str| served.request(&format!("GET {address}"), &[("Host", &host)], "");
+    let (status, page) = get(&address);
+    assert!(status == 200 && page.contains("<h1>") && page.contains("small_report"), "{status}");
+    let head = page.split("\r\n\r\n").next().unwrap().to_lowercase();
+    let policy = head.lines().find_map(|line| line.strip_prefix("content-security-policy: ")).unwrap();
+    for held in ["default-src 'none'", "script-src 'sha256-", "frame-ancestors 'none'", "sandbox allow-scripts allow-downloads"] {
+        assert!(policy.contains(held), "{policy}");
+    }
+    assert!(!policy.contains("connect-src") && head.contains("no-store") && head.contains("no-referrer"), "{head}");
+    // Another key, another report, another run, and another server's name.
+    let (before, key) = address.rsplit_once('/').unwrap();
+    let run = state["runs"][0]["id"].as_str().unwrap();
+    for wrong in [
+        format!("{before}/{}", "0".repeat(64)),
+        format!("{before}/{}", served.token()),
+        format!("/report/{run}/other/{key}"),
+        format!("/report/latest/small_report/{key}"),
+        format!("/report/..%2f..%2fetc/passwd/{key}"),
+    ] {
+        let (status, answer) = get(&wrong);
+        assert!(status == 404 && answer.contains("is not valid"), "{wrong}: {answer}");
+    }
+    assert_eq!(served.request(&format!("GET {address}"), &[("Host", "evil.example")], "").0, 421);
+    // A page that another run wrote is not shown as this one's, and one that is gone is told of.
+    let file = place.path().join("reports/small_report.html");
+    std::fs::write(&file, "<p>another</p>").unwrap();
+    let (status, answer) = get(&address);
+    assert!(status == 404 && answer.contains("shows another run by now") && !answer.contains("<p>"), "{answer}");
+    std::fs::remove_file(&file).unwrap();
+    assert!(get(&address).1.contains("run the pipeline again to have it"));
+    // A new link ends the old ones.
+    place.run(&["run", "--quiet", "small.nf"]).exits(0);
+    assert_eq!(get(&address).0, 200);
+    served.end();
+    let served = Served::with(&place, &["--port", "0", "--new-link"]);
+    let host = format!("127.0.0.1:{}", served.port());
+    assert_eq!(served.request(&format!("GET {address}"), &[("Host", &host)], "").0, 404);
+}
+
+#[test]
 fn a_yes_on_the_page_is_a_clients_and_no_more() {
     let place = project("");
     let id = propose(&place);
@@ -202,7 +254,7 @@ fn a_run_is_seen_while_it_goes_on_and_either_side_may_be_killed() {
     let Some(mut page) = Page::start(&place.path().join("profile")) else { return };
     let text = SMALL.replace(
         "report small",
-        "slow = exec(\"echo begun; sleep 600; cp {{ x }} {{ out }}\", x = tuning[\"sim1\"]) -> file(\"x\")\nreport small",
+        "slow = exec(\"echo begun; for n in 1 2 3 4 5 6 7 8 9; do echo part $n >&2; sleep 1; done; sleep 600; cp {{ x }} {{ out }}\", x = tuning[\"sim1\"]) -> file(\"x\")\nreport small",
     );
     place.write("small.nf", text.replace("{ direction, tuning }", "{ direction, tuning, slow }"));
     let served = Served::start(&place, "0");
@@ -216,6 +268,11 @@ fn a_run_is_seen_while_it_goes_on_and_either_side_may_be_killed() {
     page.wait_for("document.querySelectorAll('#live figure svg').length >= 3", SOON);
     page.wait_for("/direction.* ran in /.test(document.getElementById('live').textContent)", SOON);
     assert!(page.eval("document.querySelector('#live progress').value").as_f64().unwrap() > 0.0);
+    // What the program prints, line by line while it runs.
+    let prints = "document.querySelector('#live details[data-task=slow] pre')?.textContent";
+    page.wait_for(&format!("{prints}?.startsWith('begun\\npart 1\\n')"), SOON);
+    page.wait_for(&format!("{prints}?.includes('part 9')"), SOON);
+    page.wait_for("document.querySelector('#live details[data-task=slow] pre').scrollHeight > 0", SOON);
     is_accessible(&mut page);
     if let Some(folder) = std::env::var_os("NEUROFLOW_KEEP_PICTURES") {
         std::fs::write(std::path::Path::new(&folder).join("serve.png"), page.picture()).unwrap();
@@ -239,6 +296,19 @@ fn a_run_is_seen_while_it_goes_on_and_either_side_may_be_killed() {
     page.mouse("#runs summary", true);
     page.wait_for("document.querySelectorAll('#runs figure svg').length >= 3", SOON);
     is_accessible(&mut page);
+    // Its report opens as a page of its own, which works and can ask nothing.
+    let address = page.eval("document.querySelector('#runs details[open] a').href").as_str().unwrap().to_owned();
+    page.open(&address);
+    page.wait_for("document.querySelectorAll('main figure svg').length >= 3", SOON);
+    page.wait_for("!document.getElementById('tools').hidden", SOON);
+    page.press("d");
+    page.wait_for("document.documentElement.dataset.theme === 'dark' || document.documentElement.dataset.theme === 'light'", SOON);
+    assert_eq!(page.eval("self.origin"), "null");
+    assert_eq!(page.eval("fetch('/api/state').then(() => 'answered', () => 'refused')"), "refused");
+    is_accessible(&mut page);
+    if let Some(folder) = std::env::var_os("NEUROFLOW_KEEP_PICTURES") {
+        std::fs::write(std::path::Path::new(&folder).join("serve-report.png"), page.picture()).unwrap();
+    }
     let began = Instant::now();
     served.end();
     assert!(began.elapsed() < Duration::from_secs(5));

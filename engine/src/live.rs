@@ -124,6 +124,22 @@ pub struct LiveRun {
     pub made: Vec<LiveMade>,
 }
 
+/// The file in which a running program of a run tells what it has printed so far.
+pub fn printed(cache: &Path, run: &str, label: &str) -> PathBuf {
+    cache.join(FOLDER).join(format!("{run}.{}.printed", Digest::of(label.as_bytes()).short()))
+}
+
+/// Removes what a run told, but for the lock that it holds.
+fn remove(folder: &Path, run: &str) {
+    let of_run = format!("{run}.");
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        let is_told = entry.file_name().to_str().is_some_and(|name| name.starts_with(&of_run) && !name.ends_with(".lock"));
+        if is_told {
+            let _ = std::fs::remove_file(entry.path());
+        }
+    }
+}
+
 /// Writes what a run is doing while it does it.
 pub struct Live {
     path: PathBuf,
@@ -272,7 +288,9 @@ fn followers_of(plan: &Plan, running: &HashMap<TaskId, (Instant, Option<(u64, u6
 
 impl Drop for Live {
     fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.path);
+        if let (Some(folder), Some(run)) = (self.path.parent(), self.path.file_stem()) {
+            remove(folder, &run.to_string_lossy());
+        }
         let _ = std::fs::remove_file(self.path.with_extension("lock"));
     }
 }
@@ -380,7 +398,7 @@ pub fn live_and_killed(cache: &Path) -> (Vec<LiveRun>, Vec<LiveRun>) {
         let path = lock.with_extension("json");
         if Presence::inherit(&lock).is_some() {
             killed.extend(read(&path));
-            let _ = std::fs::remove_file(&path);
+            remove(&folder, &lock.file_stem().unwrap_or_default().to_string_lossy());
             let _ = std::fs::remove_file(&lock);
             continue;
         }

@@ -4,6 +4,7 @@
 use crate::cached::load;
 use crate::execute::execute;
 use crate::executor::{Order, PROTOCOL, Report};
+use crate::live;
 use crate::outcome::{Done, Ending, Output, Usage};
 use crate::program::{self, ProgramOptions, Programs};
 use crate::task::Work;
@@ -193,7 +194,8 @@ fn compute(order: &Order, tools: &Tools, context: &Context, usage: &mut Usage) -
     let mut summary = serde_json::json!({ "task": task.label, "key": task.key_fields(&order.contents) });
     let artifacts = match &task.work {
         Work::Exec(call) => {
-            let ended = tools.programs.run(call, &task.arguments, &values, context, order.memory)?;
+            let printed = live::printed(cache.root(), &order.run_id, &task.label);
+            let ended = tools.programs.run(call, &task.arguments, &values, context, order.memory, Some(&printed))?;
             if !ended.log.is_empty() {
                 log = Some(cache.put(&ended.log)?);
             }

@@ -39,7 +39,7 @@
     let place = $(id);
     if (!place) {
       place = make("section", { id });
-      place.append(...["head", "graph", "now", "log", "figures"].map((name) => part(`${id}-${name}`)));
+      place.append(...["head", "graph", "now", "printed", "log", "figures"].map((name) => part(`${id}-${name}`)));
       $("live").append(place);
     }
     const failed = run.failed ? `, ${run.failed} failed` : "", queued = run.queued ? `, ${run.queued} wait for room` : "";
@@ -71,8 +71,39 @@
       const outputs = run.made.filter((made) => run.steps.some((step) => step.stage === "exec" && (made.label === step.name || made.label.startsWith(`${step.name}[`))));
       return [make("details", { id: `${id}-details`, open }, make("summary", { textContent: `log: ${run.log[run.log.length - 1]}` }), text, ...outputs.slice(-5).map((made) => printed(run.run, made.label)))];
     });
+    printing(run, $(`${id}-printed`));
     const made = run.made.map((made) => made.label).join("|");
     if (made && shown.get(`${id}-figures`) !== made) { shown.set(`${id}-figures`, made); figures(run.run, $(`${id}-figures`)); }
+  };
+  // What programs print while they run: a box for each, which stays as the person left it.
+  const printing = (run, place) => {
+    for (const box of [...place.children]) if (!run.printing.includes(box.dataset.task)) box.remove();
+    for (const label of run.printing) {
+      let box = [...place.children].find((one) => one.dataset.task === label);
+      if (!box) {
+        const text = make("pre", { tabIndex: 0, className: "printing" });
+        text.setAttribute("role", "region");
+        text.setAttribute("aria-label", `What ${label} prints`);
+        box = make("details", { open: true }, make("summary", { textContent: `what ${label} prints` }), text);
+        box.dataset.task = label;
+        place.append(box);
+      }
+      if (box.open) follow(run.run, label, box.querySelector("pre"));
+    }
+  };
+  const follow = async (run, label, text) => {
+    if (text.dataset.asked) return;
+    text.dataset.asked = "yes";
+    try {
+      const answer = await ask(`log/${encodeURIComponent(run)}/${encodeURIComponent(label)}`);
+      const said = answer.ok ? await answer.text() : text.textContent;
+      if (said !== text.textContent) {
+        // Who has scrolled back reads on in peace.
+        const follows = text.scrollHeight - text.scrollTop - text.clientHeight < 8;
+        text.textContent = said;
+        if (follows) text.scrollTop = text.scrollHeight;
+      }
+    } catch { /* the next turn asks again */ } finally { delete text.dataset.asked; }
   };
   const printed = (run, label) => {
     const button = make("button", { type: "button", className: "link", textContent: `what ${label} printed` });
@@ -88,11 +119,11 @@
 
   const words = { done: "done", expect_failed: "expect failed", failed: "failed", interrupted: "interrupted" };
   const runs = (state) => put("runs", JSON.stringify(state.runs.map((run) => run.id)), () => state.runs.length ? state.runs.map((run) => {
-    const details = make("details", { id: `ended-${run.id}` }, make("summary", {}, make("span", { className: run.status === "done" ? "good" : "bad", textContent: words[run.status] ?? run.status }), ` ${run.pipeline} · ${run.id} · ${seconds(run.wall_ms / 1000)} · ${run.ran} ran, ${run.cached} cached${run.failed ? `, ${run.failed} failed` : ""}`));
+    const details = make("details", { id: `ended-${run.id}` }, make("summary", {}, make("span", { className: run.status === "done" ? "good" : "bad", textContent: words[run.status] ?? run.status }), ` ${run.pipeline} · ${run.id} · ${seconds(run.wall_ms / 1000)} · ${run.ran} ran, ${run.cached} cached${run.failed ? `, ${run.failed} failed` : ""}${run.at ? ` · at ${run.at}` : ""}`));
     details.append(...run.failures.map((text) => make("p", { className: "bad", textContent: text })), ...run.remarks.map((text) => make("p", { className: "small", textContent: text })));
     if (run.lines.length) details.append(table(`Scores of ${run.id}`, ["step", "score, with chance and control"], run.lines.map(([step, line]) => make("tr", {}, cell(step), cell(line)))));
     details.append(...run.expects.map(([condition, holds, numbers]) => make("p", { className: "small" }, make("span", { className: holds ? "good" : "bad", textContent: holds ? "holds" : holds === false ? "does not hold" : "not decided" }), ` ${condition} (${numbers})`)));
-    details.append(...run.reports.map((path) => make("p", { className: "small" }, "report: ", make("code", { textContent: path }))));
+    details.append(...run.reports.map((report) => make("p", { className: "small" }, make("a", { href: report.address, target: "_blank", rel: "noopener noreferrer", textContent: `report ${report.name}` }), " ", make("code", { textContent: report.path }))));
     const place = make("div", {});
     details.append(place);
     details.addEventListener("toggle", () => { if (details.open && !place.childElementCount) figures(run.id, place); });
@@ -185,7 +216,7 @@
     document.title = `${state.live.length ? `(${state.live.length}) ` : ""}neuroflow: ${state.project}`;
     const waiting = state.proposals.filter((one) => one.state === "waiting").length;
     $("connection").textContent = `connected; ${state.live.length} running, ${waiting} waiting for a decision`;
-    for (const place of [...$("live").children]) if (!state.live.some((run) => place.id === `run-${run.run}`)) { ["head", "graph", "now", "log", "figures"].forEach((name) => shown.delete(`${place.id}-${name}`)); place.remove(); }
+    for (const place of [...$("live").children]) if (!state.live.some((run) => place.id === `run-${run.run}`)) { ["head", "graph", "now", "printed", "log", "figures"].forEach((name) => shown.delete(`${place.id}-${name}`)); place.remove(); }
     if (!state.live.length) { if (!$("live").childElementCount) $("live").append(make("p", { className: "small", textContent: "nothing runs in this cache" })); } else state.live.forEach(liveRun);
     killed(state);
     proposals(state);

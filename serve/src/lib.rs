@@ -7,6 +7,7 @@
 mod decide;
 mod figures;
 mod history;
+mod reports;
 mod routes;
 mod server;
 mod watch;

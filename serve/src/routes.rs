@@ -5,7 +5,7 @@ use crate::history::lines;
 use crate::watch::Watch;
 use axum::body::Body;
 use axum::extract::{DefaultBodyLimit, Path, State};
-use axum::http::header::CONTENT_TYPE;
+use axum::http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName};
 use axum::http::{HeaderValue, Response, StatusCode};
 use axum::routing::{get, post};
 use axum::{Json, Router};
@@ -17,10 +17,13 @@ use tokio::runtime::Handle;
 /// The most bytes that a request may have.
 const LONGEST_REQUEST: usize = 64 << 10;
 
+/// Who shares a group of windows with a page.
+pub(crate) const OPENER: HeaderName = HeaderName::from_static("cross-origin-opener-policy");
+
 type Shared = State<Arc<Watch>>;
 type Answer = Response<Body>;
 
-/// The paths. What begins with `/api/` is for who shows the token; the rest is the empty page.
+/// The paths. What begins with `/api/` is for who shows the token, and a report for who has its key; the rest is the empty page.
 pub(crate) fn router(watch: Arc<Watch>) -> Router {
     Router::new()
         .route("/", get(|| async { file("text/html; charset=utf-8", include_str!("../page/index.html")) }))
@@ -30,6 +33,7 @@ pub(crate) fn router(watch: Arc<Watch>) -> Router {
         .route("/api/history", get(history))
         .route("/api/figures/{run}", get(figures))
         .route("/api/log/{run}/{task}", get(log))
+        .route("/report/{run}/{name}/{key}", get(report))
         .route("/api/proposal/{id}", get(proposal))
         .route("/api/proposal/{id}/approve", post(yes))
         .route("/api/proposal/{id}/reject", post(no))
@@ -84,6 +88,26 @@ async fn figures(State(watch): Shared, Path(run): Path<String>) -> Answer {
 async fn log(State(watch): Shared, Path((run, task)): Path<(String, String)>) -> Answer {
     aside(move || match watch.log(&run, &task) {
         Ok(text) => plain(StatusCode::OK, &text),
+        Err(reason) => plain(StatusCode::NOT_FOUND, &reason),
+    })
+    .await
+}
+
+/// A report as a page of its own. It is given an origin that nothing else has, so that it can ask this server nothing, and is held to what it holds itself to.
+async fn report(State(watch): Shared, Path((run, name, key)): Path<(String, String, String)>) -> Answer {
+    aside(move || match watch.report(&run, &name, &key) {
+        Ok(bytes) => {
+            let policy = format!("{}; frame-ancestors 'none'; sandbox allow-scripts allow-downloads", neuroflow_report::policy());
+            let mut answer = Response::new(Body::from(bytes));
+            let held = HeaderValue::from_str(&policy).map(|policy| answer.headers_mut().insert(CONTENT_SECURITY_POLICY, policy));
+            if held.is_err() {
+                return plain(StatusCode::INTERNAL_SERVER_ERROR, "what the report is held to can't be said");
+            }
+            answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
+            // A page without an origin can't have one that its opener shares.
+            answer.headers_mut().insert(OPENER, HeaderValue::from_static("unsafe-none"));
+            answer
+        }
         Err(reason) => plain(StatusCode::NOT_FOUND, &reason),
     })
     .await

@@ -58,9 +58,10 @@ impl PageServer {
     /// When the port can't be listened at.
     pub async fn bind(options: Options, port: u16, token: Token) -> Result<PageServer, ServeError> {
         let told = |error| ServeError::Port { port, error };
+        let token = Arc::new(token);
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await.map_err(told)?;
         let address = listener.local_addr().map_err(told)?;
-        Ok(PageServer { listener, address, router: router(Arc::new(Watch::new(options))), token: Arc::new(token) })
+        Ok(PageServer { listener, address, router: router(Arc::new(Watch::new(options, Arc::clone(&token)))), token })
     }
 
     /// The link that opens the page. What stands behind `#` is not sent to any server; the page keeps it and shows it with each request.
@@ -115,7 +116,7 @@ impl Door {
     }
 }
 
-/// An answer with what browsers are held to: nothing from elsewhere, nothing inside of other pages, nothing kept.
+/// An answer with what browsers are held to: nothing from elsewhere, nothing inside of other pages, nothing kept. A report is held to more than that.
 fn guarded(mut answer: Response<Body>) -> Response<Body> {
     let held = [
         (
@@ -131,7 +132,7 @@ fn guarded(mut answer: Response<Body>) -> Response<Body> {
         ("cross-origin-resource-policy", "same-origin"),
     ];
     for (name, value) in held {
-        answer.headers_mut().insert(HeaderName::from_static(name), axum::http::HeaderValue::from_static(value));
+        answer.headers_mut().entry(HeaderName::from_static(name)).or_insert(axum::http::HeaderValue::from_static(value));
     }
     answer
 }

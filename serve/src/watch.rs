@@ -1,12 +1,14 @@
 //! What the page is told: runs that go on, runs that ended, and proposals. All of it is read anew; what never changes is read once.
 
 use crate::figures::{Drawings, Result as OfStep, Shown};
+use crate::reports::{Listed, listed, opens, page};
 use crate::server::Options;
 use neuroflow_agent::{Gate, State};
 use neuroflow_data::Score;
-use neuroflow_engine::live::{LiveRun, LiveStep, live_and_killed};
+use neuroflow_engine::live::{LiveRun, LiveStep, live_and_killed, printed};
 use neuroflow_engine::record::{RunRecord, Status, results};
 use neuroflow_engine::session::Session;
+use neuroflow_loopback::Token;
 use neuroflow_report::{DagNode, State as NodeState, graph};
 use serde::Serialize;
 use std::collections::{HashMap, HashSet};
@@ -21,6 +23,8 @@ const LOOKED_BACK: usize = 100;
 const PROPOSALS: usize = 50;
 /// A larger graph is a table.
 const MOST_NODES: usize = 150;
+/// So many running tasks are asked what they print.
+const MOST_PRINTING: usize = 20;
 /// The longest part of a program's output that is shown, in bytes: its end.
 const LONGEST_LOG: usize = 20_000;
 /// A run that is neither alive nor recorded for so long ended without a word.
@@ -42,7 +46,8 @@ pub(crate) struct Ended {
     remarks: Vec<String>,
     lines: Vec<(String, String)>,
     expects: Vec<(String, Option<bool>, String)>,
-    reports: Vec<String>,
+    at: Option<String>,
+    reports: Vec<Listed>,
     /// The first score of each step.
     #[serde(skip)]
     pub(crate) scores: Vec<(String, Score)>,
@@ -74,6 +79,8 @@ struct Alive<'a> {
     #[serde(flatten)]
     run: &'a LiveRun,
     graph: Option<String>,
+    /// Running programs that have printed something.
+    printing: Vec<String>,
 }
 
 #[derive(Default)]
@@ -86,13 +93,14 @@ struct Seen {
 
 pub(crate) struct Watch {
     options: Options,
+    token: Arc<Token>,
     drawings: Drawings,
     seen: Mutex<Seen>,
 }
 
 impl Watch {
-    pub(crate) fn new(options: Options) -> Watch {
-        Watch { options, drawings: Drawings::default(), seen: Mutex::default() }
+    pub(crate) fn new(options: Options, token: Arc<Token>) -> Watch {
+        Watch { options, token, drawings: Drawings::default(), seen: Mutex::default() }
     }
 
     fn session(&self) -> &Session {
@@ -115,7 +123,14 @@ impl Watch {
         self.note(&live, killed);
         let runs = self.ended(LISTED);
         let killed: Vec<Killed> = self.seen().killed.iter().filter(|one| !runs.iter().any(|run| run.id == one.run)).cloned().collect();
-        let alive: Vec<Alive<'_>> = live.iter().map(|run| Alive { run, graph: graph_of(&run.steps) }).collect();
+        let root = self.session().cache.root();
+        let prints = |run: &LiveRun, label: &str| printed(root, &run.run, label).exists();
+        let printing = |run: &'_ LiveRun| {
+            let labels = run.running.iter().take(MOST_PRINTING).filter(|task| prints(run, &task.label));
+            labels.map(|task| task.label.clone()).collect::<Vec<_>>()
+        };
+        let alive: Vec<Alive<'_>> =
+            live.iter().map(|run| Alive { run, graph: graph_of(&run.steps), printing: printing(run) }).collect();
         let (proposals, trouble) = match self.proposals() {
             Ok(proposals) => (proposals, None),
             Err(trouble) => (Vec::new(), Some(trouble)),
@@ -165,7 +180,7 @@ impl Watch {
         for id in ids.into_iter().take(most) {
             let known = self.seen().ended.get(&id).cloned();
             let run = known.or_else(|| {
-                let run = Arc::new(ended_of(self.session().read(&id).ok()?));
+                let run = Arc::new(ended_of(self.session().read(&id).ok()?, &self.token));
                 self.seen().ended.insert(id, run.clone());
                 Some(run)
             });
@@ -174,9 +189,11 @@ impl Watch {
         runs
     }
 
-    /// The runs that the history of scores is about.
+    /// The runs that the history of scores is about: a look back is not the latest point of it.
     pub(crate) fn looked_back(&self) -> Vec<Arc<Ended>> {
-        self.ended(LOOKED_BACK)
+        let mut runs = self.ended(LOOKED_BACK);
+        runs.retain(|run| run.at.is_none());
+        runs
     }
 
     fn proposals(&self) -> Result<Vec<Proposed>, String> {
@@ -217,10 +234,25 @@ impl Watch {
         Ok(self.drawings.of(self.session(), all))
     }
 
-    /// The end of what a task printed, where it is a program that printed something.
+    /// A report of a run, for who has its key.
+    pub(crate) fn report(&self, run: &str, name: &str, shown: &str) -> Result<Vec<u8>, String> {
+        if !opens(&self.token, run, name, shown) {
+            return Err("the link of this report is not valid: open it from the page of `neuroflow serve`".into());
+        }
+        let record = self.session().read(run).map_err(|error| error.to_string())?;
+        page(&record, name)
+    }
+
+    /// The end of what a task printed, or has printed so far, where it is a program that printed something.
     pub(crate) fn log(&self, run: &str, label: &str) -> Result<String, String> {
         let (live, _) = live_and_killed(self.session().cache.root());
-        let key = match live.iter().find(|live| live.run == run) {
+        let live = live.iter().find(|live| live.run == run);
+        if live.is_some_and(|live| live.running.iter().any(|task| task.label == label))
+            && let Ok(bytes) = std::fs::read(printed(self.session().cache.root(), run, label))
+        {
+            return Ok(end_of(&bytes));
+        }
+        let key = match live {
             Some(live) => live.made.iter().rev().find(|made| made.label == label).and_then(|made| made.key),
             None => {
                 let record = self.session().read(run).map_err(|error| error.to_string())?;
@@ -233,9 +265,14 @@ impl Watch {
         let Some(digest) = log else { return Err(format!("`{label}` printed nothing")) };
         let bytes = cache.get(&digest).map_err(|error| error.to_string())?;
         let bytes = bytes.ok_or_else(|| format!("what `{label}` printed is not in the cache any more"))?;
-        let begin = bytes.len().saturating_sub(LONGEST_LOG);
-        Ok(String::from_utf8_lossy(bytes.get(begin..).unwrap_or_default()).into_owned())
+        Ok(end_of(&bytes))
     }
+}
+
+/// The end of what a program printed.
+fn end_of(bytes: &[u8]) -> String {
+    let begin = bytes.len().saturating_sub(LONGEST_LOG);
+    String::from_utf8_lossy(bytes.get(begin..).unwrap_or_default()).into_owned()
 }
 
 fn killed_of(run: &LiveRun) -> Killed {
@@ -249,7 +286,7 @@ fn killed_of(run: &LiveRun) -> Killed {
     }
 }
 
-fn ended_of(record: RunRecord) -> Ended {
+fn ended_of(record: RunRecord, token: &Token) -> Ended {
     let first = |(step, scores): (&String, &Vec<Score>)| Some((step.clone(), scores.first()?.clone()));
     let line = |(step, scores): (&String, &Vec<Score>)| Some((step.clone(), scores.first()?.to_string()));
     let failures = record.ran.iter().filter_map(|ran| ran.error.as_ref().map(|error| format!("{}: {error}", ran.label)));
@@ -258,7 +295,7 @@ fn ended_of(record: RunRecord) -> Ended {
         scores: record.scores.iter().filter_map(first).collect(),
         failures: failures.take(20).collect(),
         expects: record.expects.iter().map(|expect| (expect.condition.clone(), expect.holds, expect.numbers.clone())).collect(),
-        reports: record.reports.iter().map(|(_, path)| path.clone()).collect(),
+        reports: listed(&record, token),
         ran: record.counts.ran,
         cached: record.counts.cached,
         failed: record.counts.failed,
@@ -269,6 +306,7 @@ fn ended_of(record: RunRecord) -> Ended {
         status: record.status,
         started: record.started,
         wall_ms: record.wall_ms,
+        at: record.at,
     }
 }
 

@@ -23,6 +23,8 @@ pub(super) struct Job {
     pub(super) processes: u64,
     /// A variable of its environment and of all that it starts, by which they are found when their supervisor is dead.
     pub(super) mark: String,
+    /// Where it is told what it has printed so far.
+    pub(super) printed: Option<OsString>,
 }
 
 /// What a program may do beside reading and writing its folder.

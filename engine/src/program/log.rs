@@ -12,6 +12,9 @@ pub(super) struct Kept {
     dropped: u64,
 }
 
+/// So much of the end is told while a program runs.
+const TOLD: usize = 32 << 10;
+
 impl Kept {
     pub(super) fn take(&mut self, bytes: &[u8]) {
         let room = KEPT.saturating_sub(self.first.len()).min(bytes.len());
@@ -32,6 +35,20 @@ impl Kept {
         let over = self.last.len().saturating_sub(KEPT);
         self.last.drain(..over);
         self.dropped += over as u64;
+    }
+
+    /// How many bytes were printed.
+    pub(super) fn count(&self) -> u64 {
+        self.dropped + (self.first.len() + self.last.len()) as u64
+    }
+
+    /// The end of what was printed so far.
+    pub(super) fn end(&self) -> Vec<u8> {
+        let tail = |bytes: &[u8], most: usize| bytes.get(bytes.len().saturating_sub(most)..).unwrap_or_default().to_vec();
+        // What was dropped stood between both.
+        let mut end = if self.dropped > 0 { Vec::new() } else { tail(&self.first, TOLD.saturating_sub(self.last.len())) };
+        end.extend(tail(&self.last, TOLD));
+        end
     }
 
     pub(super) fn finish(mut self) -> Vec<u8> {
@@ -58,6 +75,8 @@ mod tests {
                 kept.take(&all[at..at + piece]);
                 at += piece;
             }
+            prop_assert_eq!(kept.count(), all.len() as u64);
+            prop_assert_eq!(kept.end(), &all[all.len().saturating_sub(TOLD)..]);
             let log = kept.finish();
             if all.len() <= 2 * KEPT {
                 prop_assert_eq!(log, all);

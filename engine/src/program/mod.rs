@@ -17,6 +17,7 @@ mod job;
 mod launch;
 mod log;
 mod output;
+mod printed;
 #[cfg(target_os = "linux")]
 mod processes;
 mod sandbox;
@@ -148,7 +149,7 @@ impl Programs {
         }
     }
 
-    /// Runs a program once, in an empty folder, holding at most `memory` bytes.
+    /// Runs a program once, in an empty folder, holding at most `memory` bytes. What it prints is told in the file `printed` while it runs.
     ///
     /// # Errors
     /// How it ended, when it did not end well.
@@ -159,6 +160,7 @@ impl Programs {
         values: &[Artifact],
         context: &Context,
         memory: Option<u64>,
+        printed: Option<&Path>,
     ) -> Result<Ended, Ending> {
         if context.cancel.is_cancelled() {
             return Err(Ending::Cancelled);
@@ -186,6 +188,7 @@ impl Programs {
             memory,
             processes: self.options.processes,
             mark,
+            printed: printed.map(OsString::from),
         };
         let container = environment.as_ref().and_then(|environment| environment.container.as_ref());
         let (job, described) = match container {

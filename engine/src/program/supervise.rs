@@ -5,6 +5,7 @@
 use super::job::{End, Job, Report};
 use super::launch::Launchers;
 use super::log::Kept;
+use super::printed::Printed;
 use super::processes::{Family, Reach, processor_ms, threads_of_machine};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
@@ -12,6 +13,7 @@ use rustix::process::{Pid, PidfdFlags};
 use std::io::{PipeReader, Read};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::process::ExitStatusExt;
+use std::path::PathBuf;
 use std::process::Child;
 use std::time::{Duration, Instant};
 
@@ -30,7 +32,8 @@ pub(super) fn supervise(job: &Job, control: BorrowedFd<'_>, reach: Reach, launch
         return nothing(End::NotStarted("the system gave it no number".into()));
     };
     let family = Family { reach, first, mark: &job.mark };
-    let mut watch = Watch { job, family, child, output: Some(reader), kept: Kept::default(), peak: 0, weighed_at: 0 };
+    let printed = Printed::new(job.printed.clone().map(PathBuf::from));
+    let mut watch = Watch { job, family, child, output: Some(reader), kept: Kept::default(), printed, peak: 0, weighed_at: 0 };
     let end = watch.wait(control);
     watch.finish(end)
 }
@@ -42,6 +45,7 @@ struct Watch<'a> {
     /// None when every process has closed its output.
     output: Option<PipeReader>,
     kept: Kept,
+    printed: Printed,
     /// The most memory seen, in bytes.
     peak: u64,
     /// The resident memory when shared pages were last told apart.
@@ -60,6 +64,7 @@ impl Watch<'_> {
         let (mut pause, mut look) = (FIRST_LOOK, began + FIRST_LOOK);
         let mut buffer = vec![0; 1 << 16];
         loop {
+            self.printed.tell(&self.kept);
             let now = Instant::now();
             if limit.is_some_and(|limit| now - began >= limit) {
                 return End::TimedOut;

@@ -33,7 +33,7 @@ impl Bench {
     }
 
     fn run_within(&self, call: &ExecCall, memory: Option<u64>) -> Result<Ended, Ending> {
-        self.programs(ProgramOptions::default()).run(call, &[], &[], &Context::quiet(0), memory)
+        self.programs(ProgramOptions::default()).run(call, &[], &[], &Context::quiet(0), memory, None)
     }
 
     fn write(&self, name: &str, text: &str) -> PathBuf {
@@ -131,7 +131,7 @@ fn without_a_sandbox_it_is_said_once() {
     let options = ProgramOptions { sandbox: SandboxWish::Off, ..ProgramOptions::default() };
     let programs = bench.programs(options);
     for _ in 0..2 {
-        let ended = programs.run(&call("echo done > {{ out }}"), &[], &[], &Context::quiet(0), None).unwrap();
+        let ended = programs.run(&call("echo done > {{ out }}"), &[], &[], &Context::quiet(0), None, None).unwrap();
         assert_eq!((text(&ended).as_str(), &ended.sandbox["kind"]), ("done\n", &"none".into()));
     }
     assert_eq!(*bench.told.lock().unwrap(), ["programs run without a sandbox: switched off"]);
@@ -190,7 +190,7 @@ fn an_environment_is_made_once_by_two_at_once_and_used_without_the_network() {
     let call = ExecCall { environment: Some(environment), ..call(ASKS) };
     let said: Vec<String> = std::thread::scope(|scope| {
         let run =
-            || bench.programs(offline()).run(&call, &[], &[], &Context::quiet(0), None).map(|ended| (text(&ended), ended.environment));
+            || bench.programs(offline()).run(&call, &[], &[], &Context::quiet(0), None, None).map(|ended| (text(&ended), ended.environment));
         let both = [scope.spawn(run), scope.spawn(run)];
         both.into_iter()
             .map(|run| run.join().unwrap().unwrap())
@@ -204,11 +204,11 @@ fn an_environment_is_made_once_by_two_at_once_and_used_without_the_network() {
     assert_eq!(*bench.told.lock().unwrap(), ["making the environment `envs/py.lock`; this is done once"]);
     // Its packages are gone, and it is there.
     std::fs::remove_dir_all(&wheels).unwrap();
-    assert_eq!(text(&bench.programs(offline()).run(&call, &[], &[], &Context::quiet(0), None).unwrap()), said[0]);
+    assert_eq!(text(&bench.programs(offline()).run(&call, &[], &[], &Context::quiet(0), None, None).unwrap()), said[0]);
     // One that was left half done is made anew, which now can't be.
     let folder = std::fs::read_dir(bench.cache.root().join("environments")).unwrap().next().unwrap().unwrap().path();
     std::fs::remove_file(folder.join("ready")).unwrap();
-    let said = message(bench.programs(offline()).run(&call, &[], &[], &Context::quiet(0), None).unwrap_err());
+    let said = message(bench.programs(offline()).run(&call, &[], &[], &Context::quiet(0), None, None).unwrap_err());
     assert!(
         said.contains("the environment `envs/py.lock` can't be made")
             && said.contains("tiny-example")
@@ -233,7 +233,7 @@ fn without_the_network_an_environment_that_needs_it_is_an_error() {
     let bench = Bench::new();
     let environment = locked(&bench, EnvironmentKind::Requirements, &[("requirements.txt", "tiny-example==1.0\n")]);
     let call = ExecCall { environment: Some(environment), ..call(ASKS) };
-    let said = message(bench.programs(offline()).run(&call, &[], &[], &Context::quiet(0), None).unwrap_err());
+    let said = message(bench.programs(offline()).run(&call, &[], &[], &Context::quiet(0), None, None).unwrap_err());
     assert!(said.contains("needs the network, which is switched off") && said.contains("run once without"), "{said}");
     assert!(bench.told.lock().unwrap().len() == 1);
 }
@@ -256,7 +256,7 @@ fn an_image_is_run_by_what_is_installed_or_says_what_to_install() {
     let reference = format!("docker://example.org/x@sha256:{}", "a".repeat(64));
     let environment = locked(&bench, EnvironmentKind::Image, &[("image", &reference)]);
     let call = ExecCall { environment: Some(environment), ..call("echo > {{ out }}") };
-    let ending = bench.programs(offline()).run(&call, &[], &[], &Context::quiet(0), None).unwrap_err();
+    let ending = bench.programs(offline()).run(&call, &[], &[], &Context::quiet(0), None, None).unwrap_err();
     // Where a tool is installed, the network is what is missing.
     let said = message(ending);
     assert!(said.contains("install Apptainer or Podman") || said.contains("needs the network"), "{said}");

@@ -2,10 +2,12 @@
 
 use super::job::{End, Job, Report};
 use super::log::Kept;
+use super::printed::Printed;
 use neuroflow_stage::CancelToken;
 use std::io::Read;
+use std::path::PathBuf;
 use std::process::{Command, ExitCode, Stdio};
-use std::sync::mpsc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 
 /// There are no supervisors here.
@@ -44,18 +46,21 @@ fn watched(job: &Job, cancel: &CancelToken) -> std::io::Result<(End, Vec<u8>)> {
     // The command holds the pipe's ends for writing; while it lives, the pipe does not end.
     drop(command);
     let (sender, receiver) = mpsc::channel();
+    let kept = Arc::new(Mutex::new(Kept::default()));
+    let taking = Arc::clone(&kept);
     std::thread::spawn(move || {
-        let mut kept = Kept::default();
         let mut buffer = vec![0; 1 << 16];
         while let Ok(read @ 1..) = reader.read(&mut buffer) {
-            kept.take(buffer.get(..read).unwrap_or_default());
+            lock(&taking).take(buffer.get(..read).unwrap_or_default());
         }
         // Nobody listens any more when the program's descendants kept the pipe open for too long.
-        let _ = sender.send(kept.finish());
+        let _ = sender.send(std::mem::take(&mut *lock(&taking)).finish());
     });
+    let mut printed = Printed::new(job.printed.clone().map(PathBuf::from));
     let began = Instant::now();
     let mut pause = Duration::from_micros(300);
     let end = loop {
+        printed.tell(&lock(&kept));
         if let Some(status) = child.try_wait()? {
             break End::Status(raw(status));
         }
@@ -75,6 +80,10 @@ fn watched(job: &Job, cancel: &CancelToken) -> std::io::Result<(End, Vec<u8>)> {
     let _ = child.kill();
     let _ = child.wait();
     Ok((end, receiver.recv_timeout(Duration::from_secs(2)).unwrap_or_default()))
+}
+
+fn lock(kept: &Mutex<Kept>) -> MutexGuard<'_, Kept> {
+    kept.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(unix)]

@@ -290,6 +290,7 @@ impl Installer<'_> {
             memory: None,
             processes: self.programs.options.processes,
             mark,
+            printed: None,
         };
         let (report, log) = self.programs.supervised(&job, self.cancel);
         let printed = String::from_utf8_lossy(&log);

@@ -232,6 +232,7 @@ mod tests {
             memory: None,
             processes: 1,
             mark: format!("{}=/cache/scratch", crate::program::MARK),
+            printed: None,
         };
         container.enclose(job, &Allowed { reads: vec!["/atlas".into()], network, gpu: false })
     }
