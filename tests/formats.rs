@@ -13,7 +13,7 @@ fn inspect(place: &Place, arguments: &[&str]) -> Said {
 }
 
 /// Two channels of ten seconds at 100 Hz as EDF+, with a mark every second: `T1` and `T2` in turn. During `T2`, the first channel swings wider.
-fn edf() -> Vec<u8> {
+pub fn edf() -> Vec<u8> {
     edf_of(10, true)
 }
 
@@ -121,6 +121,7 @@ fn a_recording_is_looked_into_and_read() {
     assert!(told["items"].as_array().unwrap().iter().any(|item| item["path"] == "annotations" && item["is"]["count"] == 10), "{told}");
     inspect(&place, &["run.edf", "--html", "run.html"]).exits(0);
     let page = std::fs::read_to_string(place.path().join("run.html")).unwrap();
+    assert!(!page.contains(">Scores<") && !page.contains(">Graph<"), "headlines with nothing below them");
     assert!(page.contains("EEG C3") && page.contains("<svg"), "{}", page.len());
 }
 

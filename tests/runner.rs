@@ -14,6 +14,7 @@ mod cache_remote;
 mod chat;
 mod chromium;
 mod conformance;
+mod derivatives;
 mod documentation;
 mod downloads;
 mod faults;

@@ -78,7 +78,8 @@ pub enum Command {
     },
     /// One run: scores, inputs, times.
     Show {
-        /// Its id, the beginning of it, or `latest`.
+        /// Its id, the beginning of it, the name that it is kept under, or a revision that ran; `latest` for the latest one of the working tree, `newest` for
+        /// the one that was recorded last.
         #[arg(default_value = "latest")]
         run: String,
         /// The whole record as JSON.
@@ -99,7 +100,7 @@ pub enum Command {
     Keep(history::Keep),
     /// What to cite for a run: data, software, methods.
     Cite(history::Cite),
-    /// Write a run as an RO-Crate: with its pipeline, results, scores and provenance.
+    /// Write a run as an RO-Crate, with its pipeline, results, scores and provenance, or as a derivative dataset of BIDS.
     Export(history::Export),
     /// Find the commit from which on a condition on scores holds. Exit codes: 0 one commit, 1 one of several, 2 a wrong condition, 4 nothing to look for.
     Bisect(Bisect),
@@ -166,7 +167,8 @@ pub struct Run {
     /// The pipeline file.
     #[arg(required_unless_present = "at")]
     pub file: Option<PathBuf>,
-    /// Run it as it was at a git revision, or with the files that an earlier run had, by the run's id. The working tree is not touched.
+    /// Run it as it was at a git revision, or with the files that an earlier run had, by the run's id or the name that it is kept under. The working tree is
+    /// not touched.
     #[arg(long, value_name = "REV|RUN")]
     pub at: Option<String>,
     /// Set a parameter: `--set name=value`.

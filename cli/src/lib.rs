@@ -5,6 +5,7 @@
 mod amounts;
 pub mod arguments;
 mod commands;
+mod derivative;
 pub mod exit;
 mod latex;
 mod meant;

@@ -104,16 +104,28 @@ pub struct Export {
     /// The folder to make.
     #[arg(short, long, value_name = "DIR")]
     pub out: PathBuf,
+    /// The form.
+    #[arg(long = "as", value_enum, default_value_t = ExportForm::RoCrate)]
+    pub form: ExportForm,
     /// With everything that another machine needs to make the results again without a network: `cache.tar`, which carries the record as it was written, with
     /// the command line, and changes that were not committed.
     #[arg(long)]
     pub bundle: bool,
-    /// Results up to this size lie in the crate, larger ones are only named, in MB.
+    /// Results up to this size are written, larger ones are only named, in MB.
     #[arg(long, value_name = "MB", default_value_t = 64)]
     pub largest_mb: u64,
     /// The licence of the results, as an address or a name.
     #[arg(long, default_value = "https://creativecommons.org/licenses/by/4.0/")]
     pub licence: String,
+}
+
+/// What a run is written as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ExportForm {
+    /// An RO-Crate: pipeline, results, scores, reports and provenance.
+    RoCrate,
+    /// A derivative dataset of BIDS: results by subject, called after the recordings of the BIDS trees that the run took.
+    Bids,
 }
 
 /// `neuroflow keep`.

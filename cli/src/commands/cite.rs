@@ -78,6 +78,12 @@ fn authors(reference: &Reference) -> String {
     reference.authors.iter().map(|(family, given)| format!("{family}, {given}")).collect::<Vec<_>>().join(" and ")
 }
 
+/// A publication in a line.
+pub(crate) fn in_words(reference: &Reference) -> String {
+    let at = if reference.at.starts_with("10.") { format!("https://doi.org/{}", reference.at) } else { reference.at.to_owned() };
+    format!("{} ({}). {}. {}. {at}", authors(reference), reference.year, reference.title, reference.venue)
+}
+
 fn entry(kind: &str, key: &str, fields: &[(&str, String)]) -> String {
     let lines = fields.iter().filter(|(_, value)| !value.is_empty()).map(|(name, value)| {
         // Addresses are read as they are.

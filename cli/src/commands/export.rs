@@ -1,12 +1,13 @@
-//! `neuroflow export`: a run as an RO-Crate folder, with what another machine needs to make it again.
+//! `neuroflow export`: a run as an RO-Crate folder, with what another machine needs to make it again; or as a derivative dataset of BIDS.
 
 use super::Place;
 use super::cite;
-use crate::arguments::history::Export;
+use crate::arguments::history::{Export, ExportForm};
+use crate::derivative;
 use crate::exit::{Exit, Failure};
 use crate::meant;
 use crate::ro_crate::{Contents, Part, metadata, performed, plain, provenance};
-use neuroflow_agent::{Store, escape_line, path_below};
+use neuroflow_agent::{Card, Project, ProposalId, Settings as AgentSettings, State, Store, escape_line, path_below, states};
 use neuroflow_cache::Digest;
 use neuroflow_engine::git::commits;
 use neuroflow_engine::home;
@@ -14,23 +15,31 @@ use neuroflow_engine::record::RunRecord;
 use neuroflow_engine::session::Session;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
 
 /// The folder of results in the crate.
 const RESULTS: &str = "results";
 
 pub(crate) fn export(place: &Place, export: &Export) -> Result<Exit, Failure> {
-    let session = place.session()?;
+    let session = Arc::new(place.session()?);
     let Some(record) = meant::run(&session, &export.run, None)? else {
         return Err(Failure::could_not_start(format!("nothing ran at `{}` yet", export.run)));
     };
+    if export.bundle && export.form == ExportForm::Bids {
+        let failure = Failure::could_not_start("a dataset of BIDS has no place for what `--bundle` carries");
+        return Err(failure.with_help("leave `--as bids` out, or export twice"));
+    }
     let out = &export.out;
     if out.exists() && std::fs::read_dir(out).is_ok_and(|mut entries| entries.next().is_some()) {
         let failure = Failure::could_not_start(format!("{} is there already, and not empty", out.display()));
         return Err(failure.with_help("name a folder that is not there yet"));
     }
-    // Written aside and renamed, so that a crate is whole or not there.
+    // Written aside and renamed, so that what is made is whole or not there.
     let aside = aside(out);
-    let made = write(&session, &record, export, &aside);
+    let made = match export.form {
+        ExportForm::RoCrate => write(&session, &record, export, &aside),
+        ExportForm::Bids => derivative::write(&session, &record, export, &aside),
+    };
     let done = made.and_then(|told| {
         let _ = std::fs::remove_dir(out);
         std::fs::rename(&aside, out).map_err(|error| Failure::could_not_start(format!("{}: {error}", out.display())))?;
@@ -74,7 +83,7 @@ impl Folder<'_> {
     }
 }
 
-fn write(session: &Session, record: &RunRecord, export: &Export, root: &Path) -> Result<String, Failure> {
+fn write(session: &Arc<Session>, record: &RunRecord, export: &Export, root: &Path) -> Result<String, Failure> {
     let rows = session.rows(record).map_err(Failure::could_not_start)?;
     let recorded = |key: &Digest| {
         let known = session.cache.recorded(key)?;
@@ -141,7 +150,7 @@ fn write(session: &Session, record: &RunRecord, export: &Export, root: &Path) ->
         "application/x-bibtex",
         cite::bibtex(record, &citations).as_bytes(),
     )?;
-    proposals(record, &mut folder)?;
+    proposals(session, record, &mut folder)?;
     if export.bundle {
         let file = root.join("cache.tar");
         session.cache.export(&record.id, &file).map_err(Failure::could_not_start)?;
@@ -197,12 +206,15 @@ fn pretty<T: serde::Serialize>(value: &T) -> Result<Vec<u8>, Failure> {
 }
 
 /// Proposals to this pipeline and what became of them, as the ledger has it.
-fn proposals(record: &RunRecord, folder: &mut Folder<'_>) -> Result<(), Failure> {
+fn proposals(session: &Arc<Session>, record: &RunRecord, folder: &mut Folder<'_>) -> Result<(), Failure> {
     let Ok(root) = std::env::current_dir() else { return Ok(()) };
     let store = Store::of(&root);
+    // Cards are only shown here, so that no settings count.
+    let project = Project { root: root.clone(), session: Arc::clone(session), settings: AgentSettings::default(), worker: None };
     // Proposals name a pipeline by its path below the project's folder.
     let pipeline = path_below(&root, &record.pipeline_file()).ok();
     let entries = neuroflow_agent::Ledger::read(&store.ledger()).map_err(Failure::could_not_start)?;
+    let states: BTreeMap<ProposalId, State> = states(&entries).into_iter().map(|status| (status.id, status.state)).collect();
     let mut lines = String::new();
     for entry in &entries {
         let proposal = entry.proposal.as_ref().and_then(|id| store.proposal(id).ok());
@@ -219,7 +231,17 @@ fn proposals(record: &RunRecord, folder: &mut Folder<'_>) -> Result<(), Failure>
             let path = format!("proposals/{}.json", proposal.id());
             if !folder.parts.iter().any(|part| part.path == path) {
                 let bytes = pretty(&proposal)?;
-                folder.part(&path, &format!("a proposal: {}", escape_line(&proposal.intent)), "application/json", &bytes)?;
+                let intent = escape_line(&proposal.intent);
+                folder.part(&path, &format!("a proposal: {intent}"), "application/json", &bytes)?;
+                let state = states.get(&proposal.id()).copied().unwrap_or(State::Offered);
+                // Whether the files have moved since is this machine's affair.
+                let card = Card::of(&project, &proposal, state, None, Vec::new());
+                folder.part(
+                    &format!("proposals/{}.html", proposal.id()),
+                    &format!("the card of a proposal: {intent}"),
+                    "text/html",
+                    neuroflow_agent::html(&card).as_bytes(),
+                )?;
             }
         }
     }

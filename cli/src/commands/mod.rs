@@ -21,7 +21,7 @@ pub(crate) mod inspect;
 pub(crate) mod keep;
 pub(crate) mod log;
 pub(crate) mod mcp;
-mod of_the_field;
+pub(crate) mod of_the_field;
 pub(crate) mod propose;
 pub(crate) mod run;
 pub(crate) mod runs;
