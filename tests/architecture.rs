@@ -35,7 +35,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("cache", &["data"]),
     ("engine", &["dsl", "cache", "stage", "formats", "remote", "data"]),
     ("report", &["stage", "data"]),
-    ("agent", &["engine", "dsl", "stage", "data"]),
+    ("agent", &["engine", "dsl", "stage", "formats", "data"]),
     ("loopback", &[]),
     ("mcp", &["agent", "engine", "dsl", "loopback"]),
     ("serve", &["agent", "engine", "cache", "report", "data", "loopback"]),

@@ -16,6 +16,44 @@ pub fn escape(text: &str) -> String {
     text.split('\n').map(|line| escape_line(line.strip_suffix('\r').unwrap_or(line))).collect::<Vec<_>>().join("\n")
 }
 
+/// A text in quotes as the pipeline language writes it, everything that is not to be seen by its number: it means the same and hides nothing.
+pub fn quoted(text: &str) -> String {
+    let body = text.chars().fold(String::with_capacity(text.len()), |mut out, letter| {
+        match letter {
+            '"' | '\\' => out.extend(['\\', letter]),
+            _ if is_hidden(letter) => out.push_str(&format!("\\u{{{:x}}}", u32::from(letter))),
+            _ => out.push(letter),
+        }
+        out
+    });
+    format!("\"{body}\"")
+}
+
+/// JSON that means the same with everything that is not to be seen spelt out. Space and line ends between values stay.
+pub fn escape_json(json: &str) -> String {
+    json.chars().fold(String::with_capacity(json.len()), |mut out, letter| {
+        match letter {
+            '\n' => out.push(letter),
+            // Within texts alone, since nothing hidden may stand between values.
+            _ if is_hidden(letter) => letter.encode_utf16(&mut [0; 2]).iter().for_each(|unit| out.push_str(&format!("\\u{unit:04x}"))),
+            _ => out.push(letter),
+        }
+        out
+    })
+}
+
+/// A page on which everything that is not to be seen is spelt out in letters that mean nothing to it, wherever they stand: `[U+202E]`.
+pub fn escape_page(html: &str) -> String {
+    html.chars().fold(String::with_capacity(html.len()), |mut out, letter| {
+        match letter {
+            '\n' | '\r' | '\t' => out.push(letter),
+            _ if is_hidden(letter) => out.push_str(&format!("[U+{:04X}]", u32::from(letter))),
+            _ => out.push(letter),
+        }
+        out
+    })
+}
+
 /// Whether a text is all printable ASCII: where it is not, a letter may be another one than it seems.
 pub fn is_plain(text: &str) -> bool {
     text.bytes().all(|byte| matches!(byte, b' '..=b'~' | b'\n' | b'\r' | b'\t'))
@@ -54,7 +92,23 @@ mod tests {
         assert!(is_plain("scene = 1") && !is_plain("sсene = 1"));
     }
 
+    #[test]
+    fn texts_in_quotes_mean_the_same_and_hide_nothing() {
+        let quoted = quoted("a\"b\\c\u{1b}[2J\u{202e}\n");
+        assert_eq!(quoted, r#""a\"b\\c\u{1b}[2J\u{202e}\u{a}""#);
+        assert_eq!(escape_page("<p>\u{1b}[2J\u{202e}</p>\n"), "<p>[U+001B][2J[U+202E]</p>\n");
+        assert_eq!(escape_json("{\n  \"a\": \"\u{9b}\u{e0041}ä\"\n}"), "{\n  \"a\": \"\\u009b\\udb40\\udc41ä\"\n}");
+    }
+
     proptest! {
+        #[test]
+        fn json_means_the_same(text in any::<String>()) {
+            let json = serde_json::to_string_pretty(&[&text]).unwrap();
+            let shown = escape_json(&json);
+            prop_assert!(shown.chars().all(|letter| letter == '\n' || !is_hidden(letter)));
+            prop_assert_eq!(serde_json::from_str::<Vec<String>>(&shown).unwrap(), [text]);
+        }
+
         #[test]
         fn nothing_hidden_is_left(text in any::<String>()) {
             let shown = escape(&text);

@@ -1,5 +1,6 @@
 //! How the program ends: the public list of exit codes, and errors that know theirs.
 
+use neuroflow_agent::escape;
 use std::fmt;
 
 /// Why the program ends. The number is the exit code, and part of the interface.
@@ -53,9 +54,10 @@ impl Failure {
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "error: {}", self.message)?;
+        // What went wrong may quote a file, whose words could command the terminal.
+        write!(f, "error: {}", escape(&self.message))?;
         match &self.help {
-            Some(help) => write!(f, "\n  = help: {help}"),
+            Some(help) => write!(f, "\n  = help: {}", escape(help)),
             None => Ok(()),
         }
     }

@@ -24,7 +24,7 @@ use neuroflow_dsl::pipeline::{Alternative, InputDecl};
 use neuroflow_dsl::{Diagnostic, glob};
 use neuroflow_formats::Limits;
 use neuroflow_formats::bids::{self, BidsFile};
-use neuroflow_formats::disk::DiskFolder;
+use neuroflow_formats::disk::{DiskFolder, HIDDEN, is_hidden};
 use neuroflow_remote::Pin;
 use neuroflow_stage::{Context, GpuPolicy, Value};
 use std::collections::BTreeSet;
@@ -361,7 +361,7 @@ impl Session {
     /// All files below a folder. Zarr keeps what it knows of arrays in files whose names begin with a point.
     fn below<'f>(&self, files: &'f ProjectFiles, input: &InputDecl, folder: &str) -> Sought<Vec<(String, Place<'f>)>> {
         let mut all: Vec<(String, Place<'f>)> = Vec::new();
-        for pattern in ["**", "**/.zarray", "**/.zattrs", "**/.zgroup", "**/.zmetadata", "**/.bidsignore"] {
+        for pattern in std::iter::once("**".to_owned()).chain(HIDDEN.map(|name| format!("**/{name}"))) {
             match self.places(files, input, &format!("{folder}/{pattern}"))? {
                 Ok(places) => {
                     let own = pattern.rsplit('/').next().unwrap_or_default().trim_start_matches('*');
@@ -411,7 +411,7 @@ impl Session {
         let mut asked = vec![own.clone()];
         // The reader asks for what the file names; what it asks for and is there is given to it, until it asks for nothing new.
         while let Some(name) = asked.pop() {
-            if tried.len() >= MOST_BESIDE || !tried.insert(name.clone()) {
+            if tried.len() >= MOST_BESIDE || name.split('/').any(is_hidden) || !tried.insert(name.clone()) {
                 continue;
             }
             match self.place(files, input, &within(&name))? {

@@ -7,7 +7,7 @@ use neuroflow_data::formats::arrow_ipc::ArrowFile;
 use neuroflow_data::formats::parquet_file::ParquetFile;
 use neuroflow_data::formats::{Limits, arrow_ipc, csv, npy, npz, parquet};
 use neuroflow_data::{Artifact, Axis, FileTree, Kind, Payload, Table, Tensor, Typed};
-use neuroflow_formats::{Files, Folder, Source};
+use neuroflow_formats::{Files, Folder, FormatError, Opened, Source};
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -97,13 +97,23 @@ pub fn begins_well(reader: &Reader, artifact: &Artifact, named: &str) -> Result<
     if OWN.iter().any(|own| own.name == reader.name) {
         return Ok(());
     }
-    let (options, reader) = (neuroflow_formats::Options::default(), Some(reader.name));
-    let opened = match artifact.payload() {
-        Payload::Bytes(bytes) => neuroflow_formats::open_as(reader, named, Arc::new(bytes.clone()), &options),
-        Payload::Tree(tree) => neuroflow_formats::open_folder_as(reader, Arc::new(tree.clone()), named, &options),
-        Payload::Batch(_) => return Ok(()),
-    };
-    opened.map(|_| ()).map_err(|error| error.to_string())
+    document(reader, artifact, named).map_or(Ok(()), |opened| opened.map(|_| ()).map_err(|error| error.to_string()))
+}
+
+/// What is in a file, or a folder of them, that an input holds; none of what is no file. `named` is the file that the input names, where it is known; a folder
+/// has none.
+pub fn document(reader: &Reader, artifact: &Artifact, named: &str) -> Option<Result<Opened, FormatError>> {
+    let (options, takes) = (neuroflow_formats::Options::default(), reader.takes);
+    let reader = Some(reader.name).filter(|name| *name != "file");
+    match artifact.payload() {
+        // The header among them is known by its ending.
+        Payload::Tree(tree) if takes == Takes::Beside && named.is_empty() => {
+            Some(neuroflow_formats::open_folder(Arc::new(tree.clone()), &options))
+        }
+        Payload::Bytes(bytes) => Some(neuroflow_formats::open_as(reader, named, Arc::new(bytes.clone()), &options)),
+        Payload::Tree(tree) => Some(neuroflow_formats::open_folder_as(reader, Arc::new(tree.clone()), named, &options)),
+        Payload::Batch(_) => None,
+    }
 }
 
 /// The artifact in a file's bytes.

@@ -1,6 +1,8 @@
 //! Files and folders on a disk as sources. Parts are read when they are asked for, so that a file of any size can be looked into.
 
+use crate::open::{Opened, Options, is_beside, open_as, open_folder_as};
 use crate::source::{Folder, Source, beyond};
+use neuroflow_data::formats::{Format, FormatError, Place};
 use std::borrow::Cow;
 use std::fs::File;
 use std::io;
@@ -13,6 +15,50 @@ const MOST_FILES: usize = 200_000;
 
 /// So deep folders are listed.
 const DEEPEST: usize = 32;
+
+/// Names that begin with a point and belong to a format all the same. Others are a system's or a person's own, and no format's.
+pub const HIDDEN: [&str; 5] = [".zarray", ".zattrs", ".zgroup", ".zmetadata", ".bidsignore"];
+
+/// Whether a name is hidden, and no format's.
+pub fn is_hidden(name: &str) -> bool {
+    name.starts_with('.') && !HIDDEN.contains(&name)
+}
+
+/// What a path named, opened.
+#[derive(Debug)]
+pub struct OnDisk {
+    /// What is in it.
+    pub document: Opened,
+    /// Its size in bytes; none of a folder.
+    pub size: Option<u64>,
+    /// The folder, when it is one.
+    pub folder: Option<Arc<dyn Folder>>,
+}
+
+/// Opens a file, a header with what it names beside it, or a folder, for a reader or by what is in it.
+///
+/// # Errors
+/// When there is nothing, it is of no format that is known, or it is damaged.
+pub fn open_path(path: &Path, reader: Option<&str>, options: &Options) -> Result<OnDisk, FormatError> {
+    let told =
+        |error: io::Error| FormatError::new(Format::Unknown, Place::File, error.to_string(), "name a file or a folder that is there");
+    let about = std::fs::metadata(path).map_err(told)?;
+    if about.is_dir() {
+        let folder: Arc<dyn Folder> = Arc::new(DiskFolder::new(path));
+        let document = open_folder_as(reader, Arc::clone(&folder), "", options)?;
+        return Ok(OnDisk { document, size: None, folder: Some(folder) });
+    }
+    let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let document = match is_beside(reader, &name) {
+        // What lies beside a header belongs to it, and nothing else of the folder.
+        true => {
+            let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+            open_folder_as(reader, Arc::new(DiskFolder::new(folder)), &name, options)?
+        }
+        false => open_as(reader, &name, Arc::new(OpenFile::open(path).map_err(told)?), options)?,
+    };
+    Ok(OnDisk { document, size: Some(about.len()), folder: None })
+}
 
 /// An open file.
 #[derive(Debug)]
@@ -69,7 +115,7 @@ impl Source for OpenFile {
     }
 }
 
-/// A folder on a disk. Links are not followed: they can lead out of it, or in circles.
+/// A folder on a disk. Links are not followed: they can lead out of it, or in circles. What is hidden is not in it, but for [`HIDDEN`].
 #[derive(Debug)]
 pub struct DiskFolder {
     root: PathBuf,
@@ -87,7 +133,7 @@ impl DiskFolder {
         }
         for entry in std::fs::read_dir(self.root.join(below))? {
             let entry = entry?;
-            let Some(name) = entry.file_name().to_str().map(str::to_owned) else { continue };
+            let Some(name) = entry.file_name().to_str().map(str::to_owned).filter(|name| !is_hidden(name)) else { continue };
             let path = if below.is_empty() { name } else { format!("{below}/{name}") };
             let kind = entry.file_type()?;
             if kind.is_dir() {
@@ -114,7 +160,7 @@ impl Folder for DiskFolder {
     fn open(&self, path: &str) -> io::Result<Option<Arc<dyn Source>>> {
         let mut place = self.root.clone();
         for part in path.split('/') {
-            if part.is_empty() || part == "." || part == ".." || part.contains(['\\', ':', '\0']) {
+            if part.is_empty() || is_hidden(part) || part.contains(['\\', ':', '\0']) {
                 return Ok(None);
             }
             place.push(part);
@@ -140,14 +186,16 @@ mod tests {
         std::fs::create_dir_all(root.join("sub")).unwrap();
         std::fs::write(outer.path().join("secret"), "x").unwrap();
         std::fs::write(root.join("sub/a.bin"), [1, 2, 3, 4]).unwrap();
+        std::fs::write(root.join("sub/.zattrs"), "{}").unwrap();
+        std::fs::write(root.join(".secret"), "x").unwrap();
         #[cfg(unix)]
         std::os::unix::fs::symlink(outer.path(), root.join("out")).unwrap();
         let folder = DiskFolder::new(&root);
-        assert_eq!(folder.paths().unwrap(), ["sub/a.bin"]);
+        assert_eq!(folder.paths().unwrap(), ["sub/.zattrs", "sub/a.bin"]);
         let file = folder.open("sub/a.bin").unwrap().unwrap();
         assert_eq!((file.len(), file.bytes(1..3).unwrap().into_owned()), (4, vec![2, 3]));
         assert_eq!(file.bytes(3..9).unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
-        for path in ["../secret", "out/secret", "sub/../../secret", "sub", "nothing", ""] {
+        for path in ["../secret", "out/secret", "sub/../../secret", "sub", "nothing", "", ".secret", "sub/../.secret"] {
             assert!(folder.open(path).unwrap().is_none(), "{path}");
         }
     }

@@ -4,6 +4,7 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use neuroflow_data::formats::{Format, FormatError, Place};
 use neuroflow_data::{Channel, Events, Graph, Recording, Samples, Spikes, Tensor};
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::ops::Range;
@@ -186,6 +187,24 @@ impl What {
             What::Graph { .. } => "graph",
         }
     }
+
+    /// Its numbers and names as JSON, keys by the names of the fields; null of a group.
+    pub fn to_json(&self) -> Value {
+        match self {
+            What::Group => Value::Null,
+            What::Value(value) => json!(value),
+            What::Text { bytes } => json!({ "bytes": bytes }),
+            What::Array { shape, element, unit, axes } => json!({ "shape": shape, "element": element, "unit": unit, "axes": axes }),
+            What::Table { rows, columns } => json!({ "rows": rows, "columns": columns }),
+            What::Recording { channels, samples, rate, span, unit } => {
+                json!({ "channels": channels, "samples": samples, "rate": rate, "span": [span.0, span.1], "unit": unit })
+            }
+            What::Spikes { units, spikes } => json!({ "units": units, "spikes": spikes }),
+            What::Events { count } => json!({ "count": count }),
+            What::Picture { width, height, channels } => json!({ "width": width, "height": height, "channels": channels }),
+            What::Graph { nodes, edges, directed } => json!({ "nodes": nodes, "edges": edges, "directed": directed }),
+        }
+    }
 }
 
 impl Contents {
@@ -215,6 +234,18 @@ impl Contents {
             error.reason.push_str(&format!(" (and {more} more, which `neuroflow inspect` lists)"));
         }
         Err(error)
+    }
+
+    /// The format with its version.
+    pub fn format_and_version(&self) -> String {
+        let (format, version) = (self.format.to_string(), self.version.as_str());
+        if version.is_empty() || format.contains(version) {
+            format
+        } else if version.starts_with(|letter: char| letter.is_ascii_digit()) {
+            format!("{format} {version}")
+        } else {
+            version.to_owned()
+        }
     }
 
     /// An item by path.

@@ -46,6 +46,7 @@ pub mod zarr;
 
 pub use document::{Contents, Document, Item, Rows, Signals, What};
 pub use neuroflow_data::formats::{Format, FormatError, Limits, Place};
-pub use open::{Begin, Files, Opened, Options, READERS, Reader, is_beside, open, open_as, open_folder, open_folder_as, word_of};
+pub use open::{Begin, Files, Opened, Options, READERS, Reader, is_beside, reader_of_folder, reader_of_name, word_of};
+pub use open::{open, open_as, open_folder, open_folder_as};
 pub use source::{Folder, Source};
 pub use through::read_through;

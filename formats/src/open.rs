@@ -38,6 +38,8 @@ pub struct Reader {
     pub doc: &'static str,
     /// What its documents say that they are.
     pub formats: &'static [Format],
+    /// How names of such files (of zarr, folders) end, in small letters; empty where names say nothing.
+    pub endings: &'static [&'static str],
     /// Its files.
     pub files: Files,
 }
@@ -53,8 +55,8 @@ type OpenFolder = fn(&Arc<dyn Folder>, &str, &Options) -> Result<Opened, FormatE
 pub enum Files {
     /// One file, and whether its first bytes are those of the format.
     One(OpenFile, fn(&Begin) -> bool),
-    /// One file, which names others beside it; the endings that such a file has.
-    Beside(OpenFolder, &'static [&'static str]),
+    /// One file, which names others beside it, known by the ending of its name.
+    Beside(OpenFolder),
     /// A folder, and whether the paths in it are those of the format.
     Folder(OpenFolder, fn(&BTreeSet<String>) -> bool),
 }
@@ -184,143 +186,196 @@ pub const READERS: &[Reader] = &[
         word: "nwb",
         doc: "Neurodata Without Borders 2: units, trials, series, tables.",
         formats: &[Format::Nwb],
+        endings: &["nwb"],
         files: Files::One(nwb_or_hdf5, |begin| begin.is_hdf5() && !begin.is_mat73()),
     },
-    Reader { word: "hdf5", doc: "HDF5: groups and datasets.", formats: &[Format::Hdf5], files: Files::One(one!(hdf5::open), never) },
+    Reader {
+        word: "hdf5",
+        doc: "HDF5: groups and datasets.",
+        formats: &[Format::Hdf5],
+        endings: &["h5", "hdf5", "hdf"],
+        files: Files::One(one!(hdf5::open), never),
+    },
     Reader {
         word: "edf",
         doc: "EDF and EDF+: signals and annotations.",
         formats: &[Format::Edf],
+        endings: &["edf"],
         files: Files::One(one!(edf::open), |begin| begin.has(0, b"0       ")),
     },
     Reader {
         word: "bdf",
         doc: "BDF and BDF+: signals, annotations and triggers.",
         formats: &[Format::Bdf],
+        endings: &["bdf"],
         files: Files::One(one!(edf::open), |begin| begin.has(0, b"\xffBIOSEMI")),
     },
     Reader {
         word: "gdf",
         doc: "GDF: signals and events.",
         formats: &[Format::Gdf],
+        endings: &["gdf"],
         files: Files::One(one!(gdf::open), |begin| begin.has(0, b"GDF ")),
     },
     Reader {
         word: "fif",
         doc: "FIF: raw signals or epochs.",
         formats: &[Format::Fif],
+        endings: &["fif"],
         files: Files::One(one!(fif::open), |begin| begin.has(0, &[0, 0, 0, 100])),
     },
     Reader {
         word: "brainvision",
         doc: "BrainVision: a header with its markers and samples.",
         formats: &[Format::BrainVision],
-        files: Files::Beside(several!(brainvision::open), &["vhdr"]),
+        endings: &["vhdr"],
+        files: Files::Beside(several!(brainvision::open)),
     },
     Reader {
         word: "eeglab",
         doc: "EEGLAB sets, with their samples beside them or inside.",
         formats: &[Format::Eeglab],
-        files: Files::Beside(several!(eeglab::open), &["set"]),
+        endings: &["set"],
+        files: Files::Beside(several!(eeglab::open)),
     },
     Reader {
         word: "nifti",
         doc: "NIfTI-1 and NIfTI-2 volumes, plain or gzip.",
         formats: &[Format::Nifti],
+        endings: &["nii", "nii.gz"],
         files: Files::One(one!(nifti::open), Begin::is_nifti),
     },
     Reader {
         word: "nifti_pair",
         doc: "NIfTI volumes as a header and an image file.",
         formats: &[],
-        files: Files::Beside(several!(nifti::open_in), &["hdr"]),
+        endings: &["hdr"],
+        files: Files::Beside(several!(nifti::open_in)),
     },
     Reader {
         word: "gifti",
         doc: "GIFTI surfaces and what is measured on them.",
         formats: &[Format::Gifti],
+        endings: &["gii"],
         files: Files::One(one!(gifti::open), |begin| begin.text().contains("<GIFTI")),
     },
     Reader {
         word: "mat",
         doc: "MATLAB files, 5 and 7.3.",
         formats: &[Format::Mat5, Format::Mat73],
+        endings: &["mat"],
         files: Files::One(mat, |begin| begin.is_mat73() || begin.has(126, b"IM") || begin.has(126, b"MI")),
     },
     Reader {
         word: "npy",
         doc: "NumPy arrays.",
         formats: &[Format::Npy],
+        endings: &["npy"],
         files: Files::One(one!(arrays::npy::open), |begin| begin.has(0, b"\x93NUMPY")),
     },
-    Reader { word: "npz", doc: "NumPy archives.", formats: &[Format::Npz], files: Files::One(one!(arrays::npz::open), Begin::is_npz) },
+    Reader {
+        word: "npz",
+        doc: "NumPy archives.",
+        formats: &[Format::Npz],
+        endings: &["npz"],
+        files: Files::One(one!(arrays::npz::open), Begin::is_npz),
+    },
     Reader {
         word: "excel",
         doc: "Workbooks: .xlsx, .xlsb, .xls, .ods.",
         formats: &[Format::Excel],
+        endings: &["xlsx", "xlsb", "xlsm", "xls", "ods"],
         files: Files::One(one!(excel::open), |begin| begin.is_zip() || begin.has(0, b"\xd0\xcf\x11\xe0")),
     },
     Reader {
         word: "parquet",
         doc: "Parquet tables.",
         formats: &[Format::Parquet],
+        endings: &["parquet"],
         files: Files::One(one!(arrays::parquet::open), |begin| begin.has(0, b"PAR1")),
     },
     Reader {
         word: "arrow",
         doc: "Arrow IPC tables.",
         formats: &[Format::ArrowIpc],
+        endings: &["arrow", "feather"],
         files: Files::One(one!(arrays::arrow_ipc::open), |begin| begin.has(0, b"ARROW1")),
     },
     Reader {
         word: "images",
         doc: "Pictures: PNG, JPEG, TIFF with one or many pages.",
         formats: &[Format::Picture],
+        endings: &["png", "jpg", "jpeg", "tif", "tiff"],
         files: Files::One(one!(picture::open), Begin::is_picture),
     },
-    Reader { word: "idx", doc: "IDX arrays, plain or gzip.", formats: &[Format::Idx], files: Files::One(one!(idx::open), Begin::is_idx) },
+    Reader {
+        word: "idx",
+        doc: "IDX arrays, plain or gzip.",
+        formats: &[Format::Idx],
+        endings: &["idx", "idx1-ubyte", "idx3-ubyte"],
+        files: Files::One(one!(idx::open), Begin::is_idx),
+    },
     Reader {
         word: "safetensors",
         doc: "Weights of models as safetensors.",
         formats: &[Format::Safetensors],
+        endings: &["safetensors"],
         files: Files::One(one!(arrays::safetensors::open), Begin::is_safetensors),
     },
-    Reader { word: "onnx", doc: "Models as ONNX.", formats: &[Format::Onnx], files: Files::One(one!(arrays::onnx::open), Begin::is_onnx) },
+    Reader {
+        word: "onnx",
+        doc: "Models as ONNX.",
+        formats: &[Format::Onnx],
+        endings: &["onnx"],
+        files: Files::One(one!(arrays::onnx::open), Begin::is_onnx),
+    },
     Reader {
         word: "position_tracking",
         doc: "Positions from video, as SpikeGadgets writes them.",
         formats: &[Format::PositionTracking],
+        endings: &["videopositiontracking"],
         files: Files::One(one!(position_tracking::open), |begin| begin.has(0, b"<Start settings>")),
     },
     Reader {
         word: "graphml",
         doc: "Graphs as GraphML.",
         formats: &[Format::GraphMl],
+        endings: &["graphml"],
         files: Files::One(one!(graphs::graphml::open), |begin| begin.text().contains("<graphml")),
     },
-    Reader { word: "gml", doc: "Graphs as GML.", formats: &[Format::Gml], files: Files::One(one!(graphs::gml::open), Begin::is_gml) },
+    Reader {
+        word: "gml",
+        doc: "Graphs as GML.",
+        formats: &[Format::Gml],
+        endings: &["gml"],
+        files: Files::One(one!(graphs::gml::open), Begin::is_gml),
+    },
     Reader {
         word: "edge_list",
         doc: "Graphs as lists of edges: source, target and weight in a line.",
         formats: &[Format::EdgeList],
+        endings: &["edgelist"],
         files: Files::One(one!(graphs::edge_list::open), never),
     },
     Reader {
         word: "spike_text",
         doc: "Spike times as text: unit and time in a line, or blocks of times.",
         formats: &[Format::SpikeText],
+        endings: &[],
         files: Files::One(|source, options| Ok(Arc::new(spike_text::open_with(source, options.time_unit, &options.limits)?)), never),
     },
     Reader {
         word: "csv",
         doc: "Tables as text, with commas, tabs, semicolons or spaces; plain or gzip.",
         formats: &[Format::Csv],
+        endings: &["csv", "tsv", "csv.gz", "tsv.gz"],
         files: Files::One(one!(arrays::csv::open), never),
     },
     Reader {
         word: "bids",
         doc: "A BIDS tree, or the files of it that entities choose.",
         formats: &[Format::Bids],
+        endings: &[],
         files: Files::Folder(
             |folder, _, options| bids::open_run(bids::open(Arc::clone(folder), &options.limits)?, options),
             |paths| paths.contains("dataset_description.json"),
@@ -330,6 +385,7 @@ pub const READERS: &[Reader] = &[
         word: "zarr",
         doc: "Zarr 2 and 3.",
         formats: &[Format::Zarr],
+        endings: &["zarr"],
         files: Files::Folder(
             |folder, path, options| Ok(Arc::new(zarr::open(Arc::clone(folder), path, &options.limits)?)),
             |paths| ["zarr.json", ".zgroup", ".zarray"].into_iter().any(|name| paths.contains(name)),
@@ -339,6 +395,7 @@ pub const READERS: &[Reader] = &[
         word: "phy",
         doc: "Folders that Kilosort and Phy write.",
         formats: &[Format::Phy],
+        endings: &[],
         files: Files::Folder(
             |folder, path, options| Ok(Arc::new(phy::open_with(folder, path, options.rate, &options.limits)?)),
             |paths| has(paths, "spike_times.npy"),
@@ -348,6 +405,7 @@ pub const READERS: &[Reader] = &[
         word: "suite2p",
         doc: "Folders that suite2p writes.",
         formats: &[Format::Suite2p],
+        endings: &[],
         files: Files::Folder(
             |folder, path, options| Ok(Arc::new(suite2p::open_with(folder, path, options.rate, &options.limits)?)),
             |paths| has(paths, "F.npy") || has(paths, "spks.npy"),
@@ -403,7 +461,7 @@ pub fn open_folder(folder: Arc<dyn Folder>, options: &Options) -> Result<Opened,
         .iter()
         .filter_map(|path| {
             READERS.iter().find_map(|reader| match reader.files {
-                Files::Beside(open, endings) if is_ending(path, endings) => Some((path, open)),
+                Files::Beside(open) if reader.ends(path) => Some((path, open)),
                 _ => None,
             })
         })
@@ -432,14 +490,38 @@ pub fn open_folder(folder: Arc<dyn Folder>, options: &Options) -> Result<Opened,
     }
 }
 
-fn is_ending(path: &str, endings: &[&str]) -> bool {
-    path.rsplit_once('.').is_some_and(|(_, ending)| endings.iter().any(|known| ending.eq_ignore_ascii_case(known)))
+impl Reader {
+    /// How a name ends, as it stands there, when it is an ending of its files.
+    pub fn ending<'n>(&self, name: &'n str) -> Option<&'n str> {
+        let found = self.endings.iter().filter_map(|ending| {
+            let at = name.len().checked_sub(ending.len()).filter(|at| name.is_char_boundary(*at))?;
+            (name[at..].eq_ignore_ascii_case(ending) && name[..at].ends_with('.')).then(|| &name[at..])
+        });
+        found.max_by_key(|ending| ending.len())
+    }
+
+    fn ends(&self, name: &str) -> bool {
+        self.ending(name).is_some()
+    }
+}
+
+/// The reader of files that are called so, for a list of what may be there: what a file is, its first bytes say when it is opened.
+pub fn reader_of_name(name: &str) -> Option<&'static Reader> {
+    READERS.iter().find(|reader| !matches!(reader.files, Files::Folder(..)) && reader.ends(name))
+}
+
+/// The reader of a folder that is called so and holds these files and folders, by their names.
+pub fn reader_of_folder(name: &str, names: &BTreeSet<String>) -> Option<&'static Reader> {
+    READERS.iter().find(|reader| match reader.files {
+        Files::Folder(_, is) => reader.ends(name) || is(names),
+        _ => false,
+    })
 }
 
 /// Whether a file of this name has others beside it, for a reader or by its ending.
 pub fn is_beside(reader: Option<&str>, name: &str) -> bool {
     READERS.iter().any(|known| match known.files {
-        Files::Beside(_, endings) => reader.map_or_else(|| is_ending(name, endings), |reader| reader == known.word),
+        Files::Beside(_) => reader.map_or_else(|| known.ends(name), |reader| reader == known.word),
         _ => false,
     })
 }
@@ -449,12 +531,8 @@ pub fn is_beside(reader: Option<&str>, name: &str) -> bool {
 /// # Errors
 /// As [`open`]; and when there is no such reader, or it reads several files.
 pub fn open_as(reader: Option<&str>, name: &str, source: Arc<dyn Source>, options: &Options) -> Result<Opened, FormatError> {
-    let name = name.to_ascii_lowercase();
-    let stem = name.strip_suffix(".gz").unwrap_or(&name);
-    let by_ending = || match stem.rsplit_once('.')?.1 {
-        "csv" | "tsv" => Some("csv"),
-        _ => None,
-    };
+    // A table of text has no mark of its own.
+    let by_ending = || reader_of_name(name).map(|reader| reader.word).filter(|word| *word == "csv");
     let Some(word) = reader.or_else(by_ending) else { return open(source, options) };
     match find(word)?.files {
         Files::One(open, _) => open(source, options),
@@ -470,19 +548,14 @@ pub fn open_as(reader: Option<&str>, name: &str, source: Arc<dyn Source>, option
 /// # Errors
 /// As [`open_folder`]; and when there is no such reader, or it reads one file.
 pub fn open_folder_as(reader: Option<&str>, folder: Arc<dyn Folder>, named: &str, options: &Options) -> Result<Opened, FormatError> {
-    let by_ending = || {
-        READERS.iter().find(|reader| match reader.files {
-            Files::Beside(_, endings) => is_ending(named, endings),
-            _ => false,
-        })
-    };
+    let by_ending = || READERS.iter().find(|reader| matches!(reader.files, Files::Beside(_)) && reader.ends(named));
     let reader = match reader {
         Some(word) => Some(find(word)?),
         None => by_ending(),
     };
     match reader.map(|reader| (reader.word, reader.files)) {
         None => open_folder(folder, options),
-        Some((_, Files::Beside(open, _) | Files::Folder(open, _))) => open(&folder, named, options),
+        Some((_, Files::Beside(open) | Files::Folder(open, _))) => open(&folder, named, options),
         Some((word, Files::One(..))) => {
             let reason = format!("`{word}` reads one file, and this is a folder");
             Err(FormatError::new(Format::Unknown, Place::File, reason, "name a file in it"))

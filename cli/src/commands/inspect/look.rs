@@ -1,8 +1,7 @@
 //! What a thing in a file is, in words, numbers and a small picture.
 
 use super::plot::{density, grouped, short, sparkline};
-use neuroflow_formats::{Contents, Document, FormatError, Item, What};
-use serde_json::{Value, json};
+use neuroflow_formats::{Document, FormatError, Item, What};
 use std::collections::BTreeMap;
 
 /// Letters across a small picture.
@@ -11,18 +10,6 @@ const WIDTH: usize = 48;
 const MOST_SAMPLES: u64 = 120_000;
 /// Rows of a table and values of an array that are looked at.
 const MOST_ROWS: u64 = 100_000;
-
-/// The format with its version.
-pub(super) fn format_of(contents: &Contents) -> String {
-    let (format, version) = (contents.format.to_string(), contents.version.as_str());
-    if version.is_empty() || format.contains(version) {
-        format
-    } else if version.starts_with(|letter: char| letter.is_ascii_digit()) {
-        format!("{format} {version}")
-    } else {
-        version.to_owned()
-    }
-}
 
 /// A thing in a line.
 pub(super) fn in_words(what: &What) -> String {
@@ -54,24 +41,6 @@ pub(super) fn in_words(what: &What) -> String {
         What::Graph { nodes, edges, directed } => {
             format!("graph, {} nodes, {} {}edges", grouped(*nodes), grouped(*edges), if *directed { "directed " } else { "" })
         }
-    }
-}
-
-/// A thing as numbers.
-pub(super) fn as_json(what: &What) -> Value {
-    match what {
-        What::Group => Value::Null,
-        What::Value(value) => json!(value),
-        What::Text { bytes } => json!({ "bytes": bytes }),
-        What::Array { shape, element, unit, axes } => json!({ "shape": shape, "element": element, "unit": unit, "axes": axes }),
-        What::Table { rows, columns } => json!({ "rows": rows, "columns": columns }),
-        What::Recording { channels, samples, rate, span, unit } => {
-            json!({ "channels": channels, "samples": samples, "rate": rate, "span": [span.0, span.1], "unit": unit })
-        }
-        What::Spikes { units, spikes } => json!({ "units": units, "spikes": spikes }),
-        What::Events { count } => json!({ "count": count }),
-        What::Picture { width, height, channels } => json!({ "width": width, "height": height, "channels": channels }),
-        What::Graph { nodes, edges, directed } => json!({ "nodes": nodes, "edges": edges, "directed": directed }),
     }
 }
 

@@ -4,7 +4,6 @@ mod look;
 mod page;
 mod plot;
 mod rows;
-mod suggest;
 
 use super::Place;
 use super::afar::{self, Afar};
@@ -12,9 +11,9 @@ use crate::amounts::bytes;
 use crate::arguments::Inspect;
 use crate::exit::{Exit, Failure};
 use look::Looked;
-use neuroflow_agent::escape_line;
+use neuroflow_agent::{escape_json, escape_line};
 use neuroflow_formats::bids;
-use neuroflow_formats::disk::{DiskFolder, OpenFile};
+use neuroflow_formats::disk::{OnDisk, open_path};
 use neuroflow_formats::{Document, Folder, Format, FormatError, Limits, Options, Place as At, What};
 use std::path::Path;
 use std::sync::Arc;
@@ -46,10 +45,10 @@ pub(crate) fn inspect(place: &Place, inspect: &Inspect) -> Result<Exit, Failure>
         return check(&opened, &inspect.what);
     }
     if inspect.json {
-        println!("{}", json(&opened)?);
+        println!("{}", escape_json(&json(&opened)?));
     } else if let Some(out) = &inspect.html {
         page::write(&opened, out)?;
-        println!("what is in {}: {}", inspect.what, out.display());
+        println!("what is in {}: {}", escape_line(&inspect.what), out.display());
     } else {
         match &inspect.item {
             Some(item) => one(&opened, item, inspect.rows)?,
@@ -68,7 +67,7 @@ fn check(opened: &Opened, what: &str) -> Result<Exit, Failure> {
     let broken = neuroflow_formats::read_through(opened.document.as_ref(), &mut |_, _| {});
     let items = opened.document.contents().items.len();
     let Some((first, rest)) = broken.split_first() else {
-        println!("{}: {}, {items} items, whole", escape_line(&opened.name), look::format_of(opened.document.contents()));
+        println!("{}: {}, {items} items, whole", escape_line(&opened.name), escape_line(&opened.document.contents().format_and_version()));
         return Ok(Exit::Done);
     };
     for error in rest.iter().take(MOST_FINDINGS) {
@@ -110,35 +109,15 @@ fn open(place: &Place, what: &str, reader: Option<&str>) -> Result<Opened, Failu
     }
     let path = Path::new(what);
     let name = path.file_name().map_or_else(|| what.to_owned(), |name| name.to_string_lossy().into_owned());
-    let about = std::fs::metadata(path).map_err(|error| {
-        let failure = Failure::could_not_start(format!("{what}: {error}"));
-        failure.with_help("name a file, a folder, or an address: `neuroflow inspect data/session.nwb`")
-    })?;
-    if about.is_dir() {
-        let folder: Arc<dyn Folder> = Arc::new(DiskFolder::new(path));
-        let document = neuroflow_formats::open_folder_as(reader, Arc::clone(&folder), "", &options).map_err(|error| told(what, error))?;
-        return Ok(Opened { document, size: None, name, folder: Some(folder) });
-    }
-    let size = Some(about.len());
-    let document = match neuroflow_formats::is_beside(reader, &name) {
-        // What lies beside a header belongs to it, and nothing else of the folder.
-        true => {
-            let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-            neuroflow_formats::open_folder_as(reader, Arc::new(DiskFolder::new(folder)), &name, &options)
-        }
-        false => {
-            let file = OpenFile::open(path).map_err(|error| Failure::could_not_start(format!("{what}: {error}")))?;
-            neuroflow_formats::open_as(reader, &name, Arc::new(file), &options)
-        }
-    };
-    Ok(Opened { document: document.map_err(|error| told(what, error))?, size, name, folder: None })
+    let OnDisk { document, size, folder } = open_path(path, reader, &options).map_err(|error| told(what, error))?;
+    Ok(Opened { document, size, name, folder })
 }
 
 /// Everything in it, each with a line and a small picture where one says something.
 fn all(opened: &Opened, what: &str, reader: Option<&str>) {
     let contents = opened.document.contents();
     let size = opened.size.map(|size| format!(", {}", bytes(size))).unwrap_or_default();
-    println!("{}: {}{size}", escape_line(&opened.name), look::format_of(contents));
+    println!("{}: {}{size}", escape_line(&opened.name), escape_line(&contents.format_and_version()));
     let width = contents.facts.keys().map(|name| name.chars().count()).max().unwrap_or(0).min(28);
     if !contents.facts.is_empty() {
         println!();
@@ -154,8 +133,7 @@ fn all(opened: &Opened, what: &str, reader: Option<&str>) {
         let depth = item.path.matches('/').count();
         let name = item.path.rsplit('/').next().unwrap_or(&item.path);
         let indent = "  ".repeat(depth + 1);
-        let what = look::in_words(&item.what);
-        println!("{indent}{}  {what}", escape_line(name));
+        println!("{indent}{}  {}", escape_line(name), escape_line(&look::in_words(&item.what)));
         if !item.about.is_empty() && contents.items.len() <= 80 {
             println!("{indent}  {}", escape_line(&plot::shortened(&item.about, 110)));
         }
@@ -174,7 +152,7 @@ fn all(opened: &Opened, what: &str, reader: Option<&str>) {
         println!("\ndamage: {}", escape_line(&error.to_string()));
     }
     checks(opened);
-    let lines = suggest::lines(opened, what, reader);
+    let lines = neuroflow_agent::lines(contents, what, reader);
     if !lines.is_empty() {
         println!("\nin a pipeline:\n");
         lines.iter().for_each(|line| println!("  {}", escape_line(line)));
@@ -209,7 +187,7 @@ fn one(opened: &Opened, path: &str, rows: usize) -> Result<(), Failure> {
             failure.with_help(near.unwrap_or_else(|| format!("it has {}", names.into_iter().take(12).collect::<Vec<_>>().join(", "))))
         );
     };
-    println!("{}  {}", escape_line(&item.path), look::in_words(&item.what));
+    println!("{}  {}", escape_line(&item.path), escape_line(&look::in_words(&item.what)));
     if !item.about.is_empty() {
         println!("{}", escape_line(&item.about));
     }
@@ -223,9 +201,7 @@ fn json(opened: &Opened) -> Result<String, Failure> {
     let items: Vec<serde_json::Value> = contents
         .items
         .iter()
-        .map(
-            |item| serde_json::json!({ "path": item.path, "kind": item.what.word(), "about": item.about, "is": look::as_json(&item.what) }),
-        )
+        .map(|item| serde_json::json!({ "path": item.path, "kind": item.what.word(), "about": item.about, "is": item.what.to_json() }))
         .collect();
     let tree = opened.folder.as_ref().filter(|_| contents.format == Format::Bids);
     let tree = tree.and_then(|folder| bids::open(Arc::clone(folder), &Limits::default()).ok());

@@ -1,9 +1,10 @@
 //! What is in a file as a page with figures: the same page that a report is.
 
 use super::Opened;
-use super::look::{Looked, format_of, in_words};
+use super::look::{Looked, in_words};
 use crate::amounts::bytes;
 use crate::exit::Failure;
+use neuroflow_agent::escape_page;
 use neuroflow_data::{Artifact, Axis, Table, Tensor, Typed};
 use neuroflow_formats::{Document, FormatError, Item, What};
 use neuroflow_report::{Fact, Report, ShownArtifact, ShownStep, render};
@@ -21,7 +22,7 @@ const MOST_VALUES: u64 = 250_000;
 pub(super) fn write(opened: &Opened, out: &Path) -> Result<(), Failure> {
     let contents = opened.document.contents();
     let fact = |name: &str, value: String| Fact { name: name.into(), value };
-    let mut facts = vec![fact("format", format_of(contents))];
+    let mut facts = vec![fact("format", contents.format_and_version())];
     facts.extend(opened.size.map(|size| fact("size", bytes(size))));
     facts.extend(contents.facts.iter().map(|(name, value)| fact(name, value.clone())));
     let shown = contents.items.iter().filter(|item| !matches!(item.what, What::Group)).take(MOST_ITEMS);
@@ -37,7 +38,7 @@ pub(super) fn write(opened: &Opened, out: &Path) -> Result<(), Failure> {
         steps,
     };
     let page = render(&report).map_err(Failure::could_not_start)?;
-    std::fs::write(out, page).map_err(|error| Failure::could_not_start(format!("{}: {error}", out.display())))
+    std::fs::write(out, escape_page(&page)).map_err(|error| Failure::could_not_start(format!("{}: {error}", out.display())))
 }
 
 fn step(document: &dyn Document, item: &Item) -> ShownStep {

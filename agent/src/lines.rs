@@ -1,0 +1,130 @@
+//! Lines to paste into a pipeline: the input that reads a file or folder of data, and a step for each sort of thing in it.
+
+use crate::escape::quoted;
+use neuroflow_formats::{Contents, Format, Item, What};
+
+/// How many things of a sort get a line.
+const MOST: usize = 4;
+
+/// The readers of one table or array, which give it at once.
+const AT_ONCE: [&str; 4] = ["csv", "parquet", "arrow", "npy"];
+
+/// What takes a thing of a file: the stage, and which things it takes.
+type Sort = (&'static str, fn(&What) -> bool);
+
+const SORTS: [Sort; 6] = [
+    ("recording", |what| matches!(what, What::Recording { .. })),
+    ("spikes", |what| matches!(what, What::Spikes { .. })),
+    ("events", |what| matches!(what, What::Events { .. })),
+    ("table", |what| matches!(what, What::Table { .. })),
+    ("array", |what| matches!(what, What::Array { .. } | What::Picture { .. })),
+    ("graph", |what| matches!(what, What::Graph { .. })),
+];
+
+/// The lines for what was found at `path`, as the pipeline names it; none when no reader is known for it. `reader` is the one that was named.
+pub fn lines(contents: &Contents, path: &str, reader: Option<&str>) -> Vec<String> {
+    let Some(reader) = reader.or_else(|| neuroflow_formats::word_of(contents.format)) else { return Vec::new() };
+    let whole = path.trim_end_matches('/');
+    let name = whole.rsplit(['/', '\\']).next().unwrap_or(whole);
+    let input = as_name(name.split('.').next().unwrap_or(name));
+    let path = quoted(path);
+    if AT_ONCE.contains(&reader) {
+        return vec![format!("input {input} = {reader}({path})")];
+    }
+    if contents.format != Format::Bids {
+        let mut lines = vec![format!("input {input} = {reader}({path})")];
+        lines.extend(steps(contents, &input, &input));
+        return lines;
+    }
+    // Of a tree, each recording is a member.
+    let mut lines = vec![format!("input {input} = bids({path}, subject = all)"), format!("for run in {input} {{")];
+    let member = format!("{input}[run]");
+    match holds_signals(contents) {
+        // A tree of one recording tells what is in that one.
+        None => lines.extend(steps(contents, &input, &member).into_iter().map(|line| format!("  {line}"))),
+        Some(true) => {
+            lines.extend(["recording", "events"].map(|stage| format!("  {} = ingest.{stage}({member})", other(stage, &input))));
+        }
+        Some(false) => lines.push(format!("  {} = ingest.array({member})", other("array", &input))),
+    }
+    lines.push("}".into());
+    lines
+}
+
+/// Whether a tree of several recordings has signals; none when it is one recording.
+fn holds_signals(contents: &Contents) -> Option<bool> {
+    if contents.facts.contains_key("file") {
+        return None;
+    }
+    let holds = contents.facts.get("holds").map(String::as_str).unwrap_or_default();
+    Some(holds.is_empty() || ["eeg/", "meg/", "ieeg/"].iter().any(|datatype| holds.contains(datatype)))
+}
+
+fn steps(contents: &Contents, input: &str, file: &str) -> Vec<String> {
+    let mut lines = Vec::new();
+    let mut names = vec![input.to_owned()];
+    let mut free = |name: String| {
+        let name = (1..).map(|n| if n == 1 { name.clone() } else { format!("{name}_{n}") }).find(|name| !names.contains(name));
+        names.extend(name.clone());
+        name.unwrap_or_default()
+    };
+    for (stage, is_wanted) in SORTS {
+        let items: Vec<&Item> = contents.items.iter().filter(|item| is_wanted(&item.what)).collect();
+        match items.as_slice() {
+            [_] => lines.push(format!("{} = ingest.{stage}({file})", free(other(stage, input)))),
+            several => lines.extend(several.iter().take(MOST).map(|item| {
+                let name = as_name(item.path.rsplit('/').next().unwrap_or(&item.path));
+                let name = if name == input { format!("{name}_{stage}") } else { name };
+                format!("{} = ingest.{stage}({file}, of = {})", free(name), quoted(&item.path))
+            })),
+        }
+    }
+    lines
+}
+
+/// The name of a step after its stage, where the input does not have it.
+fn other(stage: &str, input: &str) -> String {
+    if input == stage { format!("the_{stage}") } else { stage.to_owned() }
+}
+
+/// A name of the language: letters, digits and `_`, not beginning with a digit.
+fn as_name(text: &str) -> String {
+    let name: String = text.chars().map(|letter| if letter.is_ascii_alphanumeric() { letter.to_ascii_lowercase() } else { '_' }).collect();
+    let name = name.trim_matches('_').to_owned();
+    let is_taken = neuroflow_dsl::syntax::SyntaxKind::keyword(&name).is_some();
+    match name.chars().next() {
+        None => "data".into(),
+        Some(first) if first.is_ascii_digit() || is_taken => format!("data_{name}"),
+        Some(_) => name,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_files_become_names() {
+        assert_eq!(as_name("S001R03"), "s001r03");
+        assert_eq!(as_name("2024-01 x"), "data_2024_01_x");
+        assert_eq!(as_name("für"), "f_r");
+        assert_eq!(as_name("…"), "data");
+        assert_eq!(as_name("input"), "data_input");
+    }
+
+    #[test]
+    fn things_of_one_name_get_names_of_their_own() {
+        let item = |path: &str, what: What| Item { path: path.into(), what, about: String::new() };
+        let array = || What::Array { shape: vec![1], element: "float64".into(), unit: String::new(), axes: Vec::new() };
+        let mut contents = Contents::new(Format::Hdf5, "");
+        contents.items = vec![item("a/x", array()), item("b/x", array()), item("x", array()), item("t", What::Events { count: 1 })];
+        let expected = [
+            "input data_x = hdf5(\"in/data x.h5\")",
+            "events = ingest.events(data_x)",
+            "x = ingest.array(data_x, of = \"a/x\")",
+            "x_2 = ingest.array(data_x, of = \"b/x\")",
+            "x_3 = ingest.array(data_x, of = \"x\")",
+        ];
+        assert_eq!(lines(&contents, "in/data x.h5", None), expected);
+    }
+}
