@@ -7,6 +7,7 @@ use crate::settings::Settings;
 use neuroflow_dsl::Pipeline;
 use neuroflow_dsl::ast::{Expr, ExprKind};
 use neuroflow_dsl::pipeline::{Alternative, StepDecl};
+use neuroflow_engine::readers::{self, Takes};
 use neuroflow_stage::Value;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -152,7 +153,7 @@ fn inputs(before: Option<&Pipeline>, after: &Pipeline, root: &Path, found: &mut 
             if !alternative.is_stage && alternative.reader != "dataset" {
                 let paths = alternative.arguments.iter().chain(alternative.named.values());
                 for path in paths.filter_map(|value| if let Value::Text(path) = value { Some(path) } else { None }) {
-                    if let Some(reason) = leaves(root, path) {
+                    if let Some(reason) = leaves(root, path).or_else(|| brings(root, path, &alternative.reader)) {
                         found.push(Warning::forbidden("input", format!("`{name}`: {path} {reason}")));
                     }
                 }
@@ -187,6 +188,20 @@ fn leaves(root: &Path, path: &str) -> Option<&'static str> {
     // What the wildcards stand for may be a link as well.
     let fitting = neuroflow_engine::folder::search(&root, path, &|_| true).unwrap_or_default();
     fitting.iter().any(|path| leads_out(&root.join(path))).then_some("fits a link that leads out of the project")
+}
+
+/// Why what a reader takes along with a path does not stay in the project: what lies in its folder, or beside it. None when it does.
+fn brings(root: &Path, path: &str, reader: &str) -> Option<&'static str> {
+    let path = path.trim_end_matches('/');
+    let pattern = match readers::reader(reader)?.takes {
+        Takes::File => return None,
+        Takes::Folder => format!("{path}/**"),
+        Takes::Beside => path.rsplit_once('/').map_or_else(|| "*".to_owned(), |(folder, _)| format!("{folder}/*")),
+    };
+    let root = root.canonicalize().ok()?;
+    let leads_out = |path: &String| root.join(path).canonicalize().is_ok_and(|place| !place.starts_with(&root));
+    let files = neuroflow_engine::folder::search(&root, &pattern, &|_| true).unwrap_or_default();
+    files.iter().any(leads_out).then_some("has a link in it or beside it that leads out of the project")
 }
 
 fn written(alternative: &Alternative) -> String {

@@ -1,24 +1,30 @@
 //! `data_schema` and `data_stats`: what is in the data, as far as it may be shown.
 
+use super::contents::told;
 use super::{ReadTool, Said, ToolReply, View, text};
 use crate::model::{Field, FieldKind};
 use crate::proposal::Exposure;
 use async_trait::async_trait;
-use neuroflow_data::{Artifact, Kind, Payload};
-use neuroflow_engine::Digest;
-use neuroflow_engine::label;
+use neuroflow_data::{Artifact, FileTree, Kind, Payload};
+use neuroflow_engine::readers::{self, Reader, Takes};
+use neuroflow_engine::{Digest, label};
+use neuroflow_formats::Opened;
 use serde_json::{Map, Value, json};
 
 /// The most columns, axes or members that are told.
-const MOST: usize = 200;
+pub(super) const MOST: usize = 200;
 
 /// A number over fewer members than this could be one of theirs.
-const LEAST_MEMBERS: usize = 10;
+pub(super) const LEAST_MEMBERS: usize = 10;
 
 /// Columns that are about a participant; shown only where the project names them.
-const PERSONAL: [&str; 20] = [
+const PERSONAL: [&str; 26] = [
     "patient",
     "patient_id",
+    "patient_notes",
+    "subjects",
+    "participants",
+    "sub",
     "birthday",
     "birth_date",
     "participant",
@@ -35,6 +41,8 @@ const PERSONAL: [&str; 20] = [
     "dob",
     "birth",
     "handedness",
+    "hand",
+    "birthdate",
     "email",
     "address",
 ];
@@ -48,8 +56,8 @@ impl ReadTool for DataSchema {
     }
 
     fn doc(&self) -> &'static str {
-        "What an input, or the latest result of a step, consists of: kind, axes with lengths and units, columns with types. Columns of trials are what \
-         `target` and `by` name. No values."
+        "What an input, or the latest result of a step, consists of: kind, axes with lengths and units, columns with types; of a file of the field, what is in \
+         it. Columns of trials are what `target` and `by` name. No values."
     }
 
     fn fields(&self) -> Vec<Field> {
@@ -58,38 +66,67 @@ impl ReadTool for DataSchema {
 
     async fn call(&self, view: &View<'_>, arguments: &Map<String, Value>) -> ToolReply {
         let of = text(arguments, "of");
-        let mut said = Said::default();
-        let content = match found(view, of).await {
+        let (mut said, mut exposure) = (Said::default(), Exposure::Schema);
+        let content = match found(view, of, &mut said).await {
             Ok(Found::Members(labels)) => {
                 let shown: Vec<String> = labels.iter().take(MOST).map(|label| said.say("the name of a file of an input", label)).collect();
-                json!({ "of": of, "members": labels.len(), "labels": shown, "more": "the step that reads them says what is in them" })
+                json!({ "of": of, "members": labels.len(), "labels": shown, "more": format!("{of}[\"LABEL\"] says what is in one") })
             }
             Ok(Found::Value(label, artifact)) => {
                 let mut content = described(&artifact, view, &mut said);
                 content["of"] = said.say("the name of a member", &label).into();
                 content
             }
-            Err(reason) => return ToolReply::refusal(reason),
+            Ok(Found::File(label, document)) => {
+                let (mut content, shown) = told(document.as_ref(), view, &mut said);
+                content["of"] = said.say("the name of a member", &label).into();
+                exposure = shown;
+                content
+            }
+            Err(reason) => return ToolReply { free_text: said.free_text(), ..ToolReply::refusal(reason) },
         };
-        ToolReply { free_text: said.free_text(), ..ToolReply::plain(content) }
+        ToolReply { exposure, free_text: said.free_text(), ..ToolReply::plain(content) }
     }
 }
 
 enum Found {
     Members(Vec<String>),
+    File(String, Opened),
     Value(String, Artifact),
 }
 
-async fn found(view: &View<'_>, of: &str) -> Result<Found, String> {
+async fn found(view: &View<'_>, of: &str, said: &mut Said) -> Result<Found, String> {
     let name = of.split(['[', '.']).next().unwrap_or(of).trim();
     let planned = view.planned().await.ok_or("the pipeline can't be planned; `check` says why")?;
     if let Some(at) = planned.prepared.pipeline.input(name) {
         let (record, declared) = (&planned.prepared.inputs[at], &planned.prepared.pipeline.inputs[at]);
-        return match record.members.as_slice() {
-            [(label, digest)] if label.is_empty() && declared.kind != Kind::Dir && declared.kind != Kind::File => {
+        let reader = record.taken.split('(').next().and_then(readers::reader);
+        return match (record.members.as_slice(), member(of), reader) {
+            ([(label, digest)], _, _) if label.is_empty() && declared.kind != Kind::Dir && declared.kind != Kind::File => {
                 load(view, declared.kind, digest).map(|artifact| Found::Value(name.to_owned(), artifact))
             }
-            members => Ok(Found::Members(members.iter().map(|(label, _)| label.clone()).collect())),
+            // Files that belong together are one.
+            (members, None, Some(reader)) if reader.takes != Takes::File && reader.name != "bids" => {
+                let mut tree = FileTree::new();
+                for (path, digest) in members {
+                    let file = load(view, Kind::File, digest)?;
+                    let bytes = file.bytes().map_err(|error| error.to_string())?;
+                    tree.insert(path.clone(), bytes.clone()).map_err(|error| error.to_string())?;
+                }
+                document(reader, &Artifact::from_tree(tree), name, said)
+            }
+            ([(label, digest)], None, Some(reader)) if label.is_empty() && declared.kind == Kind::File => {
+                document(reader, &load(view, Kind::File, digest)?, name, said)
+            }
+            (members, Some(wanted), Some(reader)) => {
+                let found = members.iter().find(|(label, _)| label == wanted);
+                let (label, digest) = found.ok_or_else(|| format!("`{}` has no member of this name", crate::escape_line(name)))?;
+                match (declared.kind, reader.name) {
+                    (Kind::File, _) | (Kind::Dir, "bids") => document(reader, &load(view, declared.kind, digest)?, label, said),
+                    (kind, _) => load(view, kind, digest).map(|artifact| Found::Value(label.clone(), artifact)),
+                }
+            }
+            (members, ..) => Ok(Found::Members(members.iter().map(|(label, _)| label.clone()).collect())),
         };
     }
     if planned.prepared.pipeline.step(name).is_none() {
@@ -103,6 +140,20 @@ async fn found(view: &View<'_>, of: &str) -> Result<Found, String> {
     let (kind, digest) =
         outputs.values().find(|(kind, _)| *kind != Kind::Scores).or_else(|| outputs.values().next()).ok_or("it gave nothing")?;
     load(view, *kind, digest).map(|artifact| Found::Value(label.clone(), artifact))
+}
+
+/// The label of a member that is asked for, as in `units["m1"]`.
+fn member(of: &str) -> Option<&str> {
+    of.split_once("[\"")?.1.split_once("\"]").map(|(label, _)| label)
+}
+
+/// What is in a file of an input, called `label`.
+fn document(reader: Reader, artifact: &Artifact, label: &str, said: &mut Said) -> Result<Found, String> {
+    match readers::document(&reader, artifact, "") {
+        Some(Ok(document)) => Ok(Found::File(label.to_owned(), document)),
+        Some(Err(error)) => Err(said.say("why a file can't be read", &error.to_string())),
+        None => Err("this is no file".into()),
+    }
 }
 
 fn load(view: &View<'_>, kind: Kind, digest: &Digest) -> Result<Artifact, String> {
@@ -138,7 +189,8 @@ pub(super) fn described(artifact: &Artifact, view: &View<'_>, said: &mut Said) -
     out
 }
 
-fn is_personal(column: &str, view: &View<'_>) -> bool {
+/// Whether a column or fact is about a participant, and not one that the project shows.
+pub(super) fn is_personal(column: &str, view: &View<'_>) -> bool {
     let name: String =
         column.chars().map(|letter| if letter.is_ascii_alphanumeric() { letter.to_ascii_lowercase() } else { '_' }).collect();
     PERSONAL.contains(&name.as_str()) && !view.settings().show_columns.iter().any(|shown| shown == column)
@@ -170,16 +222,16 @@ impl ReadTool for DataStats {
                 "numbers of the data may not be shown here; a person allows it with `exposure = \"aggregate\"` under [agent] of neuroflow.toml",
             );
         }
-        let artifact = match found(view, text(arguments, "of")).await {
+        let mut said = Said::default();
+        let artifact = match found(view, text(arguments, "of"), &mut said).await {
             Ok(Found::Value(_, artifact)) => artifact,
-            Ok(Found::Members(_)) => return ToolReply::refusal("these are files; ask for the step that reads them"),
-            Err(reason) => return ToolReply::refusal(reason),
+            Ok(Found::Members(_) | Found::File(..)) => return ToolReply::refusal("these are files; ask for the step that reads them"),
+            Err(reason) => return ToolReply { free_text: said.free_text(), ..ToolReply::refusal(reason) },
         };
         let wanted: Vec<String> = match arguments.get("columns").and_then(Value::as_array) {
             Some(names) => names.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
             None => artifact.column_names(),
         };
-        let mut said = Said::default();
         let rows: Vec<Value> = wanted.iter().take(MOST).filter_map(|column| stats(&artifact, column, view, &mut said)).collect();
         ToolReply { exposure: Exposure::Aggregate, free_text: said.free_text(), ..ToolReply::plain(json!({ "columns": rows })) }
     }

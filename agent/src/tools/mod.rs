@@ -3,6 +3,7 @@
 //! What a tool gives is bounded in bytes. Texts that somebody else wrote (labels of data, messages of programs, notes) come as JSON values, short, with
 //! everything invisible spelt out; when one is more than a name, the reply says where it came from, and the conversation is tainted.
 
+mod contents;
 mod data;
 mod files;
 mod knowledge;

@@ -28,6 +28,17 @@ impl Said {
         escape_line(&shown)
     }
 
+    /// A line in the pipeline language whose texts in quotes are somebody's words. It is given whole: a part of it would be wrong.
+    pub fn code(&mut self, source: &str, line: &str) -> String {
+        use neuroflow_dsl::syntax::SyntaxKind::Text;
+        let root = neuroflow_dsl::parse(line).root();
+        let mut tokens = root.descendants_with_tokens().filter_map(|element| element.into_token());
+        if tokens.any(|token| token.kind() == Text && !is_name(token.text().trim_matches('"'))) {
+            self.free.insert(escape_line(source));
+        }
+        escape_line(line)
+    }
+
     /// Counts a whole text of a pipeline: its comments and its quoted texts are somebody's words, which the language gives no meaning.
     pub fn pipeline(&mut self, path: &str, text: &str) {
         use neuroflow_dsl::syntax::SyntaxKind::{Comment, Text};
@@ -47,6 +58,11 @@ impl Said {
     pub fn free_text(self) -> Vec<String> {
         self.free.into_iter().collect()
     }
+}
+
+/// A source with the field in it, where the field's name is nothing but a name.
+pub(super) fn source(what: &str, field: &str) -> String {
+    if is_name(field) { format!("{what}, {field}") } else { what.to_owned() }
 }
 
 /// Whether a text can only be read as a name or a number: short, of letters, digits and few signs, and at most two words.

@@ -12,6 +12,8 @@ use neuroflow_engine::latest::LATEST;
 use neuroflow_engine::record::{Results, RunRecord, results};
 use neuroflow_engine::schedule::WorkerCommand;
 use neuroflow_engine::session::Session;
+use neuroflow_formats::disk::open_path;
+use neuroflow_formats::{Opened, Options};
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -68,14 +70,15 @@ impl<'a> View<'a> {
         self.project.read(path)
     }
 
-    /// Files of the project's folder that are wanted, with their sizes; nothing hidden, and nothing behind links.
-    pub fn files(&self, wanted: &dyn Fn(&str) -> bool) -> Vec<(String, u64)> {
-        let is_own = |path: &str| wanted(path) && !path.starts_with("target/") && self.is_own(path);
-        let found = neuroflow_engine::folder::search(&self.project.root, "**/*", &is_own).unwrap_or_default();
-        found
-            .into_iter()
-            .filter_map(|path| std::fs::metadata(self.project.root.join(&path)).ok().map(|found| (path, found.len())))
-            .collect()
+    /// Paths of all files of the project's folder; nothing hidden, and nothing below links to folders.
+    pub fn paths(&self) -> Vec<String> {
+        neuroflow_engine::folder::search(&self.project.root, "**/*", &|path| !path.starts_with("target/")).unwrap_or_default()
+    }
+
+    /// The size of a file, where it lies in the project's folder itself.
+    pub fn size(&self, path: &str) -> Option<u64> {
+        let about = std::fs::metadata(self.project.root.join(path)).ok()?;
+        self.is_own(path).then_some(about.len())
     }
 
     /// Whether a file lies in the project's folder itself, hidden in no folder, and behind no link that leads out.
@@ -85,15 +88,16 @@ impl<'a> View<'a> {
         is_plain && real.is_some_and(|(real, root)| real.starts_with(root))
     }
 
-    /// The bytes of a file that [`View::files`] named.
+    /// What is in a file of [`View::paths`], or a folder of them, for a reader or by its own mark. Parts are read when they are asked for.
     ///
     /// # Errors
     /// When it can't be read, in words without the place of the project.
-    pub(crate) fn bytes(&self, path: &str) -> Result<arrow::buffer::Buffer, String> {
-        if !self.is_own(path) {
+    pub(crate) fn open(&self, path: &str, reader: Option<&str>) -> Result<Opened, String> {
+        if path != "." && !self.is_own(path) {
             return Err("it lies outside of the project".into());
         }
-        std::fs::read(self.project.root.join(path)).map(arrow::buffer::Buffer::from_vec).map_err(|error| error.to_string())
+        let opened = open_path(&self.project.root.join(path), reader, &Options::default());
+        opened.map(|found| found.document).map_err(|error| error.to_string())
     }
 
     /// The notes of the project, by path.
