@@ -5,7 +5,8 @@
 //! is not charged twice. At 80 % of a limit one line is said, once; at 100 % nothing more is asked until a person raises the limit: what was spent is
 //! a plain value that is kept with the session, so that it goes on from there.
 //!
-//! Nothing here reads a clock: whoever asks says how long the session has taken and which day it is.
+//! Nothing here reads a clock: whoever asks says how long the session has taken and which day it is. A day that is earlier than the one that was counted last
+//! begins no new one: a clock that is set back fills no budget.
 
 mod money;
 mod settings;
@@ -59,6 +60,20 @@ pub struct SpentToday {
     pub usd: Usd,
 }
 
+impl SpentToday {
+    /// Begins a new day, when `day` is later than the one that is counted or that is none. Gives whether the counted one is later than `day`.
+    fn turn_to(&mut self, day: &str) -> bool {
+        let date = |text: &str| text.parse::<jiff::civil::Date>().ok();
+        match (date(&self.day), date(day)) {
+            (Some(counted), Some(now)) if now <= counted => now < counted,
+            _ => {
+                *self = SpentToday { day: day.to_owned(), usd: Usd(0) };
+                false
+            }
+        }
+    }
+}
+
 /// A limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -101,7 +116,7 @@ impl Kind {
 #[non_exhaustive]
 pub enum Exhausted {
     /// A limit would be passed.
-    #[error("the budget is used up: {} of {} are spent (`{}`), and this question may take {}; nothing is lost: raise the limit under `[agent.budget]` and go on with the session", .kind.amount(*.spent), .kind.amount(*.limit), .kind.setting(), .kind.amount(*.asked))]
+    #[error("the budget is used up: {} of {} are spent (`{}`), and this question may take {}{}; nothing is lost: raise the limit under `[agent.budget]` and go on with the session", .kind.amount(*.spent), .kind.amount(*.limit), .kind.setting(), .kind.amount(*.asked), counted(.ahead.as_deref()))]
     Limit {
         /// Which.
         kind: Kind,
@@ -111,6 +126,8 @@ pub enum Exhausted {
         spent: u64,
         /// What this question may take.
         asked: u64,
+        /// The day that is counted, where the clock says an earlier one.
+        ahead: Option<String>,
     },
     /// Money is limited, and nobody knows what the model costs.
     #[error("money is limited (`{}`), but the price of `{model}` is not known; write it under `[agent.prices]`, in dollars for a million tokens", .kind.setting())]
@@ -120,6 +137,10 @@ pub enum Exhausted {
         /// The model.
         model: String,
     },
+}
+
+fn counted(ahead: Option<&str>) -> String {
+    ahead.map(|day| format!("; what was spent counts for {day}, and the clock says an earlier day: set it right")).unwrap_or_default()
 }
 
 /// That 80 % of a limit are used: one line, once a session.
@@ -186,9 +207,7 @@ impl Budget {
     /// # Errors
     /// When that would pass a limit, or money is limited and the price is not known. Nothing is set aside then.
     pub fn reserve(&mut self, request: &crate::model::Request, elapsed: Duration, day: &str) -> Result<Reservation, Exhausted> {
-        if self.today.day != day {
-            self.today = SpentToday { day: day.to_owned(), usd: Usd(0) };
-        }
+        let is_ahead = self.today.turn_to(day);
         let key = request.key();
         let usage = Usage { prompt_tokens: request.estimated_tokens(), reply_tokens: u64::from(request.max_tokens), estimated: true };
         let money = [(Kind::Usd, self.limits.usd_per_session), (Kind::UsdPerDay, self.limits.usd_per_day)];
@@ -211,7 +230,8 @@ impl Budget {
             let Some(limit) = limit else { continue };
             let is_over = spent.saturating_add(asked) > limit || (kind == Kind::Wall && spent >= limit);
             if is_over {
-                return Err(Exhausted::Limit { kind, limit, spent, asked });
+                let ahead = (is_ahead && kind == Kind::UsdPerDay).then(|| self.today.day.clone());
+                return Err(Exhausted::Limit { kind, limit, spent, asked, ahead });
             }
         }
         self.failed.remove(&key);
@@ -391,6 +411,28 @@ mod tests {
         assert!(matches!(reserve(&mut budget, "a"), Err(Exhausted::Limit { kind: Kind::UsdPerDay, .. })));
         assert!(budget.reserve(&question("a", 100), Duration::ZERO, "2026-12-01").is_ok());
         assert_eq!(budget.today(), &SpentToday { day: "2026-12-01".into(), usd: Usd(100) });
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_fills_no_budget() {
+        let limits = BudgetLimits { usd_per_day: Some(Usd(1000)), ..Default::default() };
+        let price = Some(Price { prompt: Usd(0), reply: Usd(1_000_000) });
+        let at = |budget: &mut Budget, words: &str, day: &str| budget.reserve(&question(words, 100), Duration::ZERO, day);
+        let mut budget = Budget::new(limits.clone(), "m", price, Spent::default(), SpentToday { day: DAY.into(), usd: Usd(950) });
+        for day in ["2026-11-29", "2025-12-31", "1970-01-01", DAY] {
+            let error = at(&mut budget, "a", day).unwrap_err();
+            assert!(matches!(error, Exhausted::Limit { kind: Kind::UsdPerDay, spent: 950, .. }));
+            assert_eq!(error.to_string().contains("counts for 2026-11-30"), day != DAY, "{error}");
+        }
+        // What is taken meanwhile counts for the day that was there, and is still counted when the clock is right again.
+        let mut budget = Budget::new(limits.clone(), "m", price, Spent::default(), SpentToday { day: DAY.into(), usd: Usd(850) });
+        drop(at(&mut budget, "a", "2026-11-01").unwrap());
+        assert_eq!(budget.today(), &SpentToday { day: DAY.into(), usd: Usd(950) });
+        assert!(at(&mut budget, "b", DAY).is_err());
+        assert!(at(&mut budget, "b", "2026-12-01").is_ok());
+        // What is no day counts as nothing.
+        let mut budget = Budget::new(limits, "m", price, Spent::default(), SpentToday { day: "zzz".into(), usd: Usd(950) });
+        assert!(at(&mut budget, "a", DAY).is_ok());
     }
 
     #[test]

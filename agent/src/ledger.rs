@@ -200,6 +200,15 @@ fn read(text: &[u8]) -> Result<(Vec<Entry>, Digest), Broken> {
     Ok((entries, head))
 }
 
+/// Each line with the day that it counts for, in UTC, as `2026-11-30`. Lines stand as they were written, whatever the clock said: one that says an earlier
+/// day than a line before it counts for that line's.
+pub(crate) fn by_day(entries: &[Entry]) -> impl Iterator<Item = (&str, &Entry)> {
+    entries.iter().scan("", |latest, entry| {
+        *latest = entry.at.get(..10).unwrap_or_default().max(*latest);
+        Some((*latest, entry))
+    })
+}
+
 /// The digests of all lines, for what names one.
 pub(crate) fn heads(path: &Path) -> std::collections::HashSet<Digest> {
     let text = std::fs::read(path).unwrap_or_default();

@@ -38,6 +38,8 @@ pub fn verify(root: &Path, range: Option<&str>) -> Result<Vec<Finding>, String> 
     }
     let repository = Repository::discover(root).map_err(|_| "there is no repository here".to_owned())?;
     let mut walk = repository.revwalk().map_err(told)?;
+    // By descent, not by time: a clock may have been set back between two commits.
+    walk.set_sorting(git2::Sort::TOPOLOGICAL).map_err(told)?;
     match range {
         Some(range) if range.contains("..") => {
             let range = if range.ends_with("..") { format!("{range}HEAD") } else { range.to_owned() };

@@ -1,14 +1,15 @@
 //! What a client of protocol 2026-07-28 carries back with an answer: sealed here, opened once, and only for the call that it was sealed for.
 //!
 //! The seal (HMAC-SHA-256, by the SDK) holds the proposal and its plan, and binds them to the client and to the call's arguments; it ends after a while. Which
-//! seals are still open is kept in this process, so that an answer counts once, and none outlives the server.
+//! seals are still open is kept in this process, so that an answer counts once, and none outlives the server. So is until when, by a clock that nobody sets:
+//! the seal's own end is a time of day, and a clock that is set back would put it off.
 
 use neuroflow_agent::ProposalId;
 use rmcp::model::{RequestStateCodec, SealOptions};
 use serde_json::{Value, json};
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// The most answers that are waited for at once; with more, the oldest is given up.
 const MOST_OPEN: usize = 256;
@@ -28,7 +29,7 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
 /// Answers that are waited for.
 pub(crate) struct Pending {
     codec: RequestStateCodec,
-    open: Mutex<VecDeque<String>>,
+    open: Mutex<VecDeque<(String, Instant)>>,
 }
 
 impl Pending {
@@ -52,7 +53,7 @@ impl Pending {
         if open.len() >= MOST_OPEN {
             open.pop_front();
         }
-        open.push_back(once);
+        open.push_back((once, Instant::now() + wait));
         Ok(self.codec.seal_with(payload.as_bytes(), &SealOptions::new().associated_data(call).ttl(wait)))
     }
 
@@ -65,8 +66,11 @@ impl Pending {
         let payload: Value = serde_json::from_slice(&opened).map_err(|error| error.to_string())?;
         let once = payload["once"].as_str().unwrap_or_default();
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(at) = open.iter().position(|known| known == once) else { return Err("the state that came back was used before".into()) };
-        open.remove(at);
+        let at = open.iter().position(|(known, _)| known == once);
+        let Some((_, end)) = at.and_then(|at| open.remove(at)) else { return Err("the state that came back was used before".into()) };
+        if Instant::now() > end {
+            return Err("the state that came back has expired".into());
+        }
         let id = payload["proposal"].as_str().and_then(ProposalId::parse).ok_or("the state that came back names no proposal")?;
         Ok((id, payload["plan"].as_str().map(str::to_owned)))
     }
@@ -109,5 +113,18 @@ mod tests {
         std::thread::sleep(Duration::from_millis(5));
         assert!(pending.open(&old, b"a").unwrap_err().contains("expired"));
         assert!(pending.open(&sealed, b"a").is_ok(), "the true one still opens");
+    }
+
+    #[test]
+    fn a_seal_ends_by_a_clock_that_nobody_sets() {
+        let pending = Pending::new().unwrap();
+        let sealed = pending.seal(&id(), None, b"a", LONG).unwrap();
+        // As when the time of day was set back, so that the seal itself says it is good.
+        for (_, end) in pending.open.lock().unwrap().iter_mut() {
+            *end = Instant::now();
+        }
+        std::thread::sleep(Duration::from_millis(5));
+        assert!(pending.open(&sealed, b"a").unwrap_err().contains("expired"));
+        assert!(pending.open(&sealed, b"a").unwrap_err().contains("used before"));
     }
 }

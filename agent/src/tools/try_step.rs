@@ -3,7 +3,7 @@
 use super::results::predicted;
 use super::{Look, ReadTool, Said, ToolReply, View, number, text};
 use crate::desk::said_in;
-use crate::ledger::{Entry, Event};
+use crate::ledger::{Entry, Event, by_day};
 use crate::model::{Field, FieldKind};
 use crate::proposal::Exposure;
 use crate::settings::Preview;
@@ -96,13 +96,18 @@ async fn tried(view: &View<'_>, arguments: &Map<String, Value>) -> Result<ToolRe
         predicted(view, &planned.text, step, &prediction)?;
     }
     let limit = view.settings().budget.limits().map_err(|error| error.to_string())?.compute_per_day;
-    if let Some(limit) = limit
-        && spent_today(&view.ledger()) + Duration::from_secs(SECONDS) > limit
-    {
-        return Err(format!(
-            "trials may compute {} s a day (`compute_per_day`), and this one could take {SECONDS} s more than is left; tomorrow, or a person raises it",
-            limit.as_secs()
-        ));
+    if let Some(limit) = limit {
+        let now = Entry::now(Event::Tried, None, "").at;
+        let (spent, ahead) = spent_today(&view.ledger(), now.get(..10).unwrap_or_default());
+        if spent + Duration::from_secs(SECONDS) > limit {
+            let ahead =
+                ahead.map(|day| format!("; the ledger counts for {day}, and the clock says an earlier day: a person sets it right"));
+            return Err(format!(
+                "trials may compute {} s a day (`compute_per_day`), and this one could take {SECONDS} s more than is left; tomorrow, or a person raises it{}",
+                limit.as_secs(),
+                ahead.unwrap_or_default()
+            ));
+        }
     }
     let limits =
         Limits { trials: number(arguments, "trials", TRIALS.0, TRIALS.1).max(1) as usize, memory: MEMORY, seconds: SECONDS as f64 };
@@ -138,13 +143,13 @@ async fn tried(view: &View<'_>, arguments: &Map<String, Value>) -> Result<ToolRe
     })
 }
 
-/// How long trials computed today, in UTC.
-fn spent_today(ledger: &[Entry]) -> Duration {
-    let today = Entry::now(Event::Tried, None, "").at;
-    let of_today = ledger.iter().filter(|entry| entry.event == Event::Tried && entry.at.get(..10) == today.get(..10));
-    Duration::from_secs_f64(
-        of_today.filter_map(|entry| entry.detail["seconds"].as_f64()).filter(|seconds| *seconds >= 0.0).sum::<f64>().min(1e9),
-    )
+/// How long trials computed on the day that is counted: `now`, in UTC, or a later one that the ledger knows, which is given.
+fn spent_today(ledger: &[Entry], now: &str) -> (Duration, Option<String>) {
+    let latest = by_day(ledger).last().map(|(day, _)| day).unwrap_or_default();
+    let today = latest.max(now);
+    let tried = by_day(ledger).filter(|(day, entry)| *day == today && entry.event == Event::Tried);
+    let seconds = tried.filter_map(|(_, entry)| entry.detail["seconds"].as_f64()).filter(|seconds| *seconds >= 0.0).sum::<f64>();
+    (Duration::from_secs_f64(seconds.min(1e9)), (today > now).then(|| today.to_owned()))
 }
 
 fn told(wrong: &Wrong) -> String {
@@ -155,5 +160,35 @@ fn told(wrong: &Wrong) -> String {
             escape_line(&format!("the pipeline would be wrong: {}", told.collect::<Vec<_>>().join("; ")))
         }
         other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_that_is_set_back_gives_no_time_for_trials() {
+        let line = |at: &str, event: Event, seconds: f64| Entry {
+            at: at.into(),
+            detail: json!({ "seconds": seconds }),
+            ..Entry::now(event, None, "")
+        };
+        let ledger = [
+            line("2026-11-29T10:00:00Z", Event::Tried, 7.0),
+            line("2026-11-30T10:00:00Z", Event::Tried, 20.0),
+            // The clock is set back, and right again.
+            line("2026-11-28T10:00:00Z", Event::Tried, 5.0),
+            line("2026-11-30T11:00:00Z", Event::Looked, 100.0),
+            line("2026-11-30T12:00:00Z", Event::Tried, 1.0),
+        ];
+        let spent = |lines: usize, now: &str| spent_today(&ledger[..lines], now);
+        assert_eq!(spent(5, "2026-11-30"), (Duration::from_secs(26), None));
+        for now in ["2026-11-29", "2026-11-28", "1970-01-01"] {
+            assert_eq!(spent(2, now), (Duration::from_secs(20), Some("2026-11-30".into())), "{now}");
+            assert_eq!(spent(3, now), (Duration::from_secs(25), Some("2026-11-30".into())), "{now}");
+        }
+        assert_eq!(spent(5, "2026-12-01"), (Duration::ZERO, None));
+        assert_eq!(spent(0, "2026-12-01"), (Duration::ZERO, None));
     }
 }

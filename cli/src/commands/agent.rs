@@ -419,7 +419,11 @@ fn log(place: &Place, most: usize) -> Result<Exit, Failure> {
         if !entry.reason.is_empty() {
             more.push(format!("\"{}\"", entry.reason));
         }
-        println!("{}  {what:<10} {id:<10}  {}  {}", entry.at, escape_line(&entry.actor), escape_line(&more.join(" · ")));
+        println!("{}  {what:<10} {id:<10}  {}  {}", escape_line(&entry.at), escape_line(&entry.actor), escape_line(&more.join(" · ")));
+    }
+    let back = entries.windows(2).filter(|two| two[1].at < two[0].at).count();
+    if back > 0 {
+        println!("note: the clock was set back {back} times; lines stand in the order in which they were written");
     }
     Ok(Exit::Done)
 }

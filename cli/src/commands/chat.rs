@@ -5,7 +5,7 @@ use super::agent::{Decision, colours, could_not, decide, gate, is_terminal, prom
 use super::data::runtime;
 use crate::arguments::{Chat as Arguments, ModelWay, ReaderArgument};
 use crate::exit::{Exit, Failure};
-use neuroflow_agent::budget::{self, Budget, Spent, SpentToday};
+use neuroflow_agent::budget::{self, Budget, Exhausted, Spent, SpentToday};
 use neuroflow_agent::model::{Endpoint, Limits, Model, OpenAi, Probe, Replay, Store as Recordings, Structured, Trial, Way, probe};
 use neuroflow_agent::secret::{KeySource, Scanner};
 use neuroflow_agent::{
@@ -318,6 +318,11 @@ impl Session<'_> {
                 Ok(None)
             }
             Some(Ok(turn)) => Ok(Some(turn)),
+            Some(Err(error @ ChatError::Budget(Exhausted::Limit { ahead: Some(_), .. }))) => {
+                let kept =
+                    today_file().map(|path| format!("when the clock is right, the day in {} was not: remove that file", path.display()));
+                Err(Failure { help: kept, ..Failure::could_not_start(error) })
+            }
             Some(Err(error @ ChatError::Budget(_))) => Err(Failure::could_not_start(error)),
             Some(Err(error)) => {
                 Err(Failure::could_not_start(error).with_help("nothing is lost; say it again, or `neuroflow agent doctor`"))
