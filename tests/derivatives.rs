@@ -68,7 +68,8 @@ fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
 fn faults(folder: &Path) -> Option<Vec<String>> {
     let bin = python("bids", &["bids-validator-deno==3.0.2"])?;
     let found = Command::new(bin.join("bids-validator-deno")).arg(folder).args(["--json", "--ignoreNiftiHeaders"]).output().unwrap();
-    let found: Value = serde_json::from_slice(&found.stdout).unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&found.stderr)));
+    let found: Value =
+        serde_json::from_slice(&found.stdout).unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&found.stderr)));
     let issues = found["issues"]["issues"].as_array().unwrap().iter();
     Some(issues.filter(|issue| issue["severity"] == "error").map(ToString::to_string).collect())
 }
@@ -85,15 +86,22 @@ fn a_run_on_a_tree_becomes_a_dataset_called_after_its_recordings() {
     let own = |subject: &str, session: &str| format!("sub-{subject}/ses-{session}/eeg/sub-{subject}_ses-{session}_task-rest_run-01_desc-");
     let mut wanted: Vec<String> = Vec::new();
     for (subject, session) in [("01", "post"), ("01", "pre"), ("02", "pre")] {
-        for name in
-            ["cues_events.tsv", "eeg_eeg.nwb", "powerAlpha_psd.npy", "powerAlphaBands_bands.npy", "powerTheta_psd.npy", "powerThetaBands_bands.npy"]
-        {
+        for name in [
+            "cues_events.tsv",
+            "eeg_eeg.nwb",
+            "powerAlpha_psd.npy",
+            "powerAlphaBands_bands.npy",
+            "powerTheta_psd.npy",
+            "powerThetaBands_bands.npy",
+        ] {
             wanted.push(format!("{}{name}", own(subject, session)));
         }
     }
     // What two sessions of a subject share, what both subjects share, and what no recording is behind.
     wanted.push("sub-01/eeg/sub-01_task-rest_run-01_desc-both_table.tsv".into());
-    wanted.extend(["task-rest_run-01_desc-allCues_table.tsv", "task-rest_run-01_desc-lines_file.txt", "desc-apart_epochs.nwb"].map(str::to_owned));
+    wanted.extend(
+        ["task-rest_run-01_desc-allCues_table.tsv", "task-rest_run-01_desc-lines_file.txt", "desc-apart_epochs.nwb"].map(str::to_owned),
+    );
     for name in &wanted {
         assert!(all.contains_key(name), "{name} is not there: {:?}", all.keys());
         let (stem, _) = name.rsplit_once('.').unwrap();
@@ -165,9 +173,14 @@ fn what_can_not_be_a_dataset_is_refused_and_nothing_is_overwritten() {
     // A run that no tree is behind.
     place.write("plain.nf", "pipeline plain \"P\"\ninput runs = edf(\"ds/sub-02/ses-pre/eeg/sub-02_ses-pre_task-rest_run-01_eeg.edf\")\ncues = ingest.events(runs)\n");
     place.run(&["run", "plain.nf", "--quiet"]).exits(0);
-    place.run(&["export", "--as", "bids", "--out", "x"]).exits(4).says("took no recording from a BIDS tree").says("bids(\"FOLDER\", subject = all)");
+    place
+        .run(&["export", "--as", "bids", "--out", "x"])
+        .exits(4)
+        .says("took no recording from a BIDS tree")
+        .says("bids(\"FOLDER\", subject = all)");
     assert!(!place.path().join("x").exists());
-    let left = std::fs::read_dir(place.path()).unwrap().filter(|entry| entry.as_ref().unwrap().file_name().to_string_lossy().ends_with(".new"));
+    let left =
+        std::fs::read_dir(place.path()).unwrap().filter(|entry| entry.as_ref().unwrap().file_name().to_string_lossy().ends_with(".new"));
     assert_eq!(left.count(), 0);
     // Without the tree, the run still has what it took.
     std::fs::remove_dir_all(place.path().join("ds")).unwrap();

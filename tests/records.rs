@@ -412,7 +412,12 @@ fn a_clone_knows_the_runs_that_were_kept() {
     let said = clone.run(&["log", "direction"]).exits(0);
     assert!(said.out.contains(&commits[0][..10]) && said.out.contains("p = "), "{}", said.out);
     // The clone shows it, and runs it again from the commit that it was made at; its data are held to what they were.
-    clone.run(&["show", "paper"]).exits(0).says("kept as paper: as submitted").says("`neuroflow run --at paper`").says("direction: accuracy");
+    clone
+        .run(&["show", "paper"])
+        .exits(0)
+        .says("kept as paper: as submitted")
+        .says("`neuroflow run --at paper`")
+        .says("direction: accuracy");
     let shown: Value = serde_json::from_str(&clone.run(&["show", "paper", "--json"]).exits(0).out).unwrap();
     assert!(shown["tasks"].is_null() && shown["results"].is_null() && shown["scores"]["direction"][0]["value"].is_f64(), "{shown}");
     clone.run(&["run", "--at", "paper", "other.nf"]).exits(4).says("is of small.nf, not of other.nf");

@@ -129,8 +129,7 @@ impl Watch {
             let labels = run.running.iter().take(MOST_PRINTING).filter(|task| prints(run, &task.label));
             labels.map(|task| task.label.clone()).collect::<Vec<_>>()
         };
-        let alive: Vec<Alive<'_>> =
-            live.iter().map(|run| Alive { run, graph: graph_of(&run.steps), printing: printing(run) }).collect();
+        let alive: Vec<Alive<'_>> = live.iter().map(|run| Alive { run, graph: graph_of(&run.steps), printing: printing(run) }).collect();
         let (proposals, trouble) = match self.proposals() {
             Ok(proposals) => (proposals, None),
             Err(trouble) => (Vec::new(), Some(trouble)),

@@ -58,7 +58,8 @@ impl Source {
         }
         let Some(file) = file else {
             let failure = Failure::could_not_start(format!("`--at {at}` is a revision, and the pipeline is not named"));
-            let help = format!("write `neuroflow run --at {at} PIPELINE`; only a run, by its id or the name that it is kept under, does without");
+            let help =
+                format!("write `neuroflow run --at {at} PIPELINE`; only a run, by its id or the name that it is kept under, does without");
             return Err(unknown.unwrap_or_else(|| failure.with_help(help)));
         };
         let revision = Revision::open(file, at).map_err(|error| unknown.unwrap_or_else(|| told(error)))?;

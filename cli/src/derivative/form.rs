@@ -20,7 +20,14 @@ pub(super) struct Laid {
 ///
 /// # Errors
 /// When its values can't be written, in words.
-pub(super) fn laid(artifact: &Artifact, output: &str, datatype: &str, name: &str, facts: &dyn Fn() -> Facts, file: Option<&str>) -> Result<Laid, String> {
+pub(super) fn laid(
+    artifact: &Artifact,
+    output: &str,
+    datatype: &str,
+    name: &str,
+    facts: &dyn Fn() -> Facts,
+    file: Option<&str>,
+) -> Result<Laid, String> {
     let kind = artifact.kind();
     let mut about = Map::new();
     let one = |ending: &str, bytes: Vec<u8>| vec![(ending.to_owned(), bytes)];

@@ -122,7 +122,8 @@ fn sources(one: &Performed, origins: &Origins<'_>, written: &HashMap<(&str, Dige
     };
     let mut sources: BTreeSet<String> = origins.direct(&one.label).iter().map(raw).collect();
     for needed in origins.needs(&one.label) {
-        let own: Vec<String> = one.takes.iter().filter_map(|digest| written.get(&(needed, *digest))).map(|path| format!("bids::{path}")).collect();
+        let own: Vec<String> =
+            one.takes.iter().filter_map(|digest| written.get(&(needed, *digest))).map(|path| format!("bids::{path}")).collect();
         if own.is_empty() {
             // What is not here was made of these.
             sources.extend(origins.behind(needed).iter().map(raw));
@@ -180,16 +181,27 @@ impl Dataset<'_> {
     }
 
     /// What is said of a result beside it.
-    fn sidecar(&self, one: &Performed, given: &Given, step: &str, sources: &BTreeSet<String>, about: Map<String, Value>) -> Map<String, Value> {
+    fn sidecar(
+        &self,
+        one: &Performed,
+        given: &Given,
+        step: &str,
+        sources: &BTreeSet<String>,
+        about: Map<String, Value>,
+    ) -> Map<String, Value> {
         let stage = self.session.registry.get(&one.stage).map(|stage| stage.signature());
-        let said = stage.as_ref().and_then(|stage| stage.outputs.iter().find(|output| output.name == given.output)).map(|output| output.doc);
+        let said =
+            stage.as_ref().and_then(|stage| stage.outputs.iter().find(|output| output.name == given.output)).map(|output| output.doc);
         let summary = stage.as_ref().map_or_else(|| "A program's file.".to_owned(), |stage| said.unwrap_or(stage.summary).to_owned());
         let mut software = json!({ "Name": "neuroflow", "Version": self.record.neuroflow, "Stage": one.stage });
         if !one.version.is_empty() {
             software["StageVersion"] = one.version.clone().into();
         }
         let mut sidecar = Map::new();
-        sidecar.insert("Description".into(), format!("{summary} (`{step}` of the pipeline {}, a {})", self.record.pipeline, given.kind).into());
+        sidecar.insert(
+            "Description".into(),
+            format!("{summary} (`{step}` of the pipeline {}, a {})", self.record.pipeline, given.kind).into(),
+        );
         if !sources.is_empty() {
             sidecar.insert("Sources".into(), sources.iter().cloned().collect());
         }
@@ -208,7 +220,9 @@ impl Dataset<'_> {
         if let Some(other) = self.files.insert(path.to_lowercase(), what.to_owned()) {
             let (one, other) = (escape_line(what), escape_line(&other));
             let failure = Failure::could_not_start(format!("`{other}` and `{one}` would both be {}", escape_line(path)));
-            return Err(failure.with_help("names of files have letters and digits only: give one of the steps, or of the members, another name"));
+            return Err(
+                failure.with_help("names of files have letters and digits only: give one of the steps, or of the members, another name")
+            );
         }
         let place = self.root.join(path);
         let folder = place.parent().unwrap_or(self.root);
@@ -242,9 +256,7 @@ impl Dataset<'_> {
 
     /// Who took part.
     fn of_all(&mut self) -> Result<(), Failure> {
-        let texts = |name: &str| -> Vec<String> {
-            self.trees.iter().filter_map(|tree| self.object(tree.of_all.get(name)?)).collect()
-        };
+        let texts = |name: &str| -> Vec<String> { self.trees.iter().filter_map(|tree| self.object(tree.of_all.get(name)?)).collect() };
         let (tables, said) = (texts("participants.tsv"), texts("participants.json"));
         if let Some(text) = participants::participants(&tables, &self.subjects) {
             self.put("participants.tsv", "the participants", text.as_bytes())?;
@@ -272,14 +284,15 @@ impl Dataset<'_> {
             source.extend(link.iter().filter(|link| !link.starts_with("doi:")).map(|link| ("URL".to_owned(), link.clone().into())));
             source.extend(doi(&said).map(|doi| ("DOI".to_owned(), doi.into())));
             // Which files of it were taken, the record knows; of the whole only its description is.
-            source.extend(tree.of_all.get("dataset_description.json").map(|digest| ("Version".to_owned(), format!("blake3:{digest}").into())));
+            source.extend(
+                tree.of_all.get("dataset_description.json").map(|digest| ("Version".to_owned(), format!("blake3:{digest}").into())),
+            );
             if source.is_empty() {
                 source.insert("URL".into(), format!("bids:{name}").into());
             }
             sources.push(Value::Object(source));
         }
-        let links: Map<String, Value> =
-            self.links.iter().filter_map(|(name, link)| Some((name.clone(), link.clone()?.into()))).collect();
+        let links: Map<String, Value> = self.links.iter().filter_map(|(name, link)| Some((name.clone(), link.clone()?.into()))).collect();
         let citations = cite::citations(self.session, record)?;
         let cited: Vec<String> = citations.methods.iter().map(|reference| cite::in_words(reference)).collect();
         let name = if title.is_empty() { record.pipeline.clone() } else { title.to_owned() };
@@ -334,7 +347,8 @@ fn links(session: &Session, trees: &[Tree], out: &Path) -> Vec<(String, Option<S
     let mut names = BTreeSet::new();
     let link = |tree: &Tree| {
         let last = tree.folder.components().rev().find_map(|part| if let Component::Normal(part) = part { part.to_str() } else { None });
-        let letters = last.unwrap_or("raw").chars().map(|letter| if letter.is_ascii_alphanumeric() || letter == '_' { letter } else { '-' });
+        let letters =
+            last.unwrap_or("raw").chars().map(|letter| if letter.is_ascii_alphanumeric() || letter == '_' { letter } else { '-' });
         let mut name: String = letters.collect();
         while !names.insert(name.clone()) {
             name.push('2');

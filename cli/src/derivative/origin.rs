@@ -42,7 +42,8 @@ pub(super) fn taken(record: &RunRecord) -> (Vec<Tree>, Vec<Recording>) {
             trees.len() - 1
         });
         for (label, digest) in &input.members {
-            let own = input.files.iter().filter_map(|(path, content)| Some((path.strip_prefix(label.as_str())?.strip_prefix('/')?, content)));
+            let own =
+                input.files.iter().filter_map(|(path, content)| Some((path.strip_prefix(label.as_str())?.strip_prefix('/')?, content)));
             let own: Vec<(&str, &Digest)> = own.collect();
             for (path, content) in own.iter().filter(|(path, _)| OF_ALL.contains(path)) {
                 trees[tree].of_all.insert((*path).to_owned(), **content);
@@ -73,12 +74,7 @@ fn named(path: &str) -> &str {
 
 fn file_of(path: &str) -> BidsFile {
     let parent = path.rsplit('/').nth(1).filter(|folder| DATATYPES.contains(folder));
-    BidsFile {
-        path: path.to_owned(),
-        dataset: String::new(),
-        datatype: parent.unwrap_or_default().to_owned(),
-        name: Name::of(named(path)),
-    }
+    BidsFile { path: path.to_owned(), dataset: String::new(), datatype: parent.unwrap_or_default().to_owned(), name: Name::of(named(path)) }
 }
 
 /// Where results come from.

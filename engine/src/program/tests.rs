@@ -189,8 +189,9 @@ fn an_environment_is_made_once_by_two_at_once_and_used_without_the_network() {
     let environment = locked(&bench, EnvironmentKind::Requirements, &[("requirements.txt", &list)]);
     let call = ExecCall { environment: Some(environment), ..call(ASKS) };
     let said: Vec<String> = std::thread::scope(|scope| {
-        let run =
-            || bench.programs(offline()).run(&call, &[], &[], &Context::quiet(0), None, None).map(|ended| (text(&ended), ended.environment));
+        let run = || {
+            bench.programs(offline()).run(&call, &[], &[], &Context::quiet(0), None, None).map(|ended| (text(&ended), ended.environment))
+        };
         let both = [scope.spawn(run), scope.spawn(run)];
         both.into_iter()
             .map(|run| run.join().unwrap().unwrap())

@@ -179,7 +179,7 @@ pub(crate) fn choose(
     // Threads that have no variant to look at begin with the starts of the likeliest. What they find is what would be found later.
     let likeliest = (0..settled.len()).min_by(|&a, &b| settled[a].length.total_cmp(&settled[b].length)).map(|at| measured[at].1);
     let ahead = || match likeliest.filter(|_| !large && rayon::current_num_threads() > 1) {
-        None => Ok(Vec::new()),
+        None => Ok::<_, StageError>(Vec::new()),
         Some(place) => {
             let mut found = restarts(&variants[place], 1..first_starts)?;
             if !agreed(&found) {
