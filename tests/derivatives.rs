@@ -35,7 +35,7 @@ for run in runs {
 }
 both = sql("select one.label from one, other where one.label = other.label", one = cues["sub-01_ses-pre_task-rest_run-01_eeg"], other = cues["sub-01_ses-post_task-rest_run-01_eeg"])
 all_cues = sql("select run, label from cues order by run, label", cues = gather(cues))
-lines = exec("wc -l < {{ all_cues.csv }} > {{ out }}", all_cues = all_cues) -> file("n.txt")
+lines = exec("wc -c < {{ all_cues }} > {{ out }}", all_cues = all_cues) -> file("n.txt")
 apart = ingest.trials(sessions["sim1"])
 report rest { cues, power, all_cues }
 "#;

@@ -411,7 +411,6 @@ fn a_clone_knows_the_runs_that_were_kept() {
     clone.run(&["keep", "--list"]).exits(0).says("paper  ").says("as submitted");
     let said = clone.run(&["log", "direction"]).exits(0);
     assert!(said.out.contains(&commits[0][..10]) && said.out.contains("p = "), "{}", said.out);
-    // The clone shows it, and runs it again from the commit that it was made at; its data are held to what they were.
     clone
         .run(&["show", "paper"])
         .exits(0)
@@ -420,24 +419,24 @@ fn a_clone_knows_the_runs_that_were_kept() {
         .says("direction: accuracy");
     let shown: Value = serde_json::from_str(&clone.run(&["show", "paper", "--json"]).exits(0).out).unwrap();
     assert!(shown["tasks"].is_null() && shown["results"].is_null() && shown["scores"]["direction"][0]["value"].is_f64(), "{shown}");
+    run(&clone);
+    clone.run(&["diff", "paper", "latest"]).exits(0).says("whose tasks are not in this cache").says("direction.accuracy");
+    clone.run(&["compare", "paper", "latest"]).exits(0).says("direction.accuracy");
+    // Which pipeline `.` means is known from the other side, also when that was kept.
+    clone.run(&["diff", "paper", "."]).exits(0).says("as it is now");
+    // It is run again from the commit that it was made at, and its data are held to what they were.
     clone.run(&["run", "--at", "paper", "other.nf"]).exits(4).says("is of small.nf, not of other.nf");
     clone.run(&["run", "--at", "paper"]).exits(0).says(&format!("at paper: commit {}", commits[0]));
     let of = |place: &Place, run: &str| -> Value {
         serde_json::from_str::<Value>(&place.run(&["show", run, "--json"]).exits(0).out).unwrap()["results"].clone()
     };
     assert_eq!(of(&clone, "newest"), of(&place, "paper"));
-    clone.run(&["show", "latest"]).exits(4).says("all runs have the files of another time");
     // Data that changed since are not taken for those of then.
     let kept_data = clone.write("units.csv", "unit,area\n1,V1\n");
     std::fs::remove_dir_all(clone.path().join("cache")).unwrap();
     clone.run(&["run", "--at", "paper"]).exits(0);
     assert_eq!(of(&clone, "newest"), of(&place, "paper"), "the commit still has them");
     git(&clone, &["checkout", "-q", "--", kept_data.to_str().unwrap()]);
-    run(&clone);
-    clone.run(&["diff", "paper", "latest"]).exits(0).says("whose tasks are not in this cache").says("direction.accuracy");
-    clone.run(&["compare", "paper", "latest"]).exits(0).says("direction.accuracy");
-    // Which pipeline `.` means is known from the other side, also when that was kept.
-    clone.run(&["diff", "paper", "."]).exits(0).says("as it is now");
     // A file that somebody damaged is told of, and the others are still read.
     clone.write("runs/broken.json", "{");
     clone.run(&["log", "direction"]).exits(0).says("broken.json is no run that was kept");

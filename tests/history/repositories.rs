@@ -9,7 +9,7 @@ fn at(lab: &Lab, folder: &Path, revision: &str) -> serde_json::Value {
     let cache = tempfile::tempdir().unwrap();
     let elsewhere = ["--cache-dir", cache.path().to_str().unwrap()];
     lab.run_in(folder, &[&elsewhere[..], &["run", "lab.nf", "--at", revision]].concat()).exits(0);
-    essence(&record(&lab.run_in(folder, &[&elsewhere[..], &["show", "--json"]].concat())))
+    essence(&record(&lab.run_in(folder, &[&elsewhere[..], &["show", "newest", "--json"]].concat())))
 }
 
 /// A lab with two commits and a run at each.

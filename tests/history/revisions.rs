@@ -33,7 +33,7 @@ fn everything_that_a_pipeline_names_is_as_it_was_at_the_revision() {
         assert_eq!(essence(&lab.record()), essence(then), "{revision}");
         let elsewhere = ["--cache-dir", fresh.to_str().unwrap()];
         lab.run(&[&elsewhere[..], &["run", "lab.nf", "--at", revision]].concat()).exits(0).says("at ");
-        let again = record(&lab.run(&[&elsewhere[..], &["show", "--json"]].concat()));
+        let again = record(&lab.run(&[&elsewhere[..], &["show", "newest", "--json"]].concat()));
         assert_eq!(essence(&again), essence(then), "{revision}");
         assert_eq!(again["revision"]["dirty"], false);
         assert_eq!(again["revision"]["file"], "lab.nf");
@@ -118,7 +118,7 @@ fn data_that_git_does_not_hold_are_found_by_what_a_run_at_the_revision_had() {
     let fresh = ["--cache-dir", fresh.to_str().unwrap()];
     let at_head = [&fresh[..], &["run", "lab.nf", "--at", "HEAD"]].concat();
     lab.run(&at_head).exits(0).says("note: `weights` is not under version control").says("it is taken as it is now");
-    let now = record(&lab.run(&[&fresh[..], &["show", "--json"]].concat()));
+    let now = record(&lab.run(&[&fresh[..], &["show", "newest", "--json"]].concat()));
     assert_ne!(essence(&now), essence(&first));
     assert!(now["remarks"].as_array().unwrap().iter().any(|remark| remark.as_str().unwrap().contains("`days` is not under")), "{now}");
     // When neither the cache nor the disk has them any more, it is said which.

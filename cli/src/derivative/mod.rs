@@ -157,17 +157,13 @@ impl Dataset<'_> {
             self.subjects.extend(spot.folder.split('/').next().map(str::to_owned));
         }
         let stem = spot.stem(&desc, &suffix);
-        let is_known = |ending: &str| match suffix.as_str() {
-            "events" => ending == ".tsv" && !spot.datatype.is_empty() && spot.is_of_subject() && spot.has("task"),
-            "ieeg" => ending == ".nwb" && spot.datatype == "ieeg" && spot.has("task"),
-            _ => false,
-        };
-        if files.is_empty() || !files.iter().all(|(ending, _)| is_known(ending)) {
+        // Of what is written here, the specification has a name for events alone: a recording as NWB would need electrodes of its own.
+        let is_known = suffix == "events" && !spot.datatype.is_empty() && spot.is_of_subject() && spot.has("task");
+        if !is_known {
             let among = if spot.is_of_subject() { "" } else { "/" };
             self.ignored.insert(format!("{among}*_{suffix}.*"));
         }
         let sidecar = self.sidecar(one, given, &step, sources, about);
-        self.put(&format!("{stem}.json"), &step, &pretty(&sidecar)?)?;
         let mut path = format!("{stem}/");
         for (ending, bytes) in &files {
             if ending.starts_with('/') {
@@ -177,6 +173,7 @@ impl Dataset<'_> {
             }
             self.put(&format!("{stem}{ending}"), &step, bytes)?;
         }
+        self.put(&format!("{stem}.json"), &step, &pretty(&sidecar)?)?;
         Ok(Some(path))
     }
 

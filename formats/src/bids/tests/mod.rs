@@ -102,6 +102,23 @@ fn changed(path: &'static str, bytes: &str) -> BidsTree {
 const DATA: &str = "sub-01/ses-1/eeg/sub-01_ses-1_task-rest_run-01_eeg.vhdr";
 
 #[test]
+fn a_participant_whose_files_are_all_ignored_has_a_folder() {
+    let files = [
+        (
+            "dataset_description.json",
+            "{\"Name\": \"x\", \"BIDSVersion\": \"1.10.0\", \"DatasetType\": \"derivative\", \"License\": \"CC0\", \"GeneratedBy\": [{\"Name\": \"y\"}]}",
+        ),
+        ("README", "Derived."),
+        (".bidsignore", "*_psd.*\n"),
+        ("participants.tsv", "participant_id\nsub-01\nsub-02\n"),
+        ("sub-01/eeg/sub-01_task-rest_desc-x_psd.npy", "x"),
+    ];
+    let findings = tree_of(files.map(|(path, text)| (path, text.as_bytes().to_vec())).to_vec()).validate();
+    let said: Vec<String> = findings.iter().map(|finding| finding.message.clone()).collect();
+    assert_eq!(said, ["line 3: `sub-02` is listed, but has no folder"]);
+}
+
+#[test]
 fn a_valid_tree_has_no_finding() {
     let findings = tree_of(valid()).validate();
     assert!(findings.is_empty(), "{}", findings.iter().map(|finding| format!("{finding}\n")).collect::<String>());

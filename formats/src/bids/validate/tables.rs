@@ -265,11 +265,12 @@ impl Check<'_> {
 
     fn participants(&mut self, dataset: &Dataset, files: &[&BidsFile]) {
         let path = joined(&dataset.path, "participants.tsv");
-        let subjects: BTreeSet<&str> = files
-            .iter()
-            .filter_map(|file| within(file).split_once('/').map(|(first, _)| first))
-            .filter(|first| first.starts_with("sub-"))
-            .collect();
+        fn subject(file: &BidsFile) -> Option<&str> {
+            within(file).split_once('/').map(|(first, _)| first).filter(|first| first.starts_with("sub-"))
+        }
+        let subjects: BTreeSet<&str> = files.iter().filter_map(|file| subject(file)).collect();
+        // A folder is there, too, when all files in it are named in .bidsignore.
+        let folders: BTreeSet<&str> = self.tree.files.iter().filter(|file| file.dataset == dataset.path).filter_map(subject).collect();
         let Some(file) = files.iter().find(|file| file.path == path) else {
             if dataset.kind() == "raw" {
                 self.warning(&path, PARTICIPANTS, "the dataset has no participants.tsv", "add one with a row for each `sub-<label>`");
@@ -286,7 +287,7 @@ impl Check<'_> {
             {
                 let message = format!("line {}: `{}` is not `sub-<label>`", row + 2, id.escape_debug());
                 self.error(&path, PARTICIPANTS, message, "write the name of the subject's folder");
-            } else if !subjects.contains(id.as_str()) {
+            } else if !folders.contains(id.as_str()) {
                 let message = format!("line {}: `{id}` is listed, but has no folder", row + 2);
                 self.error(&path, PARTICIPANTS, message, "remove the row, or add the subject's files");
             }
