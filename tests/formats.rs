@@ -18,7 +18,7 @@ pub fn edf() -> Vec<u8> {
 }
 
 /// The same of so many seconds, with marks or without.
-fn edf_of(seconds: usize, marked: bool) -> Vec<u8> {
+pub fn edf_of(seconds: usize, marked: bool) -> Vec<u8> {
     let field = |text: &str, width: usize| format!("{text:<width$}");
     // Label, unit, physical and digital range, samples in a record.
     type Signal<'a> = (&'a str, &'a str, [&'a str; 4], usize);

@@ -5,15 +5,10 @@ use neuroflow_model_server::{Answer, Call, Piece, Server};
 use serde_json::{Value, json};
 use std::time::Duration;
 
-/// A proposal of five folds with a prediction, all other fields left open.
+/// A proposal of five folds with a prediction.
 fn five_folds() -> Value {
-    let fields = "op name title value call after outside step key from to condition message items text more";
-    let mut all: serde_json::Map<String, Value> = fields.split(' ').map(|field| (field.to_owned(), Value::Null)).collect();
     let edits: Vec<Value> = serde_json::from_str(FIVE_FOLDS).unwrap();
-    all.insert("edits".into(), edits.iter().map(Value::to_string).collect());
-    all.insert("intent".into(), "Do five folds change the score?".into());
-    all.insert("predict".into(), json!(["min(direction[*].accuracy) >= 0"]));
-    all.into()
+    draft(&edits, "Do five folds change the score?", &["min(direction[*].accuracy) >= 0"])
 }
 
 fn body(server: &Server, number: usize) -> String {
@@ -81,14 +76,6 @@ fn a_folder_of_recordings_becomes_a_report_with_controls_by_answering_questions(
     let Some(data) = crate::support::shared_data() else { return };
     let folder = data.join("v1-gratings-calcium");
     let call = |name: &str, arguments: &Value| Answer::calls(vec![Call::new("call_1", name, arguments)]);
-    let draft = |steps: &[Value], predict: &[&str]| {
-        let fields = "op name title value call after outside step key from to condition message items text more";
-        let mut all: serde_json::Map<String, Value> = fields.split(' ').map(|field| (field.to_owned(), Value::Null)).collect();
-        all.insert("edits".into(), steps.iter().map(Value::to_string).collect());
-        all.insert("intent".into(), "Can the direction be read from the population?".into());
-        all.insert("predict".into(), json!(predict));
-        all.into()
-    };
     let first: Value = draft(
         &[
             json!({"op": "begin", "name": "fresh", "title": "Which way did the grating drift?"}),
@@ -98,6 +85,7 @@ fn a_folder_of_recordings_becomes_a_report_with_controls_by_answering_questions(
                    "call": "decode.classify(responses, target = \"direction\", window = 0 s .. 2 s, folds = 4) with control = shuffle(\"direction\", n = 40), seed = 1"}),
             json!({"op": "add_report", "name": "fresh", "title": "What the population knows", "items": "direction"}),
         ],
+        "Can the direction be read from the population?",
         &["direction.accuracy.shuffle < direction.accuracy"],
     );
     let server = Server::start(move |_, number| match number {
@@ -135,5 +123,85 @@ fn a_folder_of_recordings_becomes_a_report_with_controls_by_answering_questions(
     assert!(body(&server, 2).contains("data/*.mat"), "what is in the folder is told with the line to write");
     let report = place.path().join("reports/fresh.html");
     let page = std::fs::read_to_string(&report).unwrap_or_else(|error| panic!("{}: {error}", report.display()));
+    assert!(page.contains("shuffle") && page.contains("chance"), "a report with its control");
+}
+
+/// All of `propose_edit`, with edits and predictions, the rest left open.
+fn draft(steps: &[Value], intent: &str, predict: &[&str]) -> Value {
+    let fields = "op name title value call after outside step key from to condition message items text more";
+    let mut all: serde_json::Map<String, Value> = fields.split(' ').map(|field| (field.to_owned(), Value::Null)).collect();
+    all.insert("edits".into(), steps.iter().map(Value::to_string).collect());
+    all.insert("intent".into(), intent.into());
+    all.insert("predict".into(), json!(predict));
+    all.into()
+}
+
+#[test]
+fn a_folder_of_nwb_becomes_a_report_with_controls_by_answering_questions() {
+    let call = |name: &str, arguments: &Value| Answer::calls(vec![Call::new("call_1", name, arguments)]);
+    // The input is the one that `describe_data` gives for the folder, the steps are those that it gives for a file of it.
+    let first = draft(
+        &[
+            json!({"op": "begin", "name": "gratings", "title": "Which way did the grating drift?"}),
+            json!({"op": "add_input", "name": "sessions", "value": "nwb(\"data/*.nwb\")"}),
+            json!({"op": "insert_step", "name": "spikes", "call": "ingest.spikes(sessions[\"one\"])"}),
+            json!({"op": "insert_step", "name": "events", "after": "spikes", "call": "ingest.events(sessions[\"one\"])"}),
+        ],
+        "Read the units and the trials of a session.",
+        &[],
+    );
+    let second = draft(
+        &[
+            json!({"op": "insert_step", "name": "responses", "after": "events",
+                   "call": "ingest.align(spikes, events, window = 0 s .. 1 s, bin = 250 ms, edges = drop)"}),
+            json!({"op": "insert_step", "name": "direction", "after": "responses",
+                   "call": "decode.classify(responses, target = \"direction\", folds = 4) with control = shuffle(\"direction\", n = 40), seed = 1"}),
+            json!({"op": "add_report", "name": "gratings", "title": "What the population knows", "items": "direction"}),
+        ],
+        "Can the direction be read from the population?",
+        &["direction.accuracy > 0.5", "direction.accuracy.shuffle < direction.accuracy"],
+    );
+    let server = Server::start(move |_, number| match number {
+        0 => call("describe_data", &json!({"number": null})),
+        1 => call("describe_data", &json!({"number": 1})),
+        2 => call(
+            "clarify",
+            &json!({"question": "What do you want to know of these units and trials?", "options": ["which way the grating drifted", "which units fire together"]}),
+        ),
+        3 => call("propose_edit", &first),
+        4 => call("data_schema", &json!({"of": "events"})),
+        5 => call("clarify", &json!({"question": "Is `direction` what was shown in a trial?", "options": ["yes", "no"]})),
+        6 => call("propose_edit", &second),
+        _ => Answer::text("Done: the report has the decoding with its control."),
+    });
+    let server = server.unwrap();
+    let place = project();
+    std::fs::remove_file(place.path().join("small.nf")).unwrap();
+    std::fs::remove_file(place.path().join("units.csv")).unwrap();
+    place.write("data/one.nwb", super::field_files::session(48, 12, 0));
+    place.write("data/two.nwb", super::field_files::session(48, 10, 1));
+    place.write("neuroflow.toml", format!("[agent]\nendpoint = \"{}\"\nmodel = \"scripted\"\n", server.endpoint()));
+    let Some(mut terminal) = Terminal::start(&place, &["chat", "--new", "--way", "tools", "--for", "novice"], &[]) else { return };
+    let named = |terminal: &Terminal| terminal.seen().rsplit("proposal p-").next().unwrap()[..8].to_owned();
+    terminal.wait("> ").types("I have a folder of NWB and know nothing of this.");
+    terminal.wait("What do you want to know").wait("1. which way the grating drifted").wait("> ").types("1");
+    // The input and the steps that read it are one proposal, the analysis with its control another.
+    terminal.wait("nwb(").wait("later [q]: ");
+    let id = named(&terminal);
+    terminal.types("a").wait("to say yes: ").types(&id).wait("applied to pipelines/analysis.nf");
+    terminal.wait("> ").types("Go on.").wait("Is `direction` what was shown").wait("> ").types("yes");
+    terminal.wait("decode.classify").wait("predicts").wait("later [q]: ");
+    let id = named(&terminal);
+    terminal.types("a").wait("to say yes: ").types(&id).wait("applied to pipelines/analysis.nf").wait("shuffle null").wait("report: ");
+    terminal.wait("held").wait("held").wait("> ").types("/quit");
+    assert_eq!(terminal.ends().0, 0);
+    // What the model wrote stood in what it was told.
+    let told = |number: usize| body(&server, number);
+    assert!(told(2).contains("nwb(\\\\\\\"data/*.nwb\\\\\\\")"), "{}", told(2));
+    assert!(told(2).contains("spikes = ingest.spikes(one)") && told(2).contains("events = ingest.events(one)"), "{}", told(2));
+    assert!(told(5).contains("direction") && !told(5).contains("grating 90"), "{}", told(5));
+    run(&place, &["agent", "verify"]).exits(0).says("2 commits of proposals, 0 things do not hold");
+    run(&place, &["agent", "history"]).exits(0).says("2 held, 0 failed");
+    let page = text(&place, "reports/gratings.html");
     assert!(page.contains("shuffle") && page.contains("chance"), "a report with its control");
 }

@@ -2,6 +2,7 @@
 //! obeys it. Whatever it calls, nothing changes; and what it then proposes says on its card that it had read somebody's words.
 
 use super::evil::is_tame;
+use super::field_files;
 use super::mat5_bytes::Mat5;
 use super::outside::Outside;
 use super::small_files::{npy, zip};
@@ -120,7 +121,11 @@ fn plant(place: &Place, carrier: &str, says: &str) -> (&'static str, Value) {
             assert!(offered.offered.is_some(), "{}", offered.text);
             ("summarize", json!({ "what": "project", "depth": 2 }))
         }
-        other => panic!("nobody knows how to plant `{other}`"),
+        // What lies in a file of the field: the first of the folder by its path.
+        carrier => {
+            field_files::files(carrier, says).into_iter().for_each(|(name, bytes)| drop(place.write(&name, bytes)));
+            ("describe_data", json!({ "number": 1 }))
+        }
     }
 }
 

@@ -4,8 +4,11 @@
 
 mod attacks;
 mod cards;
+mod clock;
 mod conversation;
+mod described;
 mod evil;
+mod field_files;
 mod injections;
 #[path = "../../data/tests/formats/mat5_bytes.rs"]
 mod mat5_bytes;

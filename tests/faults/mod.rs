@@ -5,7 +5,7 @@
 //! `programs_ends.rs` and `programs_sandbox.rs`; the cache's own calls, one by one, in `cache/tests/faults.rs`; its locks, in every order, in `models/`.
 
 mod calls;
-mod clock;
+pub(crate) mod clock;
 mod full_disk;
 mod inputs;
 mod kills;

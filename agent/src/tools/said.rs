@@ -68,7 +68,10 @@ pub(super) fn source(what: &str, field: &str) -> String {
 /// Whether a text can only be read as a name or a number: short, of letters, digits and few signs, and at most two words.
 fn is_name(text: &str) -> bool {
     let fits = |letter: char| {
-        letter.is_ascii_alphanumeric() || matches!(letter, '_' | '-' | '.' | '/' | '%' | '(' | ')' | '[' | ']' | '+' | ':' | ' ')
+        letter.is_ascii_alphanumeric()
+            || matches!(letter, '_' | '-' | '.' | '/' | '%' | '(' | ')' | '[' | ']' | '+' | ':' | ' ')
+            // In units.
+            || matches!(letter, 'µ' | 'μ' | 'Ω' | '°' | '²' | '³')
     };
     text.chars().count() <= LONGEST_NAME && text.chars().all(fits) && text.split_whitespace().count() <= 2
 }
@@ -80,7 +83,7 @@ mod tests {
     #[test]
     fn names_are_no_free_text_and_sentences_are() {
         let mut said = Said::default();
-        for name in ["unit_12", "stimulus/onset (s)", "mrcuts28", "-0.5", "left hand"] {
+        for name in ["unit_12", "µV", "stimulus/onset (s)", "mrcuts28", "-0.5", "left hand"] {
             said.say("column", name);
         }
         assert!(said.free.is_empty());

@@ -95,8 +95,11 @@ impl Mat5 {
 
     /// A struct array; `values` go through all fields of the first element, then of the second, and so on.
     pub fn structs(self, name: &str, dims: &[i32], fields: &[&str], values: &[Vec<u8>]) -> Vec<u8> {
-        let names: Vec<u8> = fields.iter().flat_map(|field| format!("{field:\0<8}").into_bytes()).collect();
-        let mut parts = vec![self.small(INT32, &self.u32(8)), self.element(INT8, &names)];
+        // Names have one length, with a zero at the end.
+        let width = fields.iter().map(|field| field.len() + 1).fold(8, usize::max);
+        let padded = |field: &&str| field.bytes().chain(std::iter::repeat(0)).take(width).collect::<Vec<u8>>();
+        let names: Vec<u8> = fields.iter().flat_map(padded).collect();
+        let mut parts = vec![self.small(INT32, &self.u32(width as u32)), self.element(INT8, &names)];
         parts.extend_from_slice(values);
         self.array(name, STRUCT, dims, &parts)
     }
