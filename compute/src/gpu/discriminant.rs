@@ -15,6 +15,9 @@ use super::{Buffer, Gpu, GpuError};
 /// Elements of the largest array of a batch: covariances, or scores.
 const MOST: usize = 1 << 24;
 
+/// Turns of all loops of one thread in a call, about. Mesa's llvmpipe leaves the loops of a thread after 65,535, without a word; cards have watchdogs for what takes long.
+const TURNS: usize = 1 << 15;
+
 /// Arrays of weighted trials in turn, so that one is filled while another is multiplied.
 const IN_TURN: usize = 4;
 
@@ -137,9 +140,21 @@ impl<'g> Sides<'g> {
             }
         }
         let (least_pivots, lengths) = (gpu.empty(count)?, gpu.empty(count * classes)?);
-        recording.call_groups(&cholesky, &[size as u32, count as u32, 0, 0], &[&variances, &matrices, &least_pivots], count)?;
-        let sizes = [size as u32, classes as u32, count as u32, 0];
-        recording.call_each(&solve, &sizes, &[&matrices, &means, &right, &lengths], count * classes)?;
+        let mut first = 0;
+        while first < size {
+            let tiles = (size - first).div_ceil(16);
+            let last = size.min(first + (TURNS / (tiles * tiles + 2 * tiles)).max(1));
+            let sizes = [size, count, first, last].map(|size| size as u32);
+            recording.call_groups(&cholesky, &sizes, &[&variances, &matrices, &least_pivots], count)?;
+            first = last;
+        }
+        let rows = (TURNS / size).max(1);
+        let parts: Vec<[usize; 2]> = (0..size).step_by(rows).map(|first| [first, size.min(first + rows)]).collect();
+        let forward = parts.iter().map(|part| (part, 0));
+        for (&[first, last], backward) in forward.chain(parts.iter().rev().map(|part| (part, 1))) {
+            let sizes = [size, classes, count, first, last, backward, 0, 0].map(|size| size as u32);
+            recording.call_each(&solve, &sizes, &[&matrices, &means, &right, &lengths], count * classes)?;
+        }
         let products = recording.product(View::new(&self.tested, self.n_tested, size), View::batched(&right, size, classes), count)?;
         Ok(Solving { pending: recording.read_later(&[&products, &lengths, &least_pivots])? })
     }
@@ -232,7 +247,7 @@ mod tests {
     #[test]
     fn systems_are_solved_as_in_double_precision() {
         for gpu in testing_all() {
-            for (trials, features, classes, count) in [(20, 1, 2, 3), (40, 5, 3, 4), (150, 70, 7, 3), (60, 130, 2, 6)] {
+            for (trials, features, classes, count) in [(20, 1, 2, 3), (40, 5, 3, 4), (150, 70, 7, 3), (60, 130, 2, 6), (90, 380, 3, 2)] {
                 for with_factors in [false, true] {
                     let (trained, tested, total, systems) = problem(trials, features, classes, count, with_factors);
                     let sides = Sides::new(&gpu, &trained, &tested, &total, features, classes).unwrap();

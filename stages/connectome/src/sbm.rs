@@ -110,7 +110,7 @@ impl Stage for Sbm {
     fn signature(&self) -> Signature {
         Signature {
             name: "connectome.sbm",
-            version: 5,
+            version: 6,
             summary: "Finds communities: groups of units that connect alike, by a weighted stochastic block model.",
             doc: DOC,
             inputs: vec![InputSpec::one("graph", &[Kind::Graph, Kind::Tensor], "", "Units and weighted edges, or a matrix of weights.")],

@@ -1,6 +1,6 @@
 // One workgroup a system: A = UᵀU in place of the upper triangle, a row of U at a time, and the smallest pivot as a share of its variance.
-// A pivot that is not positive leaves a share that is not positive, and numbers that nobody reads.
-struct Cholesky { size: u32, systems: u32 }
+// Rows `first` to `last` in one call, after those before them. A pivot that is not positive leaves a share that is not positive, and numbers that nobody reads.
+struct Cholesky { size: u32, systems: u32, first: u32, last: u32 }
 @group(0) @binding(0) var<uniform> cholesky: Cholesky;
 @group(0) @binding(1) var<storage, read> variances: array<f32>;
 @group(0) @binding(2) var<storage, read_write> matrices: array<f32>;
@@ -16,8 +16,8 @@ fn main(
     if (system >= cholesky.systems) { return; }
     let size = cholesky.size;
     let origin = system * size * size;
-    var smallest = 1.0;
-    for (var step = 0u; step < size; step++) {
+    var smallest = select(least[system], 1.0, cholesky.first == 0u);
+    for (var step = cholesky.first; step < cholesky.last; step++) {
         let row = origin + step * size;
         let pivot = matrices[row + step];
         let share = pivot / variances[system * size + step];

@@ -1,5 +1,5 @@
-// One thread a system and class: UᵀU w = m in place of the right side, and m·w.
-struct Solve { size: u32, classes: u32, systems: u32 }
+// One thread a system and class: UᵀU w = m in place of the right side, and m·w. First forward from the first row, then backward from the last, some rows in one call.
+struct Solve { size: u32, classes: u32, systems: u32, first: u32, last: u32, backward: u32 }
 @group(0) @binding(0) var<uniform> solve: Solve;
 @group(0) @binding(1) var<storage, read> factors: array<f32>;
 @group(0) @binding(2) var<storage, read> means: array<f32>;
@@ -16,15 +16,18 @@ fn main(
     let size = solve.size;
     let factor = (place / solve.classes) * size * size;
     let column = (place / solve.classes) * size * solve.classes + place % solve.classes;
-    for (var row = 0u; row < size; row++) {
-        var sum = right[column + row * solve.classes];
-        for (var done = 0u; done < row; done++) {
-            sum = fma(-factors[factor + done * size + row], right[column + done * solve.classes], sum);
+    if (solve.backward == 0u) {
+        for (var row = solve.first; row < solve.last; row++) {
+            var sum = right[column + row * solve.classes];
+            for (var done = 0u; done < row; done++) {
+                sum = fma(-factors[factor + done * size + row], right[column + done * solve.classes], sum);
+            }
+            right[column + row * solve.classes] = sum / factors[factor + row * size + row];
         }
-        right[column + row * solve.classes] = sum / factors[factor + row * size + row];
+        return;
     }
-    var length = 0.0;
-    for (var left = size; left > 0u; left--) {
+    var length = select(lengths[place], 0.0, solve.last == size);
+    for (var left = solve.last; left > solve.first; left--) {
         let row = left - 1u;
         var sum = right[column + row * solve.classes];
         for (var done = left; done < size; done++) {

@@ -73,19 +73,21 @@ impl Search<'_> {
             let names;
             (names, level) = Level::of_partition(&partition);
             of = partition.of;
-            if names.len() < into.len() {
+            if names.len() < partition.sizes.len() {
                 let mut place = vec![0; partition.sizes.len()];
                 names.iter().enumerate().for_each(|(at, block)| place[*block as usize] = at as u32);
                 of.iter_mut().for_each(|block| *block = place[*block as usize]);
             }
             let blocks = names.len();
             let best = trail.get(place_of_best(trail)).map(|step| (step.length, step.blocks));
-            if self.effort.blocks.is_none() || blocks <= least {
+            // Where no block can merge, that is the last stop, whatever was wanted.
+            let last = blocks <= least || blocks >= before;
+            if self.effort.blocks.is_none() || last {
                 trail.push(Step { blocks, length, of: of.clone() });
             }
             // Far below the best number, nothing is to be found but none; and where merges are judged, the first that lengthens is the last.
             let low = best.is_some_and(|(shortest, most)| length > shortest && (judged || 3 * blocks < most));
-            if blocks <= least || blocks >= before || (low && self.effort.blocks.is_none()) {
+            if last || (low && self.effort.blocks.is_none()) {
                 return Ok(());
             }
         }
@@ -95,7 +97,7 @@ impl Search<'_> {
     /// Which block each block of a level becomes on the way to `target` blocks: where the description is shortest, if any merge shortens it and that is what counts, else at the end.
     fn coarser(&self, mut level: Level, target: usize, judged: bool, stream: &Stream) -> Result<Vec<u32>, StageError> {
         let mut into: Vec<u32> = (0..level.count() as u32).collect();
-        let mut shortest = (level.length(), None);
+        let mut shortest = (if judged { level.length() } else { f64::INFINITY }, None);
         for number in 0.. {
             self.cancel.check()?;
             let blocks = level.count();
@@ -109,11 +111,50 @@ impl Search<'_> {
             }
             into.iter_mut().for_each(|block| *block = step[*block as usize]);
             level = level.merged(&step);
-            let length = level.length();
-            if judged && length < shortest.0 {
-                shortest = (length, Some(into.clone()));
+            if judged {
+                let length = level.length();
+                if length < shortest.0 {
+                    shortest = (length, Some(into.clone()));
+                }
             }
         }
         Ok(shortest.1.unwrap_or(into))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::partition::compact;
+    use super::super::search::Effort;
+    use super::super::search::tests::planted;
+    use super::*;
+    use neuroflow_compute::with_threads;
+    use neuroflow_stage::CancelToken;
+
+    #[test]
+    fn groups_are_passed_on_the_way_down_and_a_number_that_is_given_is_met() {
+        for (inside, outside, assortative) in [(0.5, 0.05, false), (0.02, 0.35, false), (0.5, 0.05, true)] {
+            let (network, mut model, truth) = planted(120, 4, inside, outside, 3);
+            model.assortative = assortative;
+            for (blocks, nested) in [(None, false), (Some(4), false), (Some(7), false), (None, !assortative)] {
+                let effort = Effort { blocks, nested, rounds: 0 };
+                let down = || {
+                    let cancel = CancelToken::new();
+                    let search = Search { network: &network, model, effort, cancel: &cancel };
+                    let every: Vec<u32> = (0..120).collect();
+                    search.narrow(Level::singletons(&network, model), every, blocks.unwrap_or(1), &Stream::new(4)).unwrap()
+                };
+                let (one, four) = (with_threads(1, down).unwrap(), with_threads(4, down).unwrap());
+                assert!(one.iter().zip(&four).all(|(a, b)| a.of == b.of && a.length.to_bits() == b.length.to_bits()));
+                assert_eq!(one.len(), four.len());
+                let best = &one[place_of_best(&one)];
+                assert_eq!(count(&best.of), best.blocks);
+                if blocks == Some(7) {
+                    assert_eq!((one.len(), best.blocks), (1, 7));
+                } else {
+                    assert_eq!(compact(&best.of), compact(&truth), "{inside} {assortative} {blocks:?} {nested}");
+                }
+            }
+        }
     }
 }

@@ -99,3 +99,30 @@ impl Row {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_that_are_gathered_at_once_are_those_of_one_after_the_other() {
+        // Block `b` has edges to `b / 2`, twice, to `b / 3`, and to itself where that is so.
+        let edges = |block: usize, row: &mut Row| {
+            for (other, weight) in [(block / 2, 1.0), (block / 3, 0.5), (block / 2, 0.25)] {
+                row.add(other as u32, &Pair::one(weight));
+            }
+        };
+        for blocks in [0, 1, 5, 200] {
+            let [(one, inside), (all, also_inside)] = [false, true].map(|at_once| Rows::gather(blocks, at_once, edges));
+            assert_eq!(inside, also_inside);
+            for block in 0..blocks {
+                assert_eq!(one.of(block), all.of(block));
+            }
+            if blocks == 200 {
+                assert_eq!(one.of(100).0, [33, 50]);
+                assert_eq!((one.find(100, 50), one.find(100, 7)), (Pair { edges: 2, sum: 1.25, squares: 1.0625 }, Pair::default()));
+                assert_eq!((inside[0].edges, inside[100].edges), (3, 0));
+            }
+        }
+    }
+}

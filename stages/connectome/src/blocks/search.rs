@@ -357,12 +357,12 @@ fn counts_of(partition: &Partition<'_>) -> Counts {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::super::description_length::{Degrees, Weights};
     use super::*;
 
     /// Groups of equal size with edges inside at one rate and elsewhere at another; assortative or, with `across`, the other way round.
-    fn planted(n: usize, groups: usize, inside: f64, outside: f64, seed: u64) -> (Network, Model, Vec<u32>) {
+    pub(crate) fn planted(n: usize, groups: usize, inside: f64, outside: f64, seed: u64) -> (Network, Model, Vec<u32>) {
         let mut stream = Stream::new(seed);
         let truth: Vec<u32> = (0..n).map(|node| (node % groups) as u32).collect();
         let mut edges = Vec::new();
