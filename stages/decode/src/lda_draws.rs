@@ -199,12 +199,13 @@ fn clear_scores(systems: &[Option<System>], solved: &Solved) -> OfFolds {
 mod tests {
     use super::*;
     use crate::lda::Estimator;
+    use crate::model::most_probable;
     use crate::total_scatter::tests::problem;
     use neuroflow_compute::gpu::Which;
     use neuroflow_stage::params::Either;
 
     #[test]
-    fn scores_of_the_device_are_as_near_as_it_says_and_most_are_clear() {
+    fn scores_of_the_device_are_near_those_of_the_cpu_and_most_are_clear() {
         let gpu = match Gpu::shared(Which::Any) {
             Ok(gpu) => gpu,
             Err(error) => {
@@ -229,11 +230,12 @@ mod tests {
                     let expected = total.fold(&labelling.labels, &sums, &labelling.split, number).unwrap().expect("two classes are level");
                     let size = expected.iter().fold(0.0f64, |size, score| size.max(score.abs()));
                     let worst = found.iter().zip(&expected).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
-                    println!("{shrinkage:?}: {:.2e} of {size:.3}", worst / size);
-                    assert!(worst < SINGLE_ERROR * size, "{shrinkage:?}: {worst} of {size}");
+                    // 1 to 4 · 10⁻⁶ on lavapipe; `SINGLE_ERROR` over the smallest pivot is what a labelling must be clear of.
+                    assert!(worst < 1e-5 * size, "{shrinkage:?}: {worst} of {size}");
+                    let classes = labelling.n_classes;
+                    assert_eq!(most_probable(found, classes), most_probable(&expected, classes), "{shrinkage:?}");
                 }
             }
-            println!("{shrinkage:?}: {clear} of {} clear", 3 * labellings.len());
             assert!(2 * clear >= 3 * labellings.len(), "{shrinkage:?}: {clear}");
         }
     }

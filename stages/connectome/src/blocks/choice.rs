@@ -178,15 +178,13 @@ pub(crate) fn choose(
     };
     // Threads that have no variant to look at begin with the starts of the likeliest. What they find is what would be found later.
     let likeliest = (0..settled.len()).min_by(|&a, &b| settled[a].length.total_cmp(&settled[b].length)).map(|at| measured[at].1);
-    let ahead = || match likeliest.filter(|_| !large && rayon::current_num_threads() > 1) {
-        None => Ok::<_, StageError>(Vec::new()),
-        Some(place) => {
-            let mut found = restarts(&variants[place], 1..first_starts)?;
-            if !agreed(&found) {
-                found.extend(restarts(&variants[place], first_starts..starts.most)?);
-            }
-            Ok(found)
+    let ahead = || -> Result<Vec<Found>, StageError> {
+        let Some(place) = likeliest.filter(|_| !large && rayon::current_num_threads() > 1) else { return Ok(Vec::new()) };
+        let mut found = restarts(&variants[place], 1..first_starts)?;
+        if !agreed(&found) {
+            found.extend(restarts(&variants[place], first_starts..starts.most)?);
         }
+        Ok(found)
     };
     let (closely, ahead) = rayon::join(closely, ahead);
     let best = closely?.into_iter().min_by(|x, y| x.1.length.total_cmp(&y.1.length));

@@ -141,8 +141,10 @@ mod tests {
                 let down = || {
                     let cancel = CancelToken::new();
                     let search = Search { network: &network, model, effort, cancel: &cancel };
-                    let every: Vec<u32> = (0..120).collect();
-                    search.narrow(Level::singletons(&network, model), every, blocks.unwrap_or(1), &Stream::new(4)).unwrap()
+                    // Where only inside and outside count, single nodes are no start.
+                    let of: Vec<u32> = (0..120).map(|node| if assortative { node % 8 } else { node }).collect();
+                    let level = Level::new(&network, model, &of, count(&of));
+                    search.narrow(level, of, blocks.unwrap_or(1), &Stream::new(4)).unwrap()
                 };
                 let (one, four) = (with_threads(1, down).unwrap(), with_threads(4, down).unwrap());
                 assert!(one.iter().zip(&four).all(|(a, b)| a.of == b.of && a.length.to_bits() == b.length.to_bits()));
