@@ -6,8 +6,8 @@ use neuroflow_formats::{Contents, Format, Item, What};
 /// How many things of a sort get a line.
 const MOST: usize = 4;
 
-/// The readers of one table or array, which give it at once.
-const AT_ONCE: [&str; 4] = ["csv", "parquet", "arrow", "npy"];
+/// The readers of tables and arrays that give them at once; `npz` a family of them.
+const AT_ONCE: [&str; 5] = ["csv", "parquet", "arrow", "npy", "npz"];
 
 /// What takes a thing of a file: the stage, and which things it takes.
 type Sort = (&'static str, fn(&What) -> bool);
@@ -17,7 +17,8 @@ const SORTS: [Sort; 6] = [
     ("spikes", |what| matches!(what, What::Spikes { .. })),
     ("events", |what| matches!(what, What::Events { .. })),
     ("table", |what| matches!(what, What::Table { .. })),
-    ("array", |what| matches!(what, What::Array { .. } | What::Picture { .. })),
+    // Texts are no array of numbers.
+    ("array", |what| matches!(what, What::Picture { .. }) || matches!(what, What::Array { element, .. } if element != "text")),
     ("graph", |what| matches!(what, What::Graph { .. })),
 ];
 

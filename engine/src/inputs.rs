@@ -368,7 +368,8 @@ impl Session {
                     // A label is what the pattern leaves open; here it is the whole path.
                     all.extend(places.into_iter().map(|(label, place)| match (own, label.as_str()) {
                         ("", _) => (label, place),
-                        (own, "") => (own.to_owned(), place),
+                        // Of one at the top, the pattern leaves nothing open.
+                        (own, label) if label.is_empty() || label == own => (own.to_owned(), place),
                         (own, label) => (format!("{}/{own}", label.trim_end_matches('/')), place),
                     }));
                 }

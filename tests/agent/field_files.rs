@@ -71,7 +71,12 @@ pub fn files(carrier: &str, says: &str) -> Vec<(String, Vec<u8>)> {
         "png_text" => one(png(b"tEXt", format!("Comment\0{says}").as_bytes())),
         "png_international_text" => one(png(b"iTXt", format!("Description\0\0\0en\0\0{says}").as_bytes())),
         "bids_sidecar" => bids(&format!("{{\"TaskName\": \"rest\", \"TaskDescription\": {}}}", serde_json::json!(says)), "age"),
-        "bids_participants_column" => bids("{\"TaskName\": \"rest\"}", says),
+        "bids_participants_column" => {
+            // A tree of two tells what is in it, one of a single recording what is in that.
+            let mut files = bids("{\"TaskName\": \"rest\"}", says);
+            files.push(("planted/sub-02/eeg/sub-02_task-rest_eeg.edf".into(), crate::formats::sample("run.edf")));
+            files
+        }
         "mat_field" => {
             let mat = Mat5 { big_endian: false };
             one(mat.file(&[mat.structs("planted", &[1, 1], &[says], &[mat.column("", &[1.0, 2.0])])]))
@@ -199,7 +204,6 @@ fn bids(sidecar: &str, column: &str) -> Vec<(String, Vec<u8>)> {
     vec![
         ("planted/dataset_description.json".into(), br#"{"Name": "one", "BIDSVersion": "1.10.0"}"#.to_vec()),
         ("planted/participants.tsv".into(), format!("participant_id\t{column}\nsub-01\t3\n").into_bytes()),
-        ("planted/participants.json".into(), b"{}".to_vec()),
         (format!("{stem}_eeg.json"), sidecar.as_bytes().to_vec()),
         (format!("{stem}_eeg.edf"), crate::formats::sample("run.edf")),
         (format!("{stem}_events.tsv"), b"onset\tduration\ttrial_type\n1\t1\tgo\n3\t1\tstop\n".to_vec()),
@@ -279,7 +283,7 @@ pub fn session(trials: usize, units: usize, first: usize) -> Vec<u8> {
         for (trial, onset) in onsets.iter().enumerate() {
             // Each unit likes one of the four directions, and is never quite alike.
             let likes = unit % 4 == (directions[trial] / 90.0) as usize;
-            let count = if likes { 8 } else { 2 } + (trial * 31 + unit * 17 + first) % 4;
+            let count = if likes { 8 } else { 2 } + (trial * trial * 3 + trial / 4 * 7 + unit * 17 + trial * unit) % 5;
             own.extend((0..count).map(|spike| onset + 0.9 * (spike as f64 + 0.5) / count as f64));
         }
         times.extend(own);

@@ -63,7 +63,7 @@ fn words<'c>(contents: &'c Contents, view: &View<'_>) -> BTreeMap<&'c str, Optio
 /// Whether a fact is about a participant: `subject_age`, `general/subject/sex`, `entity sub`.
 fn is_about_somebody(name: &str, view: &View<'_>) -> bool {
     let last = name.rsplit(['/', ' ']).next().unwrap_or(name).trim_start_matches('@');
-    let within = last.strip_prefix("subject_").or_else(|| last.strip_prefix("patient_")).unwrap_or(last);
+    let within = ["subject_", "patient_", "participant_"].iter().find_map(|whose| last.strip_prefix(whose)).unwrap_or(last);
     is_personal(last, view) || is_personal(within, view)
 }
 
@@ -71,25 +71,18 @@ fn is_about_somebody(name: &str, view: &View<'_>) -> bool {
 fn thing(document: &dyn Document, item: &Item, view: &View<'_>, said: &mut Said, shown: &mut Exposure) -> Value {
     let mut out = json!({ "path": said.say("the name of a thing in a file", &item.path), "is": item.what.word() });
     let about = match &item.what {
-        What::Table { rows, columns } => {
-            let named = columns.iter().take(MOST_NAMES).map(|(name, of_type)| {
-                let name_said = said.say("the name of a column", name);
-                match is_personal(name, view) {
-                    true => json!([name_said, "masked: about a participant"]),
-                    // The name of the type alone: names of fields inside, and of time zones, are a file's words.
-                    false => json!([name_said, said.say("the type of a column", of_type.split('(').next().unwrap_or(of_type))]),
-                }
-            });
-            let mut about = json!({ "rows": rows, "columns": named.collect::<Vec<_>>() });
-            if let Some(more @ 1..) = columns.len().checked_sub(MOST_NAMES) {
-                about["more_columns"] = more.into();
-            }
-            about
-        }
+        What::Table { rows, columns } => json!({ "rows": rows, "columns": columns_said(columns, view, said) }),
         what => all_said(what.to_json(), said),
     };
     if let Value::Object(about) = about {
         out.as_object_mut().into_iter().for_each(|out| out.extend(about.clone()));
+    }
+    // Units and events have columns too, which analyses name.
+    if let (What::Spikes { .. } | What::Events { .. }, Ok(rows)) = (&item.what, document.rows(&item.path)) {
+        let schema = rows.schema();
+        let columns: Vec<(String, String)> =
+            schema.fields().iter().map(|field| (field.name().clone(), field.data_type().to_string())).collect();
+        out["columns"] = columns_said(&columns, view, said);
     }
     match &item.what {
         What::Recording { .. } => out["names"] = channels(document, item, said),
@@ -103,6 +96,23 @@ fn thing(document: &dyn Document, item: &Item, view: &View<'_>, said: &mut Said,
         out["about"] = said.say(&source("a description in a file", &item.path), &item.about).into();
     }
     out
+}
+
+/// Names and types of columns, and how many more there are.
+fn columns_said(columns: &[(String, String)], view: &View<'_>, said: &mut Said) -> Value {
+    let named = columns.iter().take(MOST_NAMES).map(|(name, of_type)| {
+        let name_said = said.say("the name of a column", name);
+        match is_about_somebody(name, view) {
+            true => json!([name_said, "masked: about a participant"]),
+            // The name of the type alone: names of fields inside, and of time zones, are a file's words.
+            false => json!([name_said, said.say("the type of a column", of_type.split('(').next().unwrap_or(of_type).trim())]),
+        }
+    });
+    let mut named: Vec<Value> = named.collect();
+    if let Some(more @ 1..) = columns.len().checked_sub(MOST_NAMES) {
+        named.push(json!({ "more": more }));
+    }
+    named.into()
 }
 
 /// Every text within, as one that somebody else wrote.

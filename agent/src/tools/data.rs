@@ -6,6 +6,7 @@ use crate::model::{Field, FieldKind};
 use crate::proposal::Exposure;
 use async_trait::async_trait;
 use neuroflow_data::{Artifact, FileTree, Kind, Payload};
+use neuroflow_dsl::pipeline::Alternative;
 use neuroflow_engine::readers::{self, Reader, Takes};
 use neuroflow_engine::{Digest, label};
 use neuroflow_formats::Opened;
@@ -100,7 +101,13 @@ async fn found(view: &View<'_>, of: &str, said: &mut Said) -> Result<Found, Stri
     let planned = view.planned().await.ok_or("the pipeline can't be planned; `check` says why")?;
     if let Some(at) = planned.prepared.pipeline.input(name) {
         let (record, declared) = (&planned.prepared.inputs[at], &planned.prepared.pipeline.inputs[at]);
-        let reader = record.taken.split('(').next().and_then(readers::reader);
+        // Of several alternatives, the one that was taken names its path.
+        let mut alternatives = declared.alternatives.iter().filter(|one| !one.is_stage);
+        let is_taken = |one: &&Alternative| match one.arguments.first() {
+            Some(neuroflow_stage::Value::Text(path)) => record.taken.contains(path.as_str()),
+            _ => false,
+        };
+        let reader = alternatives.find(is_taken).and_then(|one| readers::reader(&one.reader));
         return match (record.members.as_slice(), member(of), reader) {
             ([(label, digest)], _, _) if label.is_empty() && declared.kind != Kind::Dir && declared.kind != Kind::File => {
                 load(view, declared.kind, digest).map(|artifact| Found::Value(name.to_owned(), artifact))

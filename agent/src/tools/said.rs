@@ -33,7 +33,8 @@ impl Said {
         use neuroflow_dsl::syntax::SyntaxKind::Text;
         let root = neuroflow_dsl::parse(line).root();
         let mut tokens = root.descendants_with_tokens().filter_map(|element| element.into_token());
-        if tokens.any(|token| token.kind() == Text && !is_name(token.text().trim_matches('"'))) {
+        // A pattern's stars are ours.
+        if tokens.any(|token| token.kind() == Text && !is_name(&token.text().trim_matches('"').replace('*', ""))) {
             self.free.insert(escape_line(source));
         }
         escape_line(line)
