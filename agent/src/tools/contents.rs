@@ -5,7 +5,7 @@ use super::data::{LEAST_MEMBERS, MOST, is_personal};
 use super::said::source;
 use super::{Said, View};
 use crate::proposal::Exposure;
-use neuroflow_formats::{Contents, Document, Item, What};
+use neuroflow_formats::{Contents, Document, Format, Item, READERS, What};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 
@@ -25,7 +25,7 @@ pub(super) fn told(document: &dyn Document, view: &View<'_>, said: &mut Said) ->
     let things = contents.items.iter().filter(is_thing);
     let count = things.clone().count();
     let things: Vec<Value> = things.take(MOST_THINGS).map(|item| thing(document, item, view, said, &mut shown)).collect();
-    let mut out = json!({ "format": said.say("the version of a format", &contents.format_and_version()), "things": things });
+    let mut out = json!({ "format": format_said(contents, said), "things": things });
     if let Some(more @ 1..) = count.checked_sub(MOST_THINGS) {
         out["more_things"] = more.into();
     }
@@ -50,10 +50,20 @@ pub(super) fn told(document: &dyn Document, view: &View<'_>, said: &mut Said) ->
     (out, Exposure::Sample)
 }
 
-/// What the file says in its own words: facts about the whole, and single values in it. None is one about a participant.
+/// The format, which is ours to say, and the version, which the file says. A recording of a tree has both of its own and the tree's.
+fn format_said(contents: &Contents, said: &mut Said) -> Value {
+    let is_known = |word: &str| READERS.iter().flat_map(|reader| reader.formats).any(|format| format.to_string() == word);
+    match contents.version.split_once(" in BIDS ").filter(|(own, _)| contents.format == Format::Bids && is_known(own)) {
+        Some((own, version)) => format!("{own} in BIDS {}", said.say("the version of a format", version)).into(),
+        None => Contents::new(contents.format, said.say("the version of a format", &contents.version)).format_and_version().into(),
+    }
+}
+
+/// What the file says in its own words: facts about the whole, single values in it, and what it says about groups. None is one about a participant.
 fn words<'c>(contents: &'c Contents, view: &View<'_>) -> BTreeMap<&'c str, Option<&'c str>> {
     let values = contents.items.iter().filter_map(|item| match &item.what {
         What::Value(text) => Some((item.path.as_str(), text.as_str())),
+        What::Group | What::Text { .. } if !item.about.is_empty() => Some((item.path.as_str(), item.about.as_str())),
         _ => None,
     });
     let facts = contents.facts.iter().map(|(name, text)| (name.as_str(), text.as_str()));
@@ -62,7 +72,8 @@ fn words<'c>(contents: &'c Contents, view: &View<'_>) -> BTreeMap<&'c str, Optio
 
 /// Whether a fact is about a participant: `subject_age`, `general/subject/sex`, `entity sub`.
 fn is_about_somebody(name: &str, view: &View<'_>) -> bool {
-    let last = name.rsplit(['/', ' ']).next().unwrap_or(name).trim_start_matches('@');
+    let last = name.rsplit('/').next().unwrap_or(name).trim_start_matches('@');
+    let last = last.strip_prefix("entity ").unwrap_or(last);
     let within = ["subject_", "patient_", "participant_"].iter().find_map(|whose| last.strip_prefix(whose)).unwrap_or(last);
     is_personal(last, view) || is_personal(within, view)
 }

@@ -113,7 +113,7 @@ async fn found(view: &View<'_>, of: &str, said: &mut Said) -> Result<Found, Stri
                 load(view, declared.kind, digest).map(|artifact| Found::Value(name.to_owned(), artifact))
             }
             // Files that belong together are one.
-            (members, None, Some(reader)) if reader.takes != Takes::File && reader.name != "bids" => {
+            (members, _, Some(reader)) if reader.takes != Takes::File && reader.name != "bids" => {
                 let mut tree = FileTree::new();
                 for (path, digest) in members {
                     let file = load(view, Kind::File, digest)?;
@@ -125,12 +125,13 @@ async fn found(view: &View<'_>, of: &str, said: &mut Said) -> Result<Found, Stri
             ([(label, digest)], None, Some(reader)) if label.is_empty() && declared.kind == Kind::File => {
                 document(reader, &load(view, Kind::File, digest)?, name, said)
             }
-            (members, Some(wanted), Some(reader)) => {
+            // Arrays of an archive are told by the step that takes them.
+            (members, Some(wanted), Some(reader)) if reader.name != "npz" => {
                 let found = members.iter().find(|(label, _)| label == wanted);
                 let (label, digest) = found.ok_or_else(|| format!("`{}` has no member of this name", crate::escape_line(name)))?;
-                match (declared.kind, reader.name) {
-                    (Kind::File, _) | (Kind::Dir, "bids") => document(reader, &load(view, declared.kind, digest)?, label, said),
-                    (kind, _) => load(view, kind, digest).map(|artifact| Found::Value(label.clone(), artifact)),
+                match load(view, reader.kind, digest)? {
+                    artifact if matches!(reader.kind, Kind::File | Kind::Dir) => document(reader, &artifact, label, said),
+                    artifact => Ok(Found::Value(label.clone(), artifact)),
                 }
             }
             (members, ..) => Ok(Found::Members(members.iter().map(|(label, _)| label.clone()).collect())),

@@ -70,7 +70,7 @@ pub(super) fn source(what: &str, field: &str) -> String {
 fn is_name(text: &str) -> bool {
     let fits = |letter: char| {
         letter.is_ascii_alphanumeric()
-            || matches!(letter, '_' | '-' | '.' | '/' | '%' | '(' | ')' | '[' | ']' | '+' | ':' | ' ')
+            || matches!(letter, '_' | '-' | '.' | '/' | '%' | '(' | ')' | '[' | ']' | '+' | ':' | '@' | ' ')
             // In units.
             || matches!(letter, 'µ' | 'μ' | 'Ω' | '°' | '²' | '³')
     };
