@@ -8,6 +8,7 @@
 //! Nothing here reads a clock: whoever asks says how long the session has taken and which day it is. A day that is earlier than the one that was counted last
 //! begins no new one: a clock that is set back fills no budget.
 
+mod day;
 mod money;
 mod settings;
 
@@ -71,6 +72,18 @@ impl SpentToday {
                 false
             }
         }
+    }
+
+    /// What all sessions have spent: what is `kept`, to which others may have added, and what this one has spent since it saw `seen`.
+    fn joined(&self, seen: &SpentToday, kept: &SpentToday) -> SpentToday {
+        let mut all = kept.clone();
+        // Nothing is spent here, or others are in a later day already.
+        if self.day.is_empty() || all.turn_to(&self.day) {
+            return all;
+        }
+        let before = if seen.day == self.day { seen.usd.0 } else { 0 };
+        all.usd = Usd(all.usd.0.saturating_add(self.usd.0.saturating_sub(before)));
+        all
     }
 }
 
@@ -178,6 +191,8 @@ pub struct Budget {
     model: String,
     spent: Spent,
     today: SpentToday,
+    /// What was kept of the day when it was last looked at.
+    seen: SpentToday,
     /// What failed tries of a question were charged; the next try of the same takes it over.
     failed: BTreeMap<RequestKey, (Usage, Usd)>,
 }
@@ -186,13 +201,19 @@ impl Budget {
     /// A session's budget, going on from what is spent. `price` is that of `model`, when it is known; [`Price::FREE`] on one's own machine.
     #[must_use]
     pub fn new(limits: BudgetLimits, model: impl Into<String>, price: Option<Price>, spent: Spent, today: SpentToday) -> Self {
-        Self { limits, price, model: model.into(), spent, today, failed: BTreeMap::new() }
+        Self { limits, price, model: model.into(), spent, seen: today.clone(), today, failed: BTreeMap::new() }
     }
 
     /// What is spent, with what is set aside.
     #[must_use]
     pub fn spent(&self) -> &Spent {
         &self.spent
+    }
+
+    /// Joins the day's money with what is kept of it, to which other sessions may have added meanwhile; what is to be kept now is [`Budget::today`].
+    pub fn join_today(&mut self, kept: &SpentToday) {
+        self.today = self.today.joined(&self.seen, kept);
+        self.seen.clone_from(&self.today);
     }
 
     /// What is spent today, with what is set aside.
@@ -411,6 +432,35 @@ mod tests {
         assert!(matches!(reserve(&mut budget, "a"), Err(Exhausted::Limit { kind: Kind::UsdPerDay, .. })));
         assert!(budget.reserve(&question("a", 100), Duration::ZERO, "2026-12-01").is_ok());
         assert_eq!(budget.today(), &SpentToday { day: "2026-12-01".into(), usd: Usd(100) });
+    }
+
+    #[test]
+    fn two_sessions_at_once_lose_nothing_of_each_other() {
+        let limits = BudgetLimits { usd_per_day: Some(Usd(1000)), ..Default::default() };
+        let price = Some(Price { prompt: Usd(0), reply: Usd(1_000_000) });
+        let mut kept = SpentToday { day: DAY.into(), usd: Usd(500) };
+        let session = |today: &SpentToday| Budget::new(limits.clone(), "m", price, Spent::default(), today.clone());
+        let (mut one, mut other) = (session(&kept), session(&kept));
+        let mut idle = session(&SpentToday::default());
+        idle.join_today(&kept);
+        assert_eq!(idle.today(), &kept);
+        for (turn, words) in ["a", "b", "c", "d"].into_iter().enumerate() {
+            let budget = if turn % 2 == 0 { &mut one } else { &mut other };
+            drop(budget.reserve(&question(words, 100), Duration::ZERO, DAY).unwrap());
+            budget.join_today(&kept);
+            kept = budget.today().clone();
+        }
+        assert_eq!(kept, SpentToday { day: DAY.into(), usd: Usd(900) });
+        // The first has not looked since; when it does, it knows what the other took.
+        one.join_today(&kept);
+        assert!(one.reserve(&question("e", 101), Duration::ZERO, DAY).is_err());
+        // The other goes on into the next day, and what the first brings of the old one does not count there.
+        drop(other.reserve(&question("f", 100), Duration::ZERO, "2026-12-01").unwrap());
+        other.join_today(&kept);
+        assert_eq!(other.today(), &SpentToday { day: "2026-12-01".into(), usd: Usd(100) });
+        kept = other.today().clone();
+        one.join_today(&kept);
+        assert_eq!(one.today(), &kept);
     }
 
     #[test]

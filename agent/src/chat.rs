@@ -79,6 +79,11 @@ impl<M: Model> Chat<M> {
         &self.budget
     }
 
+    /// The same, to be joined with what other sessions spend.
+    pub fn budget_mut(&mut self) -> &mut Budget {
+        &mut self.budget
+    }
+
     /// The conversation so far, a JSON document a line.
     pub fn transcript(&self) -> String {
         transcript(&self.messages, &self.model.name())

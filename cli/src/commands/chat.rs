@@ -182,14 +182,12 @@ fn today_file() -> Option<std::path::PathBuf> {
 }
 
 fn read_today() -> SpentToday {
-    today_file().and_then(|path| std::fs::read(path).ok()).and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default()
+    today_file().map(|path| SpentToday::read(&path)).unwrap_or_default()
 }
 
-fn keep_today(today: &SpentToday) {
-    let Some(path) = today_file().filter(|_| today.usd != budget::Usd::default()) else { return };
-    let text = serde_json::to_string(today).unwrap_or_default();
-    let kept = path.parent().map_or(Ok(()), std::fs::create_dir_all).and_then(|()| std::fs::write(&path, text));
-    if let Err(error) = kept {
+fn keep_today(budget: &mut Budget) {
+    let Some(path) = today_file() else { return };
+    if let Err(error) = budget.keep_today(&path) {
         eprintln!("warning: what was spent today can't be kept: {error}");
     }
 }
@@ -301,6 +299,7 @@ impl Session<'_> {
             let _ = written.and_then(|()| out.flush());
         };
         let chat = &mut self.chat;
+        chat.budget_mut().join_today(&read_today());
         let turn = self.runtime.block_on(async {
             tokio::select! {
                 turn = chat.turn(said, &mut show) => Some(turn),
@@ -310,7 +309,7 @@ impl Session<'_> {
         if !at_start {
             println!();
         }
-        keep_today(self.chat.budget().today());
+        keep_today(self.chat.budget_mut());
         match turn {
             None => {
                 println!("stopped");

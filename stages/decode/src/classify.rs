@@ -8,6 +8,7 @@
 
 use crate::cross_validate::{Predictions, cross_validate};
 use crate::folds::Folds;
+use crate::lda::steady_features;
 use crate::model::Model;
 use crate::permutations::{Labelling, cross_validate_all};
 use crate::place::require_usable;
@@ -105,8 +106,19 @@ impl Stage for Classify {
         let split = split_of(inputs, &responses, &target, params.folds, context.seed)?;
         let predictions = cross_validate(&features, &target.labels, target.n_classes(), &split, &params.model, &params.scale, context)?;
         let confusion = predictions.confusion();
+        let mut scores = predictions.scores();
+        if let Model::Lda { .. } = params.model
+            && let steady @ 1.. = steady_features(&features, &target.labels, target.n_classes())
+        {
+            let note = format!(
+                "{steady} of {} features have one value within each class and another between classes: lda divides by the variance within classes, \
+                 and leaves them out; another model, such as `svm`, uses them",
+                features.cols()
+            );
+            scores.scores.iter_mut().take(1).for_each(|score| score.notes.push(note.clone()));
+        }
         Outputs::new()
-            .with("scores", predictions.scores())?
+            .with("scores", scores)?
             .with("confusion", confusion.tensor(&target.names())?)?
             .with("predictions", table(&predictions, &target, params.model.has_probabilities())?)
     }
@@ -190,6 +202,23 @@ mod tests {
 
     fn direction() -> (&'static str, Value) {
         ("target", "direction".into())
+    }
+
+    #[test]
+    fn features_that_never_vary_within_a_class_are_told() {
+        let responses = Planted::default().responses();
+        let target = Target::of(&responses, "direction").unwrap();
+        // Every value is its trial's class: what no noise covers, lda can't weigh.
+        let per_trial = responses.values().values().len() / responses.n_trials();
+        let values: Vec<f64> = target.labels.iter().flat_map(|&label| vec![label as f64; per_trial]).collect();
+        let tensor = Tensor::new(responses.values().axes().to_vec(), None, values).unwrap();
+        let steady = responses.with_values(tensor, None).unwrap();
+        let told = scores(std::slice::from_ref(&steady), &[direction()], 0);
+        assert!(told.scores[0].notes.iter().any(|note| note.contains("have one value within each class")), "{:?}", told.scores[0].notes);
+        let svm = scores(std::slice::from_ref(&steady), &[direction(), ("model", Value::word("svm"))], 0);
+        assert!(svm.scores[0].notes.is_empty() && svm.get("accuracy").unwrap().value == 1.0, "{:?}", svm.scores);
+        let noisy = scores(std::slice::from_ref(&responses), &[direction()], 0);
+        assert!(noisy.scores[0].notes.is_empty(), "{:?}", noisy.scores[0].notes);
     }
 
     #[test]

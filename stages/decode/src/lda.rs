@@ -99,6 +99,26 @@ pub(crate) fn is_constant(n: f64, variance: f64, mean: f64) -> bool {
     variance <= n * f64::EPSILON * variance + (n * mean * f64::EPSILON).powi(2)
 }
 
+/// How many features tell classes apart without varying within any: the rule divides by that variance, and gives them no weight.
+pub(crate) fn steady_features(features: &Matrix, labels: &[usize], n_classes: usize) -> usize {
+    let counts = crate::target::count(labels, n_classes);
+    let is_steady = |feature: &usize| {
+        let value = |trial: usize| features[(trial, *feature)];
+        let mut means = vec![0.0; n_classes];
+        labels.iter().enumerate().for_each(|(trial, &label)| means[label] += value(trial) / counts[label] as f64);
+        let mut variances = vec![0.0; n_classes];
+        labels
+            .iter()
+            .enumerate()
+            .for_each(|(trial, &label)| variances[label] += (value(trial) - means[label]).powi(2) / counts[label] as f64);
+        let within = (0..n_classes).all(|class| counts[class] == 0 || is_constant(counts[class] as f64, variances[class], means[class]));
+        let present = || means.iter().zip(&counts).filter(|(_, count)| **count > 0).map(|(mean, _)| *mean);
+        let (low, high) = (present().fold(f64::INFINITY, f64::min), present().fold(f64::NEG_INFINITY, f64::max));
+        within && high - low > 1e-9 * low.abs().max(high.abs())
+    };
+    (0..features.cols()).filter(is_steady).count()
+}
+
 /// The mean and scatter of one class, with memory that is used again for the next class.
 struct ClassCovariance {
     n_trials: usize,
