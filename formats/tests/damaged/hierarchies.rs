@@ -77,7 +77,7 @@ fn latest() -> Vec<Case> {
     ];
     for (name, signature) in kinds {
         let Some(first) = places(&whole, signature).last().copied() else { continue };
-        cases.push(at(&format!("{name} with another signature"), first, b"XXXX"));
+        cases.push(at(&format!("{name} with another signature"), first, b"none"));
         cases.push(one("latest.h5", &format!("cut in the last {name}"), cut(&whole, first + 6)));
         cases.push(at(&format!("{name} with a length that lies"), first + 5, &[0xff; 6]));
     }
