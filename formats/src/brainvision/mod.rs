@@ -16,20 +16,19 @@ mod ascii;
 mod ini;
 mod markers;
 
-use crate::document::{Contents, Document, Item, Rows, Signals, What};
+use crate::document::{Contents, Item, What};
 use crate::edf::table_what;
-use crate::series::{Element, Lane, Layout, MOST_STRETCHES, Number, Section, Series, held, most_channels, unique, unusable};
+use crate::recorded::{CHANNELS, RecordedDocument, SIGNALS};
+use crate::series::{Element, Lane, Layout, MOST_STRETCHES, Number, Section, Series, most_channels, unique, unusable};
 use crate::source::{Folder, Source, inside};
 use crate::text;
 use ini::{Entry, Ini};
 use neuroflow_data::formats::bytes::ByteOrder;
 use neuroflow_data::formats::{COPY_AGAIN, Format, FormatError, Limits, OR_ACCEPT, Place};
-use neuroflow_data::{Channel, Events, Table, columns};
+use neuroflow_data::{Channel, Table, columns};
 use std::sync::Arc;
 
-const SIGNALS: &str = "signals";
 const MARKERS: &str = "markers";
-const CHANNELS: &str = "channels";
 
 /// Which goes first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,20 +39,11 @@ enum Orientation {
     Vectorized,
 }
 
-/// A BrainVision recording, opened.
-#[derive(Debug)]
-pub struct BrainVisionDocument {
-    contents: Contents,
-    series: Arc<Series>,
-    markers: Option<Events>,
-    channels: Table,
-}
-
 /// Opens the recording whose header stands at `path` in `folder`. Reads header and markers; samples only if they are text.
 ///
 /// # Errors
 /// When there is no such header, it lacks what it must have, names a file outside the folder or one that is not there, or disagrees with the samples.
-pub fn open(folder: &Arc<dyn Folder>, path: &str, limits: &Limits) -> Result<BrainVisionDocument, FormatError> {
+pub fn open(folder: &Arc<dyn Folder>, path: &str, limits: &Limits) -> Result<RecordedDocument, FormatError> {
     let format = Format::BrainVision;
     let missing =
         |path: &str| FormatError::new(format, Place::File, format!("there is no file `{path}`"), "keep .vhdr, .vmrk and .eeg together");
@@ -167,7 +157,8 @@ pub fn open(folder: &Arc<dyn Folder>, path: &str, limits: &Limits) -> Result<Bra
     let about = "what the header says of each channel".into();
     contents.items.push(Item { path: CHANNELS.into(), what: table_what(&table), about });
     (contents.notes, contents.damage) = (notes, damage);
-    Ok(BrainVisionDocument { contents, series, markers, channels: table })
+    let events = markers.map(|markers| (MARKERS, markers)).into_iter().collect();
+    Ok(RecordedDocument { contents, series: Some(series), epochs: None, events, channels: table })
 }
 
 fn lacks(key: &str, section: &str) -> FormatError {
@@ -287,29 +278,4 @@ fn channel_table(channels: &[Channel], references: &[String]) -> Result<Table, n
         columns::from_texts("reference", references),
         columns::from_numbers("resolution", channels.iter().map(|channel| channel.gain).collect()),
     ])
-}
-
-impl Document for BrainVisionDocument {
-    fn contents(&self) -> &Contents {
-        &self.contents
-    }
-
-    fn signals(&self, path: &str) -> Result<Box<dyn Signals + '_>, FormatError> {
-        self.contents.path_of(path, "recording", |what| matches!(what, What::Recording { .. }))?;
-        Ok(Box::new(self.series.as_ref()))
-    }
-
-    fn events(&self, path: &str) -> Result<Events, FormatError> {
-        self.contents.path_of(path, "events", |what| matches!(what, What::Events { .. }))?;
-        self.markers.clone().ok_or_else(|| self.contents.none("events", path))
-    }
-
-    fn rows(&self, path: &str) -> Result<Arc<dyn Rows>, FormatError> {
-        let path = if path.is_empty() { SIGNALS } else { path };
-        match (path, &self.markers) {
-            (MARKERS, Some(markers)) => Ok(held(Format::BrainVision, markers.table())),
-            (CHANNELS, _) => Ok(held(Format::BrainVision, &self.channels)),
-            _ => self.series.rows(SIGNALS, path).ok_or_else(|| self.contents.none("table", path)),
-        }
-    }
 }

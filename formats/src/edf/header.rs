@@ -1,5 +1,6 @@
 //! The header of EDF, EDF+, BDF and BDF+: fixed fields of text.
 
+use crate::calibrated::Signal;
 use crate::source::{Source, part};
 use crate::text;
 use neuroflow_data::formats::{COPY_AGAIN, Format, FormatError, OR_ACCEPT, Place};
@@ -25,19 +26,6 @@ pub(super) struct Header {
     pub notes: Vec<String>,
     /// Rules that the header breaks, and yet it can be read.
     pub damage: Vec<FormatError>,
-}
-
-/// One signal as the header has it.
-#[derive(Debug, Default)]
-pub(super) struct Signal {
-    pub label: String,
-    pub transducer: String,
-    pub unit: String,
-    pub physical: (f64, f64),
-    pub digital: (f64, f64),
-    pub prefilter: String,
-    /// Samples in a data record.
-    pub samples: u64,
 }
 
 impl Signal {

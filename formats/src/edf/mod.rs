@@ -24,20 +24,19 @@ mod header;
 mod tal;
 mod triggers;
 
+use crate::calibrated::{Signal, channel_columns};
 use crate::document::{Contents, Document, Item, Rows, Signals, What};
+use crate::recorded::{CHANNELS, SIGNALS};
 use crate::series::{Element, Lane, Layout, MOST_STRETCHES, Number, Section, Series, held, unique, unusable};
 use crate::source::Source;
-use crate::text;
-use header::{Header, Signal};
+use header::Header;
 use neuroflow_data::formats::{Format, FormatError, Limits, OR_ACCEPT, Place, RAISE_LIMIT};
 use neuroflow_data::{Channel, Events, Stretch, Table, columns};
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 
-const SIGNALS: &str = "signals";
 const ANNOTATIONS: &str = "annotations";
 const TRIGGERS: &str = "triggers";
-const CHANNELS: &str = "channels";
 
 /// An EDF or BDF file, opened.
 #[derive(Debug)]
@@ -98,7 +97,8 @@ pub fn open(source: Arc<dyn Source>, limits: &Limits) -> Result<EdfDocument, For
         } else if signal.samples == 0 {
             notes.push(format!("signal `{}` has no samples and is left out", signal.label));
         } else {
-            let mut channel = channel(signal, seconds, &mut notes);
+            let (mut channel, unscaled) = signal.channel(seconds);
+            notes.extend(unscaled.map(|reason| format!("signal {reason}")));
             if format == Format::Bdf && is_status(&channel.name) {
                 // Bits, not volts: as in MNE, its values are the stored numbers.
                 (channel.gain, channel.offset) = (1.0, 0.0);
@@ -140,7 +140,7 @@ pub fn open(source: Arc<dyn Source>, limits: &Limits) -> Result<EdfDocument, For
         channel.stretches = begins.iter().map(|(frame, time)| Stretch { first: frame * lane.count, time: *time }).collect();
     }
     let status = lanes.iter().position(|(_, channel)| format == Format::Bdf && is_status(&channel.name));
-    let table = channel_table(&lanes, &told).map_err(unusable(format, CHANNELS))?;
+    let table = Table::from_columns(channel_columns(&lanes, &told)).map_err(unusable(format, CHANNELS))?;
     let series = Arc::new(Series::new(source, format, limits, layout, lanes)?);
     contents.items = series.items(SIGNALS, "");
     let annotations = (!lists.is_empty()).then(|| found.events(format)).transpose()?;
@@ -178,23 +178,6 @@ fn type_name(kind: &arrow::datatypes::DataType) -> String {
         arrow::datatypes::DataType::Utf8 => "text".into(),
         other => other.to_string().to_lowercase(),
     }
-}
-
-fn channel(signal: &Signal, seconds: f64, notes: &mut Vec<String>) -> Channel {
-    let mut channel = Channel::new(signal.label.clone(), signal.unit.clone(), signal.samples as f64 / seconds);
-    channel.role = text::role_of(&signal.label, &signal.unit).into();
-    let (low, high) = signal.physical;
-    let (first, last) = signal.digital;
-    let gain = (high - low) / (last - first);
-    if gain.is_finite() && gain != 0.0 {
-        (channel.gain, channel.offset) = (gain, low - first * gain);
-    } else {
-        notes.push(format!(
-            "signal `{}` has no scale (physical {low} to {high}, digital {first} to {last}); its values are the stored numbers",
-            signal.label
-        ));
-    }
-    channel
 }
 
 /// Whether a channel of this name holds the bits of the trigger inputs.
@@ -236,25 +219,6 @@ fn stretches(begins: &[Option<f64>], seconds: f64, apart: bool, rate: f64, damag
         damaged(format!("{back} data records say that they begin before the one ahead of them; they are taken to follow it"));
     }
     all
-}
-
-fn channel_table(lanes: &[(Lane, Channel)], signals: &[&Signal]) -> Result<Table, neuroflow_data::DataError> {
-    let of = |text: fn(&Signal) -> &str| signals.iter().map(|signal| text(signal)).collect::<Vec<_>>();
-    let numbers = |number: fn(&Signal) -> f64| signals.iter().map(|signal| number(signal)).collect::<Vec<_>>();
-    let names: Vec<&str> = lanes.iter().map(|(_, channel)| channel.name.as_str()).collect();
-    let roles: Vec<&str> = lanes.iter().map(|(_, channel)| channel.role.as_str()).collect();
-    Table::from_columns(vec![
-        columns::from_texts("channel", &names),
-        columns::from_texts("role", &roles),
-        columns::from_texts("unit", &of(|signal| &signal.unit)),
-        columns::from_numbers("rate", lanes.iter().map(|(_, channel)| channel.rate).collect()),
-        columns::from_texts("transducer", &of(|signal| &signal.transducer)),
-        columns::from_texts("prefilter", &of(|signal| &signal.prefilter)),
-        columns::from_numbers("physical_minimum", numbers(|signal| signal.physical.0)),
-        columns::from_numbers("physical_maximum", numbers(|signal| signal.physical.1)),
-        columns::from_numbers("digital_minimum", numbers(|signal| signal.digital.0)),
-        columns::from_numbers("digital_maximum", numbers(|signal| signal.digital.1)),
-    ])
 }
 
 /// What the annotation channels hold. A text that comes often is held once.

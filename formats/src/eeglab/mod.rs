@@ -18,34 +18,22 @@
 
 mod events;
 
-use crate::document::{Contents, Document, Item, Rows, Signals, What};
+use crate::document::{Contents, Item, What};
 use crate::edf::table_what;
 use crate::mat73::{is_mat73, read_mat73};
-use crate::series::{Element, Epochs, Lane, Layout, Number, Section, Series, held, most_channels, unique, unusable};
+use crate::recorded::{CHANNELS, RecordedDocument, SIGNALS};
+use crate::series::{Element, Epochs, Lane, Layout, Number, Section, Series, most_channels, unique, unusable};
 use crate::source::{Folder, Source, inside};
 use crate::text;
 use arrow::buffer::Buffer;
 use neuroflow_data::formats::bytes::ByteOrder;
 use neuroflow_data::formats::mat5::{MatNumbers, MatValue, read_mat5};
 use neuroflow_data::formats::{COPY_AGAIN, Format, FormatError, Limits, Place};
-use neuroflow_data::{Channel, Events, Table, Tensor, columns};
-use std::ops::Range;
+use neuroflow_data::{Channel, Table, columns};
 use std::sync::Arc;
 
-const SIGNALS: &str = "signals";
 const EPOCHS: &str = "epochs";
 const EVENTS: &str = "events";
-const CHANNELS: &str = "channels";
-
-/// A set, opened.
-#[derive(Debug)]
-pub struct EeglabDocument {
-    contents: Contents,
-    series: Arc<Series>,
-    epochs: Option<Epochs>,
-    events: Option<Events>,
-    channels: Table,
-}
 
 fn at(path: &str, reason: impl Into<String>, help: &str) -> FormatError {
     FormatError::new(Format::Eeglab, Place::Variable { path: path.into(), byte: None }, reason, help)
@@ -85,7 +73,7 @@ impl Set {
 /// When there is no such file, it is no MATLAB 5 file or holds no set, names a file outside the folder or one that is not there, or its samples
 /// are fewer
 /// than it says.
-pub fn open(folder: &Arc<dyn Folder>, path: &str, limits: &Limits) -> Result<EeglabDocument, FormatError> {
+pub fn open(folder: &Arc<dyn Folder>, path: &str, limits: &Limits) -> Result<RecordedDocument, FormatError> {
     let format = Format::Eeglab;
     let file =
         file(folder, path)?.ok_or_else(|| FormatError::new(format, Place::File, format!("there is no file `{path}`"), "check the path"))?;
@@ -164,7 +152,9 @@ pub fn open(folder: &Arc<dyn Folder>, path: &str, limits: &Limits) -> Result<Eeg
     let what = table_what(&table);
     contents.items.push(Item { path: CHANNELS.into(), what, about: "what the set says of each channel".into() });
     contents.notes = notes;
-    Ok(EeglabDocument { contents, series, epochs, events, channels: table })
+    let events = events.map(|events| (EVENTS, events)).into_iter().collect();
+    let series = epochs.is_none().then_some(series);
+    Ok(RecordedDocument { contents, series, epochs, events, channels: table })
 }
 
 fn file(folder: &Arc<dyn Folder>, path: &str) -> Result<Option<Arc<dyn Source>>, FormatError> {
@@ -304,35 +294,4 @@ fn channels_of(set: &Set, count: u64, rate: f64, notes: &mut Vec<String>) -> Res
         columns::from_optional_numbers("radius", numbers("radius")),
     ]);
     Ok((channels, table.map_err(unusable(Format::Eeglab, CHANNELS))?))
-}
-
-impl Document for EeglabDocument {
-    fn contents(&self) -> &Contents {
-        &self.contents
-    }
-
-    fn signals(&self, path: &str) -> Result<Box<dyn Signals + '_>, FormatError> {
-        self.contents.path_of(path, "recording", |what| matches!(what, What::Recording { .. }))?;
-        Ok(Box::new(self.series.as_ref()))
-    }
-
-    fn events(&self, path: &str) -> Result<Events, FormatError> {
-        self.contents.path_of(path, "events", |what| matches!(what, What::Events { .. }))?;
-        self.events.clone().ok_or_else(|| self.contents.none("events", path))
-    }
-
-    fn rows(&self, path: &str) -> Result<Arc<dyn Rows>, FormatError> {
-        let path = if path.is_empty() && self.epochs.is_none() { SIGNALS } else { path };
-        match (path, &self.events) {
-            (EVENTS, Some(events)) => Ok(held(Format::Eeglab, events.table())),
-            (CHANNELS, _) => Ok(held(Format::Eeglab, &self.channels)),
-            _ if self.epochs.is_some() => Err(self.contents.none("table", path)),
-            _ => self.series.rows(SIGNALS, path).ok_or_else(|| self.contents.none("table", path)),
-        }
-    }
-
-    fn tensor(&self, path: &str, part: Option<&[Range<u64>]>) -> Result<Tensor, FormatError> {
-        let path = self.contents.path_of(path, "array", |what| matches!(what, What::Array { .. }))?;
-        self.epochs.as_ref().ok_or_else(|| self.contents.none("array", path))?.tensor(Format::Eeglab, path, part)
-    }
 }

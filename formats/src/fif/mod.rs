@@ -23,39 +23,26 @@ mod info;
 mod raw;
 mod tags;
 
-use crate::document::{Contents, Document, Item, Rows, Signals, What};
+use crate::document::{Contents, Item, What};
 use crate::edf::table_what;
-use crate::series::{Element, Epochs, Number, Series, held, unique, unusable};
+use crate::recorded::{CHANNELS, RecordedDocument, SIGNALS};
+use crate::series::{Element, Number, unique, unusable};
 use crate::source::Source;
 use info::Info;
 use neuroflow_data::formats::{COPY_AGAIN, Format, FormatError, Limits, Place};
-use neuroflow_data::{Channel, Events, Table, Tensor, columns};
-use std::ops::Range;
+use neuroflow_data::{Channel, Table, columns};
 use std::sync::Arc;
 use tags::{Tag, Tags, wrong};
 
-const SIGNALS: &str = "signals";
 const ANNOTATIONS: &str = "annotations";
 const EPOCHS: &str = "epochs";
 const EVENTS: &str = "events";
-const CHANNELS: &str = "channels";
-
-/// A FIF file, opened.
-#[derive(Debug)]
-pub struct FifDocument {
-    contents: Contents,
-    series: Option<Arc<Series>>,
-    epochs: Option<Epochs>,
-    annotations: Option<Events>,
-    events: Option<Events>,
-    channels: Table,
-}
 
 /// Opens a FIF file that holds a raw recording or epochs. Reads the directory and the measurement info.
 ///
 /// # Errors
 /// When it is no FIF file, its tags are damaged, its samples are of a type that is not read, or it holds neither a recording nor epochs.
-pub fn open(source: Arc<dyn Source>, limits: &Limits) -> Result<FifDocument, FormatError> {
+pub fn open(source: Arc<dyn Source>, limits: &Limits) -> Result<RecordedDocument, FormatError> {
     let tags = Tags::read(source)?;
     let mut sorted = blocks::sort(&tags, limits)?;
     let mut contents = Contents::new(Format::Fif, "");
@@ -82,7 +69,7 @@ pub fn open(source: Arc<dyn Source>, limits: &Limits) -> Result<FifDocument, For
         contents.notes.push("the table of metadata that MNE stored with the epochs is not read".into());
     }
     let table = channel_table(info).map_err(unusable(Format::Fif, CHANNELS))?;
-    let mut document = FifDocument { contents, series: None, epochs: None, annotations: None, events: None, channels: table };
+    let mut document = RecordedDocument { contents, series: None, epochs: None, events: Vec::new(), channels: table };
     if let Some(own) = &sorted.raw {
         let series = raw::read(&tags, own, info, limits, &mut document.contents.damage)?;
         document.contents.items = series.items(SIGNALS, "");
@@ -103,7 +90,7 @@ pub fn open(source: Arc<dyn Source>, limits: &Limits) -> Result<FifDocument, For
             document.contents.items.push(Item { path: EVENTS.into(), what, about: "the event of each epoch".into() });
         }
         document.epochs = Some(epochs);
-        document.events = events;
+        document.events.extend(events.map(|events| (EVENTS, events)));
     }
     if document.series.is_none() && document.epochs.is_none() {
         let reason = "the file holds neither a raw recording nor epochs";
@@ -118,7 +105,7 @@ pub fn open(source: Arc<dyn Source>, limits: &Limits) -> Result<FifDocument, For
         let annotations = raw::annotations(&tags, own, &mut document.contents.notes)?;
         let what = What::Events { count: annotations.len() as u64 };
         document.contents.items.push(Item { path: ANNOTATIONS.into(), what, about: String::new() });
-        document.annotations = Some(annotations);
+        document.events.push((ANNOTATIONS, annotations));
     }
     let what = table_what(&document.channels);
     document.contents.items.push(Item { path: CHANNELS.into(), what, about: "what the measurement info says of each channel".into() });
@@ -170,39 +157,4 @@ fn channel_table(info: &Info) -> Result<Table, neuroflow_data::DataError> {
         columns::from_numbers("y_m", number(|own| f64::from(own.place[1]))),
         columns::from_numbers("z_m", number(|own| f64::from(own.place[2]))),
     ])
-}
-
-impl Document for FifDocument {
-    fn contents(&self) -> &Contents {
-        &self.contents
-    }
-
-    fn signals(&self, path: &str) -> Result<Box<dyn Signals + '_>, FormatError> {
-        self.contents.path_of(path, "recording", |what| matches!(what, What::Recording { .. }))?;
-        self.series.as_deref().map(|series| Box::new(series) as Box<dyn Signals>).ok_or_else(|| self.contents.none("recording", path))
-    }
-
-    fn events(&self, path: &str) -> Result<Events, FormatError> {
-        let events = match self.contents.path_of(path, "events", |what| matches!(what, What::Events { .. }))? {
-            ANNOTATIONS => &self.annotations,
-            _ => &self.events,
-        };
-        events.clone().ok_or_else(|| self.contents.none("events", path))
-    }
-
-    fn rows(&self, path: &str) -> Result<Arc<dyn Rows>, FormatError> {
-        let path = if path.is_empty() && self.series.is_some() { SIGNALS } else { path };
-        let (format, none) = (Format::Fif, || self.contents.none("table", path));
-        match path {
-            ANNOTATIONS => self.annotations.as_ref().map(|events| held(format, events.table())).ok_or_else(none),
-            EVENTS => self.events.as_ref().map(|events| held(format, events.table())).ok_or_else(none),
-            CHANNELS => Ok(held(format, &self.channels)),
-            _ => self.series.as_ref().and_then(|series| series.rows(SIGNALS, path)).ok_or_else(none),
-        }
-    }
-
-    fn tensor(&self, path: &str, part: Option<&[Range<u64>]>) -> Result<Tensor, FormatError> {
-        let path = self.contents.path_of(path, "array", |what| matches!(what, What::Array { .. }))?;
-        self.epochs.as_ref().ok_or_else(|| self.contents.none("array", path))?.tensor(Format::Fif, path, part)
-    }
 }

@@ -1,5 +1,6 @@
 //! The headers of GDF 1 and GDF 2: binary fields at fixed places.
 
+use crate::calibrated::Signal;
 use crate::source::{Source, part};
 use crate::text;
 use neuroflow_data::formats::bytes::{ByteOrder, Stored, number_at};
@@ -18,24 +19,12 @@ pub(super) struct Header {
     pub records: Option<u64>,
     /// Seconds a record lasts.
     pub duration: f64,
-    pub signals: Vec<Signal>,
+    /// Each channel with the code of its type of numbers.
+    pub signals: Vec<(Signal, u32)>,
     pub facts: BTreeMap<String, String>,
     pub notes: Vec<String>,
     /// Rules that the header breaks, and yet it can be read.
     pub damage: Vec<FormatError>,
-}
-
-/// One channel as the header has it.
-#[derive(Debug, Default)]
-pub(super) struct Signal {
-    pub label: String,
-    pub transducer: String,
-    pub unit: String,
-    pub physical: (f64, f64),
-    pub digital: (f64, f64),
-    pub prefilter: String,
-    pub samples: u64,
-    pub kind: u32,
 }
 
 /// Numbers and texts at their places.
@@ -104,13 +93,12 @@ pub(super) fn read(source: &dyn Source) -> Result<Header, FormatError> {
 }
 
 /// One channel. Each field stands once for every channel, one field after the other.
-fn signal(fields: &Fields<'_>, place: usize, count: usize, old: bool) -> Result<Signal, FormatError> {
+fn signal(fields: &Fields<'_>, place: usize, count: usize, old: bool) -> Result<(Signal, u32), FormatError> {
     let of = |before: usize, size: usize| before * count + size * place;
     let mut signal = Signal { label: fields.text(of(0, 16), 16), transducer: fields.text(of(16, 80), 80), ..Signal::default() };
     let unit = fields.text(of(96, 8), 8);
     signal.physical = (fields.number(of(104, 8)), fields.number(of(112, 8)));
     let samples: i32 = fields.number(of(216, 4));
-    signal.kind = fields.number(of(220, 4));
     if old {
         signal.unit = unit;
         signal.digital = (fields.number::<i64>(of(120, 8)) as f64, fields.number::<i64>(of(128, 8)) as f64);
@@ -126,7 +114,7 @@ fn signal(fields: &Fields<'_>, place: usize, count: usize, old: bool) -> Result<
     let at = BLOCK + of(216, 4) as u64;
     signal.samples =
         u64::try_from(samples).map_err(|_| wrong(at, format!("channel {} has {samples} samples in a data record", place + 1)))?;
-    Ok(signal)
+    Ok((signal, fields.number(of(220, 4))))
 }
 
 /// Units by their code: five bits of decimal prefix, the rest the unit.

@@ -13,7 +13,7 @@ fn values(document: &dyn Document, path: &str, channel: usize) -> Vec<f64> {
     values
 }
 
-fn gdf_open(bytes: Vec<u8>) -> Result<gdf_files::GdfDocument, FormatError> {
+fn gdf_open(bytes: Vec<u8>) -> Result<neuroflow_formats::RecordedDocument, FormatError> {
     gdf_files::open(source(bytes), &Limits::default())
 }
 
@@ -113,7 +113,7 @@ fn gdf_errors_say_where() {
     assert_eq!(crate::reading::damage(&cut), ["the file ends in data record 1, the header (byte 236) counts 1; 0 are read, and no events"]);
 }
 
-fn brain(common: &str, formats: &str, data: Vec<u8>, markers: &str) -> Result<brainvision::BrainVisionDocument, FormatError> {
+fn brain(common: &str, formats: &str, data: Vec<u8>, markers: &str) -> Result<neuroflow_formats::RecordedDocument, FormatError> {
     let files = folder(&[("sub/a.vhdr", vhdr(common, formats)), ("sub/a.eeg", data), ("sub/a.vmrk", vmrk(markers))]);
     brainvision::open(&files, "sub/a.vhdr", &Limits::default())
 }

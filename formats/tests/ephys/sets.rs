@@ -10,7 +10,7 @@ fn values(document: &dyn Document, channel: usize) -> Vec<f64> {
     values
 }
 
-fn open_set(files: &[(&str, Vec<u8>)]) -> Result<eeglab::EeglabDocument, FormatError> {
+fn open_set(files: &[(&str, Vec<u8>)]) -> Result<neuroflow_formats::RecordedDocument, FormatError> {
     eeglab::open(&folder(files), "a.set", &Limits::default())
 }
 
