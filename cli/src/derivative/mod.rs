@@ -53,7 +53,8 @@ pub(crate) fn write(session: &Session, record: &RunRecord, export: &Export, root
     let rows = session.rows(record).map_err(Failure::could_not_start)?;
     let (trees, recordings) = taken(record);
     if recordings.is_empty() {
-        let inputs = record.inputs.iter().map(|input| format!("`{}` is {}", input.name, input.taken)).collect::<Vec<_>>().join(", ");
+        let inputs = record.inputs.iter().map(|input| format!("`{}` is {}", input.name, input.taken)).collect::<Vec<_>>();
+        let inputs = if inputs.is_empty() { "it has no inputs".to_owned() } else { inputs.join(", ") };
         let failure = Failure::could_not_start(format!("run {} took no recording from a BIDS tree: {inputs}", record.id));
         let help = "such an input is `input runs = bids(\"FOLDER\", subject = all)`; `neuroflow export` without `--as bids` takes any run";
         return Err(failure.with_help(help));

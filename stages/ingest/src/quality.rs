@@ -44,7 +44,7 @@ const DOC: &str = r#"A row for each unit, with the columns that the units had, a
 
 When the file does not say when units were observed, the time is from the first spike of all units to the last.
 
-With the `recording` that the units were found in, filtered to the band of spikes (`ingest.filter`), on the clock of the spikes:
+With the recording that the units were found in as second input, `ingest.quality(spikes, recording)`, filtered to the band of spikes (`ingest.filter`), on the clock of the spikes:
 
 * `peak_channel`: where the mean waveform reaches farthest from zero; `amplitude`: how far, in the channel's unit.
 * `snr`: the amplitude over the standard deviation of the channel's noise, which is estimated from its median absolute deviation.
