@@ -3,6 +3,7 @@
 use crate::outcome::{Outcome, Output, State};
 use crate::task::Task;
 use crate::worker::Problem;
+use arrow::buffer::Buffer;
 use neuroflow_cache::{Cache, CacheError, Digest};
 use neuroflow_data::{Artifact, DataError, Kind, Score};
 use std::sync::Arc;
@@ -26,22 +27,33 @@ pub(crate) fn lookup(cache: &Cache, key: &Digest, task: &Task) -> Result<Option<
     }))
 }
 
-/// Reads an artifact of the cache; a damaged one goes into quarantine.
+/// Reads an artifact of the cache; a damaged one goes into quarantine. One that is whole stays where it is, whatever it was taken for.
 ///
 /// # Errors
-/// When the object is missing, unreadable or damaged, in words.
+/// When the object is missing, unreadable or damaged, or of another kind, in words.
 pub fn read_artifact(cache: &Cache, digest: &Digest, kind: Kind) -> Result<Artifact, String> {
-    load(cache, digest, kind).map_err(|problem| match problem {
+    let bytes = whole(cache, digest).map_err(|problem| match problem {
         Problem::Stage(error) => error.to_string(),
         Problem::Cache(error) => error.to_string(),
         Problem::Ended(ending) => format!("{ending:?}"),
         Problem::Damaged(digest, error) => {
             format!("object {digest} of the cache is damaged ({error}); it was put into quarantine, run again")
         }
+    })?;
+    Artifact::decode(kind, &bytes).map_err(|error| format!("object {digest} of the cache is whole, and can't be read as a {kind}: {error}"))
+}
+
+/// Reads what a task needs. Bytes that can't be read as what the task that gave them declares go into quarantine as damaged ones do: whoever recorded them for
+/// it was wrong, and they are made anew.
+pub(crate) fn load(cache: &Cache, digest: &Digest, kind: Kind) -> Result<Artifact, Problem> {
+    Artifact::decode(kind, &whole(cache, digest)?).or_else(|error| {
+        cache.quarantine(digest)?;
+        Err(Problem::Damaged(*digest, error))
     })
 }
 
-pub(crate) fn load(cache: &Cache, digest: &Digest, kind: Kind) -> Result<Artifact, Problem> {
+/// The bytes of an object, when they are those that it is named by.
+fn whole(cache: &Cache, digest: &Digest) -> Result<Buffer, Problem> {
     let missing = || Problem::Damaged(*digest, DataError::Decode("it is missing".into()));
     let bytes = match cache.get(digest)? {
         Some(bytes) => bytes,
@@ -51,15 +63,30 @@ pub(crate) fn load(cache: &Cache, digest: &Digest, kind: Kind) -> Result<Artifac
             cache.get(digest)?.ok_or_else(missing)?
         }
     };
-    let decoded = match cache.is_whole(digest, &bytes) {
-        true => Artifact::decode(kind, &bytes),
-        false => Err(DataError::Decode("its bytes are not those that it is named by".into())),
-    };
-    match decoded {
-        Ok(artifact) => Ok(artifact),
-        Err(error) => {
-            cache.quarantine(digest)?;
-            Err(Problem::Damaged(*digest, error))
-        }
+    if cache.is_whole(digest, &bytes) {
+        return Ok(bytes);
+    }
+    cache.quarantine(digest)?;
+    Err(Problem::Damaged(*digest, DataError::Decode("its bytes are not those that it is named by".into())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use neuroflow_cache::OsDisk;
+    use neuroflow_data::{Axis, Tensor, Typed};
+
+    #[test]
+    fn who_asks_for_another_kind_leaves_the_object_where_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = Cache::open(folder.path(), Arc::new(OsDisk::new())).unwrap();
+        let tensor = Tensor::new(vec![Axis::count("unit", 2)], None, vec![1.0, 2.0]).unwrap();
+        let digest = cache.put(&tensor.into_artifact().unwrap().encode().unwrap()).unwrap();
+        let told = read_artifact(&cache, &digest, Kind::Spikes).unwrap_err();
+        assert!(told.contains("is whole, and can't be read as a"), "{told}");
+        assert!(read_artifact(&cache, &digest, Kind::Tensor).is_ok());
+        // A task was promised another kind: whoever recorded this for it was wrong.
+        assert!(matches!(load(&cache, &digest, Kind::Spikes), Err(Problem::Damaged(..))));
+        assert!(!cache.contains(&digest));
     }
 }

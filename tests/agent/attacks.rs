@@ -2,6 +2,7 @@
 
 use super::{FIVE_FOLDS, PIPELINE, Terminal, approve, events, git, head, neuroflow, project, propose, run, text};
 use crate::support::{Place, said};
+use std::process::Command;
 
 /// Shows the card, changes something, says yes; nothing may be written.
 fn moved(place: &Place, id: &str, change: impl FnOnce(), told: &str) -> bool {
@@ -212,6 +213,50 @@ fn a_change_that_can_not_be_recorded_is_not_made() {
     assert_ne!(code, 0, "{seen}");
     assert_eq!((head(&place), text(&place, "small.nf")), (before, PIPELINE.to_owned()), "{seen}");
     assert_eq!(std::fs::read(&ledger).unwrap(), kept, "half a line stayed\n{seen}");
+    // With room again it goes on.
+    assert!(approve(&place, &id));
+}
+
+/// A file system of its own, with room for not one page more.
+#[cfg(target_os = "linux")]
+#[test]
+fn on_a_full_disk_nothing_is_approved() {
+    let inside = ["--user", "--map-root-user", "--mount", "sh"];
+    let tried = Command::new("unshare").args(inside).args(["-c", "mount -t tmpfs tmpfs /mnt"]).output();
+    if !tried.is_ok_and(|tried| tried.status.success()) {
+        println!("skipped: no file system can be mounted here");
+        return;
+    }
+    let place = project();
+    let id = propose(&place, FIVE_FOLDS, &[]);
+    let ledger = place.path().join(".neuroflow/agent/ledger.jsonl");
+    let length = || std::fs::metadata(&ledger).unwrap().len();
+    // What stands in the last page of a file could grow to the end of that page: not even one line more may fit there.
+    let before = length();
+    propose(&place, &FIVE_FOLDS.replace('5', "11"), &[]);
+    let line = length() - before;
+    for folds in 12.. {
+        if 4096 - length() % 4096 < line {
+            break;
+        }
+        assert!(folds < 60, "lines of {line} bytes do not come to the end of a page");
+        propose(&place, &FIVE_FOLDS.replace('5', &folds.to_string()), &[]);
+    }
+    let script = format!(
+        "cp -a .neuroflow/agent home/kept && mount -t tmpfs -o size=$(($(du -sk home/kept | cut -f1) + 64))k tmpfs .neuroflow/agent || exit 99\n\
+         cp -a home/kept/. .neuroflow/agent/ && cat /dev/zero > .neuroflow/agent/filler 2>/dev/null\n\
+         '{}' agent review {id}; code=$?\n\
+         cmp .neuroflow/agent/ledger.jsonl home/kept/ledger.jsonl && exit $code\n",
+        neuroflow(&place).get_program().to_str().unwrap()
+    );
+    let wrapper = place.write("home/full.sh", script);
+    let commit = head(&place);
+    let program: Vec<&str> = ["unshare"].into_iter().chain(inside).chain([wrapper.to_str().unwrap()]).collect();
+    let Some(mut terminal) = Terminal::start_program(&place, &program, &[]) else { return };
+    terminal.wait("later [q]: ").types("w").wait("to say yes: ").types(&id).wait("error");
+    let (code, seen) = terminal.ends();
+    assert!(code != 0 && seen.contains("No space left") && !seen.contains("differ"), "{code}\n{seen}");
+    assert_eq!((head(&place), text(&place, "small.nf")), (commit, PIPELINE.to_owned()), "{seen}");
     // With room again it goes on.
     assert!(approve(&place, &id));
 }
