@@ -88,7 +88,8 @@ fn a_run_on_a_tree_becomes_a_dataset_called_after_its_recordings() {
     for (subject, session) in [("01", "post"), ("01", "pre"), ("02", "pre")] {
         for name in [
             "cues_events.tsv",
-            "eeg_eeg.nwb",
+            "eeg_eeg.vhdr",
+            "eeg_channels.tsv",
             "powerAlpha_psd.npy",
             "powerAlphaBands_bands.npy",
             "powerTheta_psd.npy",
@@ -105,10 +106,13 @@ fn a_run_on_a_tree_becomes_a_dataset_called_after_its_recordings() {
     for name in &wanted {
         assert!(all.contains_key(name), "{name} is not there: {:?}", all.keys());
         let (stem, _) = name.rsplit_once('.').unwrap();
-        assert!(all.contains_key(&format!("{stem}.json")), "{name} has no JSON");
+        assert!(all.contains_key(&format!("{stem}.json")) || stem.ends_with("_channels"), "{name} has no JSON");
+        for part in [".vmrk", ".eeg"].into_iter().filter(|_| name.ends_with(".vhdr")) {
+            assert!(all.contains_key(&format!("{stem}{part}")), "{name} has no {part}");
+        }
     }
     for name in all.keys().filter(|name| name.contains("desc-") && !name.ends_with(".json")) {
-        assert!(wanted.contains(name), "{name} was not expected");
+        assert!(wanted.contains(name) || name.ends_with(".vmrk") || name.ends_with(".eeg"), "{name} was not expected");
     }
     // The dataset.
     let description = json(&place, &format!("{out}/dataset_description.json"));
@@ -127,7 +131,7 @@ fn a_run_on_a_tree_becomes_a_dataset_called_after_its_recordings() {
     assert_eq!(said["Sources"], serde_json::json!(["bids:ds:sub-01/ses-pre/eeg/sub-01_ses-pre_task-rest_run-01_eeg.edf"]));
     assert_eq!((&said["onset"]["Units"], &said["Software"]["Stage"]), (&"s".into(), &"ingest.events".into()));
     let power = json(&place, &format!("{out}/{}powerAlpha_psd.json", own("02", "pre")));
-    assert_eq!(power["Sources"], serde_json::json!([format!("bids::{}eeg_eeg.nwb", own("02", "pre"))]));
+    assert_eq!(power["Sources"], serde_json::json!([format!("bids::{}eeg_eeg.vhdr", own("02", "pre"))]));
     assert!(power["Parameters"]["bands"].as_str().unwrap().contains("1 Hz"), "{power}");
     let axes = power["Axes"].as_array().unwrap();
     assert!(axes.iter().any(|axis| axis["Name"] == "frequency" && axis["Units"] == "Hz" && axis["Values"][1].is_f64()), "{power}");
@@ -212,12 +216,12 @@ fn a_real_tree_becomes_a_dataset() {
     place.run(&["export", "--as", "bids", "--out", "out"]).exits(0);
     let all = files(&place.path().join("out"));
     let stem = "sub-testsub/ses-EphysMedOff/ieeg/sub-testsub_ses-EphysMedOff_task-gripforce_run-0_desc-";
-    for name in ["ecog_ieeg.nwb", "calm_ieeg.nwb", "power_psd.npy"] {
+    for name in ["ecog_ieeg.vhdr", "calm_ieeg.vhdr", "power_psd.npy"] {
         assert!(all.contains_key(&format!("{stem}{name}")), "{name}: {:?}", all.keys());
     }
     place.run(&["inspect", "out"]).exits(0).says("checked against BIDS: 0 errors, 0 warnings");
     assert_eq!(faults(&place.path().join("out")).unwrap_or_default(), Vec::<String>::new());
     // What was written is read again.
-    let again = place.path().join(format!("out/{stem}calm_ieeg.nwb"));
+    let again = place.path().join(format!("out/{stem}calm_ieeg.vhdr"));
     said(place.command().args(["inspect", again.to_str().unwrap()]).output().unwrap()).exits(0).says("calm");
 }

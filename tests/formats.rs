@@ -395,17 +395,24 @@ fn every_real_file_opens() {
 /// What is written is opened by the reference packages.
 #[test]
 fn what_is_written_opens_in_the_reference_packages() {
-    let Some(python) = python("formats", &["pynwb==4.2.0", "nibabel==5.4.2", "pyarrow==26.0.1", "numpy"]) else { return };
+    let Some(python) = python("formats", &["pynwb==4.2.0", "nibabel==5.4.2", "pyarrow==26.0.1", "numpy", "mne==1.13.2"]) else { return };
     let place = Place::new();
     place.write("run.edf", edf());
     place.write("small.nf", PIPELINE.replace("expect loud[\"most\"] > 200   \"the swing is wide during T2\"\n", ""));
     place.run(&["run", "small.nf"]).exits(0);
-    for (what, file) in
-        [("eeg", "eeg.nwb"), ("cues", "cues.nwb"), ("trials", "trials.nwb"), ("seconds", "seconds.parquet"), ("seconds", "seconds.arrow")]
-    {
+    for (what, file) in [
+        ("eeg", "eeg.nwb"),
+        ("eeg", "eeg.vhdr"),
+        ("cues", "cues.nwb"),
+        ("trials", "trials.nwb"),
+        ("seconds", "seconds.parquet"),
+        ("seconds", "seconds.arrow"),
+    ] {
         place.run(&["get", what, "-o", file]).exits(0);
     }
     place.run(&["get", "trials", "--as", "npy", "-o", "trials.npy"]).exits(0);
+    place.run(&["get", "eeg", "--as", "brainvision", "-o", "eeg.raw"]).exits(4).says("NAME.vhdr");
+    place.run(&["get", "cues", "-o", "cues.vhdr"]).exits(4).says("BrainVision holds recordings");
     place.write("volume.npy", sample("volume.npy"));
     place.write("v.nf", "pipeline v \"V\"\ninput same = file(\"volume.npy\")\nvolume = ingest.array(same)\n");
     place.run(&["run", "v.nf"]).exits(0);
@@ -416,7 +423,7 @@ fn what_is_written_opens_in_the_reference_packages() {
 }
 
 const LOOK: &str = r#"
-import nibabel, numpy, pyarrow.parquet, pyarrow.ipc, pynwb, warnings
+import mne, nibabel, numpy, pyarrow.parquet, pyarrow.ipc, pynwb, warnings
 warnings.simplefilter("ignore")
 for name in ["eeg.nwb", "cues.nwb", "trials.nwb"]:
     errors = pynwb.validate(path=name)
@@ -437,6 +444,9 @@ with pyarrow.ipc.open_file("seconds.arrow") as file:
 trials = numpy.load("trials.npy")
 assert trials.shape == (10, 2, 100), trials.shape
 assert numpy.array_equal(nibabel.load("volume.nii.gz").get_fdata(), numpy.load("volume.npy"))
+run, copy = mne.io.read_raw_edf("run.edf", verbose="error"), mne.io.read_raw_brainvision("eeg.vhdr", verbose="error")
+assert copy.ch_names == run.ch_names and copy.info["sfreq"] == run.info["sfreq"] and copy.n_times == run.n_times
+assert numpy.allclose(copy.get_data(), run.get_data(), rtol=1e-6, atol=1e-12)
 print("all is there")
 "#;
 

@@ -361,7 +361,7 @@ fn a_run_is_exported_whole_and_made_again_elsewhere() {
 /// The community's validator of RO-Crates, from the package index; said when it can't be had.
 #[test]
 fn the_validator_of_the_community_finds_nothing() {
-    let Some(bin) = crate::support::python("ro-crate", &["roc-validator==0.13.0"]) else { return };
+    let Some(bin) = crate::support::python("ro-crate", &["roc-validator==0.13.0", "rocrate==0.14.2"]) else { return };
     let (place, _) = history();
     exported(&place, &[]).exits(0);
     let profiles = ["ro-crate-1.1", "process-run-crate-0.5", "workflow-run-crate-0.5", "provenance-run-crate-0.5", "workflow-ro-crate-1.0"];
@@ -372,11 +372,13 @@ fn the_validator_of_the_community_finds_nothing() {
     };
     let said = validate().exits(0);
     assert_eq!(said.out.matches(": 0 issues").count(), profiles.len(), "{}", said.out);
+    // Every name in the crate is a term of the contexts.
+    assert_eq!(said.out.matches("no term").count(), 0, "{}", said.out);
     // It looks: a crate without its main workflow is refused.
     let path = place.path().join("crate/ro-crate-metadata.json");
     let text = std::fs::read_to_string(&path).unwrap();
     std::fs::write(&path, text.replacen("\"mainEntity\"", "\"comment\"", 1)).unwrap();
-    validate().exits(5).says("mainEntity");
+    validate().exits(3).says("mainEntity");
 }
 
 #[test]
@@ -418,12 +420,34 @@ fn a_clone_knows_the_runs_that_were_kept() {
         .says("`neuroflow run --at paper`")
         .says("direction: accuracy");
     let shown: Value = serde_json::from_str(&clone.run(&["show", "paper", "--json"]).exits(0).out).unwrap();
-    assert!(shown["tasks"].is_null() && shown["results"].is_null() && shown["scores"]["direction"][0]["value"].is_f64(), "{shown}");
+    assert!(shown["tasks"].is_null() && shown["results"]["direction"].is_object(), "{shown}");
+    assert!(shown["scores"]["direction"][0]["value"].is_f64(), "{shown}");
+    // What its steps gave is known by digest: it is computed again and compared, and is got once something made it.
+    clone
+        .run(&["get", "direction", "--run", "paper", "--out", "direction.csv"])
+        .exits(4)
+        .says("is not in this cache")
+        .says("`neuroflow run --at paper`");
+    clone.run(&["verify", "paper"]).exits(0).says("kept as paper").says("same bytes").says("the run is what was recorded");
+    clone.run(&["verify", "paper", "--stored"]).exits(4).says("nothing of run").says("without `--stored`");
     run(&clone);
     clone.run(&["diff", "paper", "latest"]).exits(0).says("whose tasks are not in this cache").says("direction.accuracy");
     clone.run(&["compare", "paper", "latest"]).exits(0).says("direction.accuracy");
     // Which pipeline `.` means is known from the other side, also when that was kept.
     clone.run(&["diff", "paper", "."]).exits(0).says("as it is now");
+    // A score that somebody changed is found, and so is one whose results were kept by nobody.
+    let kept = clone.path().join("runs/paper.json");
+    let mut changed: Value = serde_json::from_str(&text).unwrap();
+    let value = &mut changed["run"]["scores"]["direction"][0]["value"];
+    *value = serde_json::json!(value.as_f64().unwrap() / 2.0);
+    std::fs::write(&kept, changed.to_string()).unwrap();
+    clone.run(&["verify", "paper"]).exits(1).says("direction: scores: by 5.00e-1 at accuracy.value").says("is not what was recorded");
+    let mut old: Value = serde_json::from_str(&text).unwrap();
+    old.as_object_mut().unwrap().remove("results").unwrap();
+    std::fs::write(&kept, old.to_string()).unwrap();
+    clone.run(&["verify", "paper"]).exits(0).says("direction");
+    clone.run(&["get", "direction", "--run", "paper", "--out", "direction.csv"]).exits(4).says("by its scores alone");
+    std::fs::write(&kept, &text).unwrap();
     // It is run again from the commit that it was made at, and its data are held to what they were.
     clone.run(&["run", "--at", "paper", "other.nf"]).exits(4).says("is of small.nf, not of other.nf");
     clone.run(&["run", "--at", "paper"]).exits(0).says(&format!("at paper: commit {}", commits[0]));
@@ -431,6 +455,8 @@ fn a_clone_knows_the_runs_that_were_kept() {
         serde_json::from_str::<Value>(&place.run(&["show", run, "--json"]).exits(0).out).unwrap()["results"].clone()
     };
     assert_eq!(of(&clone, "newest"), of(&place, "paper"));
+    assert_eq!(of(&clone, "paper"), of(&place, "paper"));
+    clone.run(&["get", "direction", "--run", "paper", "--out", "direction.csv"]).exits(0);
     // Data that changed since are not taken for those of then.
     let kept_data = clone.write("units.csv", "unit,area\n1,V1\n");
     std::fs::remove_dir_all(clone.path().join("cache")).unwrap();

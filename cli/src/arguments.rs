@@ -493,7 +493,7 @@ pub struct Get {
     /// The run.
     #[arg(long, default_value = "latest")]
     pub run: String,
-    /// The file format: npy, csv, parquet, arrow, json, or the figure as svg or png; default: by the ending of the file's name.
+    /// The file format: npy, csv, parquet, arrow, json, nwb, nifti, brainvision (.vhdr, with .vmrk and .eeg beside it), or the figure as svg or png; default: by the ending of the file's name.
     #[arg(long = "as", value_parser = clap::builder::ValueParser::new(|text: &str| text.parse::<FileForm>()))]
     pub format: Option<FileForm>,
     /// The file to write; `-` for the terminal.
@@ -508,6 +508,8 @@ pub enum FileForm {
     Values(ExportFormat),
     /// A file of the field: NWB or NIfTI.
     OfTheField(Form),
+    /// A recording as BrainVision: three files.
+    BrainVision,
     /// Its figure, as SVG.
     Svg,
     /// Its figure, as PNG.
@@ -521,10 +523,11 @@ impl std::str::FromStr for FileForm {
         match text {
             "svg" => Ok(FileForm::Svg),
             "png" => Ok(FileForm::Png),
+            "brainvision" | "vhdr" => Ok(FileForm::BrainVision),
             "nwb" => Ok(FileForm::OfTheField(Form::Nwb)),
             "nifti" | "nii" => Ok(FileForm::OfTheField(Form::Nifti)),
             "nifti.gz" | "nii.gz" => Ok(FileForm::OfTheField(Form::NiftiGz)),
-            other => other.parse().map(FileForm::Values).map_err(|told| format!("{told}, nwb, nifti, svg, png")),
+            other => other.parse().map(FileForm::Values).map_err(|told| format!("{told}, nwb, nifti, brainvision, svg, png")),
         }
     }
 }
@@ -534,6 +537,7 @@ impl std::fmt::Display for FileForm {
         match self {
             FileForm::Values(format) => write!(f, "{format}"),
             FileForm::OfTheField(form) => write!(f, "{form}"),
+            FileForm::BrainVision => f.write_str("brainvision"),
             FileForm::Svg => f.write_str("svg"),
             FileForm::Png => f.write_str("png"),
         }

@@ -9,9 +9,9 @@ use neuroflow_engine::difference::Side;
 use neuroflow_engine::files::Revision;
 use neuroflow_engine::foreseen::foreseen;
 use neuroflow_engine::git;
-use neuroflow_engine::kept;
+use neuroflow_engine::kept::{self, Kept};
 use neuroflow_engine::latest::{LATEST, NEWEST};
-use neuroflow_engine::record::RunRecord;
+use neuroflow_engine::record::{Results, RunRecord, TaskRow, results};
 use neuroflow_engine::session::{Purpose, Session, SessionError};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -36,8 +36,22 @@ pub(crate) struct Meant {
 /// A run that somebody made: of this cache, or one that the project keeps.
 pub(crate) struct Known {
     pub(crate) record: RunRecord,
-    /// The name that it is kept under, and why, where this cache does not have it.
-    pub(crate) kept: Option<(String, String)>,
+    /// The name that it is kept under, and what is kept, where this cache does not have it.
+    pub(crate) kept: Option<(String, Kept)>,
+}
+
+impl Known {
+    /// The tasks of the run, and what its steps gave. Of a run that is kept and not in this cache the results alone are known, by their digests.
+    pub(crate) fn results(&self, session: &Session) -> Result<(Vec<TaskRow>, Results), Failure> {
+        match (session.rows(&self.record), &self.kept) {
+            (Ok(rows), _) => {
+                let results = results(&rows);
+                Ok((rows, results))
+            }
+            (Err(SessionError::Gone { .. }), Some((_, kept))) => Ok((Vec::new(), kept.results())),
+            (Err(error), _) => Err(Failure::could_not_start(error)),
+        }
+    }
 }
 
 /// A run of this cache by its id, `latest` or `newest`; otherwise why there is none.
@@ -55,7 +69,7 @@ pub(crate) fn kept(session: &Session, word: &str) -> Result<Option<Known>, Failu
     // The cache's own record of it knows more.
     Ok(found.map(|(name, kept)| match session.read(&kept.run.id) {
         Ok(record) => Known { record, kept: None },
-        Err(_) => Known { record: kept.run, kept: Some((name, kept.note)) },
+        Err(_) => Known { record: kept.run.clone(), kept: Some((name, kept)) },
     }))
 }
 

@@ -4,8 +4,9 @@
 //! Each run is a file of its own, so two people who keep runs never touch the same lines. What is about one machine or one moment (the command line, times of
 //! tasks, where reports were written) is left out, and of null draws their number, mean and deviation stay.
 
-use crate::record::RunRecord;
-use neuroflow_data::NullSummary;
+use crate::record::{Results, RunRecord, TaskRow, results};
+use neuroflow_cache::Digest;
+use neuroflow_data::{Kind, NullSummary, Score};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::io;
@@ -27,6 +28,40 @@ pub struct Kept {
     pub note: String,
     /// The run.
     pub run: RunRecord,
+    /// What its steps gave; empty when no cache at hand knew that, as of runs that were kept before results were.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub results: BTreeMap<String, Vec<KeptResult>>,
+}
+
+/// A result of a step of a run that is kept.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeptResult {
+    /// The output; the first of a step is its default.
+    pub output: String,
+    /// What it is.
+    pub kind: Kind,
+    /// Its bytes.
+    pub content: Digest,
+}
+
+impl Kept {
+    /// What its steps gave, by output.
+    pub fn results(&self) -> Results {
+        let outputs = |of: &[KeptResult]| of.iter().map(|one| (one.output.clone(), (one.kind, one.content))).collect();
+        self.results.iter().map(|(step, of)| (step.clone(), outputs(of))).collect()
+    }
+}
+
+/// What of results is kept, in the order of the steps' outputs.
+pub fn small_results(rows: &[TaskRow]) -> BTreeMap<String, Vec<KeptResult>> {
+    let mut all = BTreeMap::new();
+    for (step, mut outputs) in results(rows).into_iter().filter(|(_, outputs)| !outputs.is_empty()) {
+        let row = rows.iter().find(|row| row.label == step);
+        let first = row.iter().flat_map(|row| &row.outputs).filter_map(|(name, ..)| outputs.remove_entry(name)).collect::<Vec<_>>();
+        let ordered = first.into_iter().chain(outputs);
+        all.insert(step, ordered.map(|(output, (kind, content))| KeptResult { output, kind, content }).collect());
+    }
+    all
 }
 
 /// Why a run is not kept, or can't be read.
@@ -73,28 +108,43 @@ pub fn small(record: &RunRecord) -> RunRecord {
         wall_ms: 0.0,
         ..record.without_machine()
     };
-    for control in small.scores.values_mut().flatten().flat_map(|score| score.controls.iter_mut()) {
+    small.scores.values_mut().for_each(|scores| small_scores(scores));
+    small
+}
+
+/// What of scores is kept: of null draws their number, mean and deviation.
+pub(crate) fn small_scores(scores: &mut [Score]) {
+    for control in scores.iter_mut().flat_map(|score| score.controls.iter_mut()) {
         if control.summary.is_none() {
             control.summary = Some(NullSummary { draws: control.draws() as u64, mean: control.mean(), sd: control.sd() });
             control.null.clear();
         }
     }
-    small
 }
 
-/// Keeps a run under a name. Gives the file; keeping the same run again changes only its note.
+/// Keeps a run under a name, with the digests of its results. Gives the file; keeping the same run again changes only its note.
 ///
 /// # Errors
 /// See [`KeptError`].
-pub fn keep(root: &Path, name: &str, note: &str, record: &RunRecord) -> Result<PathBuf, KeptError> {
+pub fn keep(
+    root: &Path,
+    name: &str,
+    note: &str,
+    record: &RunRecord,
+    mut results: BTreeMap<String, Vec<KeptResult>>,
+) -> Result<PathBuf, KeptError> {
     let path = place(root, name)?;
     if path.exists() {
         let known = read(&path)?;
         if known.run.id != record.id {
             return Err(KeptError::Taken(path, known.run.id));
         }
+        if results.is_empty() {
+            // Whoever kept it first knew more than this cache does.
+            results = known.results;
+        }
     }
-    let kept = Kept { format: 1, note: note.to_owned(), run: small(record) };
+    let kept = Kept { format: 1, note: note.to_owned(), run: small(record), results };
     let mut text = serde_json::to_string_pretty(&kept).map_err(|error| KeptError::Form(path.clone(), error.to_string()))?;
     text.push('\n');
     let failed = |error| KeptError::File(path.clone(), error);

@@ -9,6 +9,7 @@ use crate::{home, label};
 use neuroflow_cache::Digest;
 use neuroflow_data::{Kind, Score};
 use serde::{Deserialize, Serialize};
+use std::borrow::Borrow;
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -260,7 +261,7 @@ impl TaskRow {
     }
 
     /// The step whose result this is; none for null draws.
-    fn step(&self) -> Option<&str> {
+    pub(crate) fn step(&self) -> Option<&str> {
         match &self.joins {
             Some(step) => Some(step),
             None if label::part(&self.label).is_some() => None,
@@ -287,8 +288,19 @@ pub(crate) fn read_rows(bytes: &[u8]) -> impl Iterator<Item = Result<TaskRow, St
 
 /// The result of each step, from the rows.
 pub fn results(rows: &[TaskRow]) -> Results {
+    results_of(rows.iter())
+}
+
+/// The rows of a run that has just ended, as they would be written.
+pub(crate) fn rows_now(plan: &Plan, outcome: &RunOutcome) -> impl Iterator<Item = TaskRow> {
+    outcome.tasks.iter().enumerate().map(|(task, outcome)| TaskRow::new(plan, task, outcome))
+}
+
+/// As [`results`], of rows that come one after the other.
+pub(crate) fn results_of<R: Borrow<TaskRow>>(rows: impl Iterator<Item = R>) -> Results {
     let mut results = Results::new();
     for row in rows {
+        let row = row.borrow();
         let Some(step) = row.step() else { continue };
         let outputs = row.outputs.iter().map(|(name, kind, digest, _)| (name.clone(), (*kind, *digest)));
         // A join stands behind the call, and its scores take the place of the call's.

@@ -403,7 +403,8 @@ pub fn output_of<'o>(prepared: &Prepared, outcome: &'o RunOutcome, step: usize, 
     outcome.tasks.get(task)?.outputs.get(position)
 }
 
-fn scores_of(prepared: &Prepared, outcome: &RunOutcome, step: usize) -> Option<Vec<Score>> {
+/// The scores of a step after a run, with those of its controls.
+pub(crate) fn scores_of(prepared: &Prepared, outcome: &RunOutcome, step: usize) -> Option<Vec<Score>> {
     // The join of the controls, when there is one, has the last word.
     let task = prepared.plan.tasks_of(step).last()?;
     outcome.tasks.get(task)?.scores.as_deref().map(<[_]>::to_vec)

@@ -3,20 +3,30 @@
 use super::{Place, of_the_field};
 use crate::arguments::{FileForm, Get};
 use crate::exit::{Exit, Failure};
+use crate::meant;
 use neuroflow_data::export::export;
-use neuroflow_data::{Artifact, Kind, Payload};
-use neuroflow_engine::record::{Results, results};
+use neuroflow_data::{Artifact, Kind, Payload, Recording, Typed};
+use neuroflow_engine::record::Results;
 use neuroflow_engine::session::Session;
-use neuroflow_formats::write::{Form, artifact_bytes};
+use neuroflow_formats::write::{Form, artifact_bytes, brainvision};
 use neuroflow_report::figures::figures;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
 pub(crate) fn get(place: &Place, get: &Get) -> Result<Exit, Failure> {
     let session = place.session()?;
-    let record = session.read(&get.run).map_err(Failure::could_not_start)?;
-    let rows = session.rows(&record).map_err(Failure::could_not_start)?;
-    let results = results(&rows);
+    let Some(known) = meant::run_or_kept(&session, &get.run, None)? else {
+        return Err(Failure::could_not_start(format!("nothing ran at `{}` yet", get.run)));
+    };
+    let (rows, results) = known.results(&session)?;
+    let record = &known.record;
+    let elsewhere = |what: String| {
+        let name = known.kept.as_ref().map_or(record.id.as_str(), |(name, _)| name);
+        Failure::could_not_start(what).with_help(format!("`neuroflow run --at {name}` computes what it gave"))
+    };
+    if known.kept.is_some() && results.is_empty() {
+        return Err(elsewhere(format!("run {} is known by its scores alone: its results are not in this cache", record.id)));
+    }
     // `step["a"].output`: the part after the last point is an output, unless the point stands in a member's name.
     let whole = results.get(&get.what).map(|outputs| (get.what.as_str(), None, outputs));
     let split = || {
@@ -36,7 +46,8 @@ pub(crate) fn get(place: &Place, get: &Get) -> Result<Exit, Failure> {
     };
     let default = || {
         let row = rows.iter().find(|row| row.label == step);
-        row.and_then(|row| row.outputs.first()).map(|(name, ..)| name.clone())
+        let kept = known.kept.as_ref().and_then(|(_, kept)| kept.results.get(step)?.first());
+        row.and_then(|row| row.outputs.first()).map(|(name, ..)| name.clone()).or_else(|| kept.map(|one| one.output.clone()))
     };
     let only = || if outputs.len() == 1 { outputs.keys().next().cloned() } else { None };
     let name = output.map(str::to_owned).or_else(default).or_else(only).unwrap_or_default();
@@ -49,6 +60,9 @@ pub(crate) fn get(place: &Place, get: &Get) -> Result<Exit, Failure> {
         let message = format!("`{step}` of run {} has no output `{name}`", record.id);
         return Err(Failure::could_not_start(message).with_help(format!("it has {list}")));
     };
+    if known.kept.is_some() && !session.cache.contains(digest) {
+        return Err(elsewhere(format!("`{step}.{name}` of run {} is not in this cache", record.id)));
+    }
     let artifact = session.artifact(*kind, digest).map_err(Failure::could_not_start)?;
     let of_the_field = || get.out.file_name().and_then(|name| Form::of_file(name.to_str()?)).map(FileForm::OfTheField);
     let by_ending = || get.out.extension().and_then(|ending| ending.to_str()).and_then(|ending| ending.parse::<FileForm>().ok());
@@ -63,11 +77,14 @@ pub(crate) fn get(place: &Place, get: &Get) -> Result<Exit, Failure> {
         }
         return write_pictures(&pictures, &get.out, &format!("{step}.{name} of run {}", record.id));
     }
+    if get.format.or_else(by_name) == Some(FileForm::BrainVision) {
+        return write_brainvision(&artifact, &get.out, &format!("{step}.{name} of run {}", record.id));
+    }
     // A File is its bytes, whatever it is called.
     let (bytes, form) = match (artifact.payload(), get.format.or_else(by_name)) {
         (Payload::Bytes(bytes), _) => (bytes.to_vec(), "as it is".to_owned()),
         (_, Some(FileForm::OfTheField(form))) => {
-            let facts = of_the_field::facts(&session, &record, &rows, step, &name);
+            let facts = of_the_field::facts(&session, record, &rows, step, &name);
             let name = step.replace(['[', ']', '"', '/', '.'], "_");
             let written = artifact_bytes(form, name.trim_matches('_'), &artifact, &facts).map_err(|error| {
                 Failure::could_not_start(format!("`{step}.{}` can't be written: {}", error.place, error.reason)).with_help(error.help)
@@ -77,7 +94,7 @@ pub(crate) fn get(place: &Place, get: &Get) -> Result<Exit, Failure> {
         (_, Some(FileForm::Values(format))) => (export(&artifact, format).map_err(Failure::could_not_start)?, format!("as {format}")),
         (_, _) => {
             let failure = Failure::could_not_start("the file format is not known");
-            return Err(failure.with_help("add `--as npy`, csv, parquet, arrow, json, nwb, nifti, svg or png"));
+            return Err(failure.with_help("add `--as npy`, csv, parquet, arrow, json, nwb, nifti, brainvision, svg or png"));
         }
     };
     let written = if get.out.as_os_str() == "-" { std::io::stdout().write_all(&bytes) } else { std::fs::write(&get.out, &bytes) };
@@ -105,6 +122,28 @@ fn pictures(artifact: &Artifact, further: Option<&str>, beside: &[Artifact], for
     }
     let font = if figures.is_empty() { Vec::new() } else { crate::report::figures::font()? };
     figures.iter().map(|figure| crate::report::figures::png(&figure.drawing, &font)).collect()
+}
+
+/// Writes a recording: the header as named, markers and samples beside it.
+fn write_brainvision(artifact: &Artifact, out: &Path, what: &str) -> Result<Exit, Failure> {
+    let stem = out.file_stem().and_then(|stem| stem.to_str()).filter(|_| out.extension().is_some_and(|ending| ending == "vhdr"));
+    let Some(stem) = stem else {
+        let failure = Failure::could_not_start(format!("{} is no name of a BrainVision header", out.display()));
+        return Err(failure.with_help("BrainVision is three files that name each other: write `--out NAME.vhdr`"));
+    };
+    if artifact.kind() != Kind::Recording {
+        let failure = Failure::could_not_start(format!("`{what}` is a {}, and BrainVision holds recordings", artifact.kind()));
+        return Err(failure.with_help("`--as nwb` takes it, or npy and csv its values"));
+    }
+    let recording = Recording::from_artifact(artifact).map_err(Failure::could_not_start)?;
+    let files = brainvision::recording(stem, &recording)
+        .map_err(|error| Failure::could_not_start(format!("`{what}` can't be written: {}", error.reason)).with_help(error.help))?;
+    for (ending, bytes) in files.all() {
+        let place = out.with_file_name(format!("{stem}{ending}"));
+        std::fs::write(&place, bytes).map_err(|error| Failure::could_not_start(format!("{}: {error}", place.display())))?;
+    }
+    eprintln!("{what}: a Recording, as brainvision in {} (with .vmrk and .eeg)", out.display());
+    Ok(Exit::Done)
 }
 
 /// Writes figures: the first as named, further ones beside it with a number.

@@ -6,6 +6,7 @@ use crate::exit::{Exit, Failure};
 use crate::meant;
 use neuroflow_agent::escape_line;
 use neuroflow_engine::kept;
+use neuroflow_engine::session::SessionError;
 use std::path::Path;
 
 pub(crate) fn keep(place: &Place, keep: &Keep) -> Result<Exit, Failure> {
@@ -13,11 +14,18 @@ pub(crate) fn keep(place: &Place, keep: &Keep) -> Result<Exit, Failure> {
         return list();
     }
     let session = place.session()?;
-    let Some(record) = meant::run(&session, &keep.run, None)? else {
+    let Some(known) = meant::run_or_kept(&session, &keep.run, None)? else {
         return Err(Failure::could_not_start(format!("nothing ran at `{}` yet", keep.run)));
     };
+    let record = &known.record;
+    // Of a run whose tasks are not in the cache, or no longer, the scores are kept all the same.
+    let results = match (session.rows(record), &known.kept) {
+        (Ok(rows), _) => kept::small_results(&rows),
+        (Err(SessionError::Gone { .. }), known) => known.as_ref().map(|(_, kept)| kept.results.clone()).unwrap_or_default(),
+        (Err(error), _) => return Err(Failure::could_not_start(error)),
+    };
     let name = keep.tag.as_deref().unwrap_or(&record.id);
-    let path = kept::keep(Path::new("."), name, keep.note.as_deref().unwrap_or_default(), &record).map_err(|error| {
+    let path = kept::keep(Path::new("."), name, keep.note.as_deref().unwrap_or_default(), record, results).map_err(|error| {
         let taken = matches!(error, kept::KeptError::Taken(..));
         let failure = Failure::could_not_start(error);
         if taken { failure.with_help("choose another `--tag`, or remove the file if that run is no longer wanted") } else { failure }

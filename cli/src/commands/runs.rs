@@ -6,8 +6,8 @@ use crate::exit::{Exit, Failure};
 use crate::meant::{self, Known};
 use neuroflow_agent::escape_line;
 use neuroflow_engine::git::Revision;
-use neuroflow_engine::record::{Counts, RunRecord, Status, results};
-use neuroflow_engine::session::SessionError;
+use neuroflow_engine::kept::Kept;
+use neuroflow_engine::record::{Counts, RunRecord, Status};
 
 pub(crate) fn word(status: Status) -> &'static str {
     match status {
@@ -46,26 +46,27 @@ pub(crate) fn runs(place: &Place, n: usize) -> Result<Exit, Failure> {
 
 pub(crate) fn show(place: &Place, run: &str, json: bool) -> Result<Exit, Failure> {
     let session = place.session()?;
-    let Some(Known { record, kept }) = meant::run_or_kept(&session, run, None)? else {
+    let Some(known) = meant::run_or_kept(&session, run, None)? else {
         return Err(Failure::could_not_start(format!("nothing ran at `{run}` yet")));
     };
     if json {
-        // The whole: the record, and in place of the object of its tasks the tasks and the results, where this cache has them.
-        let rows = match session.rows(&record) {
-            Err(SessionError::Gone { .. }) if kept.is_some() => None,
-            rows => Some(rows.map_err(Failure::could_not_start)?),
-        };
+        // The whole: the record, and in place of the object of its tasks the tasks and the results, where they are known.
+        let (rows, results) = known.results(&session)?;
+        let Known { record, kept } = &known;
+        let rows = (kept.is_none() || !rows.is_empty()).then_some(rows);
+        let results = (rows.is_some() || !results.is_empty()).then_some(results);
         let value = |value: serde_json::Result<serde_json::Value>| value.map_err(Failure::could_not_start);
-        let mut whole = value(serde_json::to_value(&record))?;
-        whole["results"] = value(serde_json::to_value(rows.as_deref().map(results)))?;
+        let mut whole = value(serde_json::to_value(record))?;
+        whole["results"] = value(serde_json::to_value(results))?;
         whole["tasks"] = value(serde_json::to_value(&rows))?;
         println!("{}", serde_json::to_string_pretty(&whole).map_err(Failure::could_not_start)?);
         return Ok(Exit::Done);
     }
+    let Known { record, kept } = known;
     println!("{}", escape_line(&format!("run {} of {} ({}), {}", record.id, record.pipeline, record.file, word(record.status))));
     match &kept {
         None => println!("  started {}, {} on {}", record.started, duration(record.wall_ms), record.machine),
-        Some((name, note)) => {
+        Some((name, Kept { note, .. })) => {
             println!("  started {}", record.started);
             let note = if note.is_empty() { String::new() } else { format!(": {note}") };
             println!("{}", escape_line(&format!("  kept as {name}{note}")));

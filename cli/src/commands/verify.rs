@@ -6,15 +6,17 @@ use super::run::{Job, Wish, options};
 use super::source::Source;
 use crate::arguments::{MessageFormat, Run, Verify};
 use crate::exit::{Exit, Failure};
-use neuroflow_cache::{Cache, OpenOptions, OsDisk, Presence, RunState};
+use crate::meant::{self, Known};
+use neuroflow_cache::{Cache, CacheError, OpenOptions, OsDisk, Presence, RunState};
 use neuroflow_dsl::diagnostics::has_errors;
+use neuroflow_engine::kept::Kept;
 use neuroflow_engine::label;
 use neuroflow_engine::latest::find_run;
 use neuroflow_engine::record::{RunRecord, TaskRow};
-use neuroflow_engine::schedule::RunOptions;
+use neuroflow_engine::schedule::{RunOptions, RunOutcome};
 use neuroflow_engine::select::Selection;
-use neuroflow_engine::session::{Clock, Purpose, Session, SessionError};
-use neuroflow_engine::verify::{Repeated, Verdict, objects, repeated};
+use neuroflow_engine::session::{Clock, Prepared, Purpose, Session, SessionError};
+use neuroflow_engine::verify::{Repeated, Verdict, objects, repeated, repeated_kept};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -24,7 +26,15 @@ const MOST_NAMED: usize = 12;
 
 pub(crate) fn verify(place: &Place, verify: &Verify) -> Result<Exit, Failure> {
     let session = place.session()?;
-    let id = find_run(&session.cache, &verify.run).map_err(Failure::could_not_start)?;
+    let id = match find_run(&session.cache, &verify.run) {
+        Ok(id) => id,
+        Err(CacheError::NoSuchRun(_)) => match meant::run_or_kept(&session, &verify.run, None)? {
+            None => return Err(Failure::could_not_start(format!("nothing ran at `{}` yet", verify.run))),
+            Some(Known { record, kept: None }) => record.id,
+            Some(Known { kept: Some((name, kept)), .. }) => return verify_kept(place, verify, session, &name, &kept),
+        },
+        Err(error) => return Err(Failure::could_not_start(error)),
+    };
     println!("run {id}");
     let mut wrong = !is_record_whole(&session, &id)?;
     let record = match session.read(&id) {
@@ -50,10 +60,40 @@ pub(crate) fn verify(place: &Place, verify: &Verify) -> Result<Exit, Failure> {
         println!("  damaged: {what} ({})", digest.short());
     }
     if !verify.stored {
-        wrong |= !is_repeated(place, verify, session, &record, &rows)?;
+        wrong |= !is_repeated(place, verify, session, &record, asked(&rows), |all| {
+            repeated(&rows, all.then, all.now, all.prepared, all.outcome)
+        })?;
     }
+    Ok(told(wrong))
+}
+
+fn told(wrong: bool) -> Exit {
     println!("{}", if wrong { "the run is not what was recorded" } else { "the run is what was recorded" });
-    Ok(if wrong { Exit::ExpectFailed } else { Exit::Done })
+    if wrong { Exit::ExpectFailed } else { Exit::Done }
+}
+
+/// A run that the project keeps and this cache does not have: what its steps gave is known by digest, and its scores are.
+fn verify_kept(place: &Place, verify: &Verify, session: Session, name: &str, kept: &Kept) -> Result<Exit, Failure> {
+    let record = &kept.run;
+    println!("run {}, kept as {name}; its own record and objects are not in this cache", record.id);
+    if verify.stored {
+        let failure = Failure::could_not_start(format!("nothing of run {} is stored here", record.id));
+        return Err(failure.with_help("without `--stored` it is computed again, and compared with what is kept of it"));
+    }
+    let until = kept.results.keys().cloned().collect();
+    let asked = Selection { until, ..Selection::default() };
+    let is_same = is_repeated(place, verify, session, record, asked, |all| repeated_kept(kept, all.now, all.prepared, all.outcome))?;
+    Ok(told(!is_same))
+}
+
+/// A run computed again.
+struct Again<'a> {
+    /// Where the run was.
+    then: &'a Session,
+    /// Where it was computed again.
+    now: &'a Session,
+    prepared: &'a Prepared,
+    outcome: &'a RunOutcome,
 }
 
 fn is_record_whole(session: &Session, id: &str) -> Result<bool, Failure> {
@@ -70,7 +110,14 @@ fn is_record_whole(session: &Session, id: &str) -> Result<bool, Failure> {
 }
 
 /// Computes the run again in a cache of its own, which is removed afterwards; prints what came of each step.
-fn is_repeated(place: &Place, verify: &Verify, mut then: Session, record: &RunRecord, rows: &[TaskRow]) -> Result<bool, Failure> {
+fn is_repeated(
+    place: &Place,
+    verify: &Verify,
+    mut then: Session,
+    record: &RunRecord,
+    selection: Selection,
+    compared: impl FnOnce(Again<'_>) -> Vec<Repeated>,
+) -> Result<bool, Failure> {
     let cache = Arc::clone(&then.cache);
     let source = Source::of_run(&mut then, record, None, Vec::new(), vec![cache])?;
     let checked = source.check(&then.registry);
@@ -90,7 +137,7 @@ fn is_repeated(place: &Place, verify: &Verify, mut then: Session, record: &RunRe
     let options = options(place, &run, run_id, now.cache.root())?;
     // The run's own machine is not asked for again: it is computed here.
     let options = RunOptions { executor: None, ..options };
-    let wish = Wish { purpose: Purpose::Run, controls: source.controls, selection: asked(rows), format: MessageFormat::Text };
+    let wish = Wish { purpose: Purpose::Run, controls: source.controls, selection, format: MessageFormat::Text };
     let runtime = runtime()?;
     let job = Job { session: &now, source: &source, pipeline: &checked.pipeline, wish, options: &options, runtime: &runtime };
     let (prepared, outcome) = job.carried_out(true, None, |_| {})?;
@@ -102,7 +149,7 @@ fn is_repeated(place: &Place, verify: &Verify, mut then: Session, record: &RunRe
         println!("input {}: {} gives something else than then", input.name, before.taken);
         same_inputs = false;
     }
-    let all = repeated(rows, &then, &now, &prepared, &outcome);
+    let all = compared(Again { then: &then, now: &now, prepared: &prepared, outcome: &outcome });
     drop(now);
     Ok(print(&all) && same_inputs)
 }

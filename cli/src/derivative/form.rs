@@ -1,9 +1,9 @@
 //! What a result is as a file: the suffix of its name, its form, and what a person needs to know to read it.
 
 use neuroflow_data::export::{ExportFormat, export, tidy};
-use neuroflow_data::{Artifact, Axis, Kind, Payload, columns};
+use neuroflow_data::{Artifact, Axis, Channel, Kind, Payload, Recording, Typed, columns};
 use neuroflow_formats::write::nwb::Facts;
-use neuroflow_formats::write::{AFFINE, Form, artifact_bytes};
+use neuroflow_formats::write::{AFFINE, Form, artifact_bytes, brainvision};
 use serde_json::{Map, Value, json};
 
 /// A result as files.
@@ -14,9 +14,12 @@ pub(super) struct Laid {
     pub(super) files: Vec<(String, Vec<u8>)>,
     /// Fields for its JSON.
     pub(super) about: Map<String, Value>,
+    /// Of a recording in a form that says little of its channels: its `channels.tsv`.
+    pub(super) channels: Option<Vec<u8>>,
 }
 
-/// Lays a result out. `datatype` is that of the recordings behind it, `name` what it is called in a file that has names inside.
+/// Lays a result out. `datatype` is that of the recordings behind it, `name` what it is called in a file that has names inside, and `called` what files are
+/// called that name each other, by their suffix.
 ///
 /// # Errors
 /// When its values can't be written, in words.
@@ -25,11 +28,12 @@ pub(super) fn laid(
     output: &str,
     datatype: &str,
     name: &str,
+    called: &dyn Fn(&str) -> String,
     facts: &dyn Fn() -> Facts,
     file: Option<&str>,
 ) -> Result<Laid, String> {
     let kind = artifact.kind();
-    let mut about = Map::new();
+    let (mut about, mut channels) = (Map::new(), None);
     let one = |ending: &str, bytes: Vec<u8>| vec![(ending.to_owned(), bytes)];
     let arrow = || artifact.encode().map_err(|error| error.to_string());
     let (suffix, files) = match (artifact.payload(), kind) {
@@ -49,9 +53,17 @@ pub(super) fn laid(
                 _ => "epochs",
             };
             about.extend(axes(&artifact.meta().axes));
-            match artifact_bytes(Form::Nwb, name, artifact, &facts()) {
-                Ok(bytes) => (suffix.to_owned(), one(".nwb", bytes)),
-                Err(_) => (suffix.to_owned(), one(".arrow", arrow()?)),
+            let recording = (kind == Kind::Recording).then(|| Recording::from_artifact(artifact).ok()).flatten();
+            let plain = recording.as_ref().filter(|_| matches!(suffix, "eeg" | "ieeg"));
+            if let Some(files) = plain.and_then(|recording| brainvision::recording(&called(suffix), recording).ok()) {
+                about.extend(recording.iter().flat_map(|recording| recording.channels().next()).map(rate));
+                channels = recording.as_ref().map(of_channels);
+                (suffix.to_owned(), files.all().map(|(ending, bytes)| (ending.to_owned(), bytes)).into())
+            } else {
+                match artifact_bytes(Form::Nwb, name, artifact, &facts()) {
+                    Ok(bytes) => (suffix.to_owned(), one(".nwb", bytes)),
+                    Err(_) => (suffix.to_owned(), one(".arrow", arrow()?)),
+                }
             }
         }
         (Payload::Batch(_), Kind::Tensor) if artifact.meta().attributes.contains_key(AFFINE) => {
@@ -74,7 +86,21 @@ pub(super) fn laid(
         _ => (kind.name().to_lowercase(), one(".arrow", arrow()?)),
     };
     about.extend(artifact.meta().unit.iter().map(|unit| ("Units".to_owned(), unit.clone().into())));
-    Ok(Laid { suffix, files, about })
+    Ok(Laid { suffix, files, about, channels })
+}
+
+fn rate(channel: &Channel) -> (String, Value) {
+    ("SamplingFrequency".to_owned(), channel.rate.into())
+}
+
+/// `channels.tsv`: name, type, unit and rate of each channel. Recordings from inside the skull must say which cutoffs they had, which is not known here.
+fn of_channels(recording: &Recording) -> Vec<u8> {
+    let mut text = String::from("name\ttype\tunits\tlow_cutoff\thigh_cutoff\tsampling_frequency\n");
+    for channel in recording.channels() {
+        let unit = if channel.unit.is_empty() { "n/a" } else { &channel.unit };
+        text += &format!("{}\t{}\t{}\tn/a\tn/a\t{}\n", quoted(&channel.name), channel.role.to_uppercase(), quoted(unit), channel.rate);
+    }
+    text.into_bytes()
 }
 
 /// A part of a path that leads nowhere else.
@@ -198,10 +224,10 @@ fn quoted(cell: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use neuroflow_data::{Events, Table, Tensor, Typed};
+    use neuroflow_data::{Events, Table, Tensor};
 
     fn of(artifact: &Artifact) -> Laid {
-        laid(artifact, "power", "eeg", "x", &Facts::default, None).unwrap()
+        laid(artifact, "power", "eeg", "x", &str::to_owned, &Facts::default, None).unwrap()
     }
 
     #[test]

@@ -152,21 +152,24 @@ impl Dataset<'_> {
         let spot = Spot::of(&own);
         let desc = desc(&one.label, &own, (position > 0).then_some(given.output.as_str()));
         let facts = || of_the_field::facts(self.session, self.record, self.rows, &one.label, &given.output);
-        let Laid { suffix, files, about } = laid(&artifact, &given.output, &spot.datatype, &desc, &facts, file)
+        let called = |suffix: &str| spot.stem(&desc, suffix).rsplit('/').next().unwrap_or_default().to_owned();
+        let Laid { suffix, files, about, channels } = laid(&artifact, &given.output, &spot.datatype, &desc, &called, &facts, file)
             .map_err(|reason| Failure::could_not_start(format!("`{}` can't be written: {reason}", escape_line(&step))))?;
         if spot.is_of_subject() {
             self.subjects.extend(spot.folder.split('/').next().map(str::to_owned));
         }
         let stem = spot.stem(&desc, &suffix);
-        // Of what is written here, the specification has a name for events alone: a recording as NWB would need electrodes of its own.
-        let is_known = suffix == "events" && !spot.datatype.is_empty() && spot.is_of_subject() && spot.has("task");
+        // Of what is written here, the specification has names for events and EEG alone; recordings from inside the skull would need electrodes of their own.
+        let has_name = suffix == "events" && !spot.datatype.is_empty() || suffix == "eeg" && channels.is_some();
+        let is_known = has_name && spot.is_of_subject() && spot.has("task");
         if !is_known {
             let among = if spot.is_of_subject() { "" } else { "/" };
             self.ignored.insert(format!("{among}*_{suffix}.*"));
         }
         let sidecar = self.sidecar(one, given, &step, sources, about);
         let mut path = format!("{stem}/");
-        for (ending, bytes) in &files {
+        // The first is the one to open.
+        for (ending, bytes) in files.iter().rev() {
             if ending.starts_with('/') {
                 self.ignored.insert(format!("*_{suffix}/"));
             } else {
@@ -175,6 +178,9 @@ impl Dataset<'_> {
             self.put(&format!("{stem}{ending}"), &step, bytes)?;
         }
         self.put(&format!("{stem}.json"), &step, &pretty(&sidecar)?)?;
+        if let Some(table) = channels {
+            self.put(&format!("{}.tsv", spot.stem(&desc, "channels")), &step, &table)?;
+        }
         Ok(Some(path))
     }
 

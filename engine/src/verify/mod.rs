@@ -5,14 +5,16 @@
 
 mod numbers;
 
-pub use numbers::{Compared, compare};
+pub use numbers::{Compared, compare, compare_scores};
 
+use crate::kept::{self, Kept};
 use crate::plan::Plan;
-use crate::record::{RunRecord, TaskRow};
+use crate::record::{Results, RunRecord, TaskRow, results_of, rows_now};
 use crate::schedule::RunOutcome;
-use crate::session::{Prepared, Session};
+use crate::session::{Prepared, Session, scores_of};
 use crate::task::{TaskId, Work};
 use neuroflow_cache::{Cache, CacheError, Digest};
+use neuroflow_data::{Kind, Score};
 use neuroflow_stage::{Exactness, GpuPolicy, Registry};
 use std::collections::{BTreeMap, HashMap};
 
@@ -113,6 +115,85 @@ pub fn repeated(rows: &[TaskRow], then: &Session, now: &Session, prepared: &Prep
     all
 }
 
+/// As [`repeated`], of a run whose tasks this cache does not have: what the project keeps of it says what its steps gave, and which scores they had. Where the
+/// bytes are others, scores are compared; of other results the numbers of then are not known.
+pub fn repeated_kept(kept: &Kept, now: &Session, prepared: &Prepared, outcome: &RunOutcome) -> Vec<Repeated> {
+    let plan = &prepared.plan;
+    let tolerances = tolerances(plan, &now.registry);
+    let mut of_steps: HashMap<String, Option<f64>> = HashMap::new();
+    for (row, tolerance) in rows_now(plan, outcome).zip(&tolerances) {
+        let Some(step) = row.step() else { continue };
+        let widest = of_steps.entry(step.to_owned()).or_default();
+        *widest = (*widest).into_iter().chain(*tolerance).reduce(f64::max);
+    }
+    let given = results_of(rows_now(plan, outcome));
+    let instances = prepared.instances().iter().enumerate();
+    let scores: BTreeMap<String, Vec<Score>> = instances
+        .filter_map(|(step, instance)| {
+            let mut scores = scores_of(prepared, outcome, step)?;
+            kept::small_scores(&mut scores);
+            Some((instance.label(), scores))
+        })
+        .collect();
+    let before = kept.results();
+    let scored = kept.run.scores.keys().filter(|step| !before.contains_key(*step));
+    let steps = before.keys().chain(scored);
+    let told = steps.map(|step| {
+        let tolerance = of_steps.get(step).copied().flatten();
+        let verdict = match scores_verdict(kept.run.scores.get(step), scores.get(step), tolerance) {
+            // Equal digests say more than equal scores.
+            of_scores @ (Verdict::Same | Verdict::Within { .. }) => results_verdict(step, &before, &given, of_scores),
+            other => other,
+        };
+        Repeated { label: step.clone(), verdict }
+    });
+    told.collect()
+}
+
+/// What became of the scores of a step; the same where it had none.
+fn scores_verdict(before: Option<&Vec<Score>>, after: Option<&Vec<Score>>, tolerance: Option<f64>) -> Verdict {
+    let Some(before) = before else { return Verdict::Same };
+    let Some(after) = after else { return Verdict::Missing { reason: "it was not computed".into() } };
+    let differs = |how: String| Verdict::Differs { output: "scores".into(), how };
+    match (compare_scores(before, after), tolerance) {
+        (Compared::Numbers { largest: 0.0, .. }, _) => Verdict::Same,
+        (Compared::Numbers { largest, .. }, Some(tolerance)) if largest <= tolerance => Verdict::Within { tolerance, largest },
+        (Compared::Numbers { largest, at }, Some(tolerance)) => differs(beyond(largest, &at, tolerance)),
+        (Compared::Numbers { largest, at }, None) => differs(format!("by {largest:.2e} at {at}")),
+        (Compared::Otherwise(how), _) => differs(how),
+    }
+}
+
+/// What became of the results of a step whose scores became `of_scores`.
+fn results_verdict(step: &str, before: &Results, after: &Results, of_scores: Verdict) -> Verdict {
+    let Some(before) = before.get(step) else { return of_scores };
+    let Some(after) = after.get(step).filter(|outputs| !outputs.is_empty()) else {
+        return Verdict::Missing { reason: "it was not computed".into() };
+    };
+    let mut whole = true;
+    for (output, (kind, digest)) in before {
+        match after.get(output) {
+            Some((_, now)) if now == digest => {}
+            None => return Verdict::Missing { reason: format!("there is no `{output}` now") },
+            // Its numbers were compared.
+            Some(_) if *kind == Kind::Scores => whole = false,
+            Some(_) => {
+                let how = "other bytes; the numbers of then are not in this cache".to_owned();
+                return Verdict::Differs { output: output.clone(), how };
+            }
+        }
+    }
+    match of_scores {
+        // Words beside the numbers differ.
+        Verdict::Same if !whole => Verdict::Within { tolerance: 0.0, largest: 0.0 },
+        of_scores => of_scores,
+    }
+}
+
+fn beyond(largest: f64, at: &str, tolerance: f64) -> String {
+    format!("by {largest:.2e} at {at}, and {tolerance:.0e} is allowed")
+}
+
 fn verdict(row: &TaskRow, (then, now): (&Session, &Session), outcome: &crate::outcome::Outcome, tolerance: Option<f64>) -> Verdict {
     if outcome.outputs.len() != row.outputs.len() {
         let reason = match &outcome.state {
@@ -137,7 +218,7 @@ fn verdict(row: &TaskRow, (then, now): (&Session, &Session), outcome: &crate::ou
                 largest = Some(largest.map_or(found, |before| before.max(found)));
             }
             (Compared::Numbers { largest, at }, Some(tolerance)) => {
-                return differs(format!("by {largest:.2e} at {at}, and {tolerance:.0e} is allowed"));
+                return differs(beyond(largest, &at, tolerance));
             }
             (Compared::Numbers { largest, at }, None) => return differs(format!("by {largest:.2e} at {at}")),
             (Compared::Otherwise(how), _) => return differs(how),
@@ -176,7 +257,7 @@ mod tests {
     use super::*;
     use crate::outcome::{Outcome, Output, State};
     use neuroflow_cache::OsDisk;
-    use neuroflow_data::{Axis, Kind, Tensor, Typed};
+    use neuroflow_data::{Axis, Tensor, Typed};
     use std::sync::Arc;
 
     fn session(folder: &std::path::Path) -> Session {

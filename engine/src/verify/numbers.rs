@@ -2,7 +2,7 @@
 
 use arrow::array::{Array, AsArray};
 use arrow::datatypes::{DataType, Float32Type, Float64Type};
-use neuroflow_data::{Artifact, Kind, Payload, Scores, Typed};
+use neuroflow_data::{Artifact, Kind, Payload, Score, Scores, Typed};
 
 /// A number smaller than this share of the largest of its column is measured against that share: what should be 0 is never quite 0.
 const SMALL: f64 = 1e-3;
@@ -58,13 +58,19 @@ pub fn compare(before: &Artifact, after: &Artifact) -> Compared {
 
 /// Scores by their numbers; notes say where and how something was computed, which may well differ.
 fn scores(before: &Artifact, after: &Artifact) -> Compared {
-    let values = |artifact: &Artifact| {
-        let scores = Scores::from_artifact(artifact).map_err(|error| error.to_string())?.scores;
-        serde_json::to_value(scores).map_err(|error| error.to_string())
-    };
+    let values = |artifact: &Artifact| Scores::from_artifact(artifact).map(|scores| scores.scores).map_err(|error| error.to_string());
+    match values(before).and_then(|before| Ok((before, values(after)?))) {
+        Ok((before, after)) => compare_scores(&before, &after),
+        Err(how) => Compared::Otherwise(how),
+    }
+}
+
+/// Compares scores as they stand in records.
+pub fn compare_scores(before: &[Score], after: &[Score]) -> Compared {
+    let value = |scores: &[Score]| serde_json::to_value(scores).map_err(|error| error.to_string());
     let mut apart = Apart::default();
     let walked =
-        values(before).and_then(|before| Ok((before, values(after)?))).and_then(|(before, after)| apart.json("", &before, &after, 0.0));
+        value(before).and_then(|before| Ok((before, value(after)?))).and_then(|(before, after)| apart.json("", &before, &after, 0.0));
     match walked {
         Ok(()) => apart.told(),
         Err(how) => Compared::Otherwise(how),
@@ -192,7 +198,7 @@ fn relative(a: f64, b: f64, top: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use neuroflow_data::{Axis, Score, Tensor, columns};
+    use neuroflow_data::{Axis, Tensor, columns};
 
     fn tensor(values: &[f64]) -> Artifact {
         Tensor::new(vec![Axis::count("unit", values.len())], None, values.to_vec()).unwrap().into_artifact().unwrap()

@@ -1,8 +1,9 @@
-//! Files for other programs: HDF5, NWB, NIfTI.
+//! Files for other programs: HDF5, NWB, NIfTI, BrainVision.
 //!
 //! [`artifact`] writes a result as one of them; the modules below write what is put together by hand. No writer reads a clock or draws at random:
 //! equal calls give equal bytes.
 
+pub mod brainvision;
 mod gzip;
 pub mod hdf5;
 pub mod nifti;
