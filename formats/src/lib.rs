@@ -13,6 +13,7 @@ pub mod arrays;
 pub mod bids;
 pub mod brainvision;
 mod calibrated;
+mod codecs;
 pub mod disk;
 mod document;
 pub mod edf;

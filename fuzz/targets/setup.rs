@@ -24,8 +24,9 @@ pub fn prepare(target: &str) {
         }
         // Files of HDF5 are kept as they are, for they are too intricate to be put together here.
         if target == "hdf5" {
-            let files: [&[u8]; 4] = [
+            let files: [&[u8]; 5] = [
                 include_bytes!("../../formats/tests/files/earliest.h5.gz"),
+                include_bytes!("../../formats/tests/files/packed_small.h5.gz"),
                 include_bytes!("../../formats/tests/files/latest.h5.gz"),
                 include_bytes!("../../formats/tests/files/small.nwb.gz"),
                 include_bytes!("../../formats/tests/files/small.mat.gz"),

@@ -3,10 +3,12 @@
 //! Layout: "HDF5 File Format Specification Version 3.0", IV.A.2.l, and the registry of filters of The HDF Group.
 
 use super::checksum::fletcher32;
-use super::file::{bad, too_much, unread};
+use super::file::{bad, unread};
 use super::lzf;
 use super::message::Filter;
 use super::scale_offset;
+use crate::codecs;
+use crate::codecs::shuffle::{self, Packer};
 use neuroflow_data::formats::inflate::{Wrapping, inflate};
 use neuroflow_data::formats::{Budget, FormatError, Limits};
 use std::borrow::Cow;
@@ -35,20 +37,22 @@ pub(super) fn undo<'b>(
             }
             2 => {
                 let size = filter.values.first().copied().unwrap_or(1) as usize;
-                if size > 1 { Cow::Owned(unshuffled(&bytes, size)) } else { bytes }
+                if size > 1 { Cow::Owned(shuffle::unshuffled(&bytes, size)) } else { bytes }
             }
             3 => checked(bytes, at)?,
             6 => Cow::Owned(scale_offset::undo(&filter.values, &bytes, whole).map_err(|reason| bad(at, reason))?),
             32000 => Cow::Owned(lzf::undo(&bytes, most).map_err(|reason| bad(at, reason))?),
             32004 => Cow::Owned(lz4(&bytes, most, at)?),
-            32015 => Cow::Owned(zstandard(&bytes, most, limits, at)?),
+            307 => Cow::Owned(codecs::bzip2(&bytes, most.min(limits.max_total_bytes)).map_err(|reason| bad(at, reason))?),
+            32001 => {
+                Cow::Owned(codecs::blosc::decompress(&bytes, most.min(limits.max_total_bytes), limits).map_err(|reason| bad(at, reason))?)
+            }
+            32008 => Cow::Owned(bitshuffled(&filter.values, &bytes, most, at)?),
+            32015 => Cow::Owned(codecs::zstd(&bytes, most.min(limits.max_total_bytes)).map_err(|reason| bad(at, reason))?),
             id => {
                 let name = match (id, filter.name.as_str()) {
                     (4, _) => "szip",
                     (5, _) => "nbit",
-                    (307, _) => "bzip2",
-                    (32001, _) => "blosc",
-                    (32008, _) => "bitshuffle",
                     (32013, _) => "zfp",
                     (32026, _) => "blosc2",
                     (_, "") => "unknown",
@@ -85,47 +89,6 @@ fn checked(bytes: Cow<'_, [u8]>, at: u64) -> Result<Cow<'_, [u8]>, FormatError> 
     })
 }
 
-/// Bytes of equal rank together become elements again.
-fn unshuffled(bytes: &[u8], size: usize) -> Vec<u8> {
-    let count = bytes.len() / size;
-    let mut out = vec![0u8; bytes.len()];
-    let (elements, rest) = out.split_at_mut(count * size);
-    if let Some(tail) = bytes.get(count * size..) {
-        rest.copy_from_slice(tail);
-    }
-    let planes: Vec<&[u8]> = if count > 0 { bytes.chunks_exact(count).take(size).collect() } else { Vec::new() };
-    match planes.as_slice() {
-        [a, b] => gather(elements, [a, b]),
-        [a, b, c, d] => gather(elements, [a, b, c, d]),
-        [a, b, c, d, e, f, g, h] => gather(elements, [a, b, c, d, e, f, g, h]),
-        planes => {
-            for (rank, plane) in planes.iter().enumerate() {
-                for (element, byte) in elements.chunks_exact_mut(size).zip(plane.iter()) {
-                    if let Some(slot) = element.get_mut(rank) {
-                        *slot = *byte;
-                    }
-                }
-            }
-        }
-    }
-    out
-}
-
-/// The usual sizes with their number of planes known, so that the inner loop has no branches.
-fn gather<const N: usize>(elements: &mut [u8], planes: [&[u8]; N]) {
-    // Blocks small enough for the first cache, plane by plane.
-    const BLOCK: usize = 1024;
-    for (number, block) in elements.chunks_mut(BLOCK * N).enumerate() {
-        let start = number * BLOCK;
-        for (rank, plane) in planes.iter().enumerate() {
-            let own = plane.get(start..).unwrap_or_default();
-            for (slot, byte) in block.iter_mut().skip(rank).step_by(N).zip(own) {
-                *slot = *byte;
-            }
-        }
-    }
-}
-
 /// The filter 32004: a length of eight bytes, the length of a block of four, both with the greatest byte first, then blocks with their lengths.
 fn lz4(bytes: &[u8], most: u64, at: u64) -> Result<Vec<u8>, FormatError> {
     let short = || bad(at, "a chunk of LZ4 ends too early");
@@ -160,19 +123,29 @@ fn lz4(bytes: &[u8], most: u64, at: u64) -> Result<Vec<u8>, FormatError> {
     Ok(out)
 }
 
-/// The filter 32015: one frame of Zstandard.
-fn zstandard(bytes: &[u8], most: u64, limits: &Limits, at: u64) -> Result<Vec<u8>, FormatError> {
-    use std::io::Read;
-    let most = most.min(limits.max_total_bytes);
-    let damaged = |error: std::io::Error| bad(at, format!("a chunk of Zstandard can't be read: {error}"));
-    let mut decoder = zstd::stream::read::Decoder::with_buffer(bytes).map_err(damaged)?;
-    decoder.window_log_max(27).map_err(damaged)?;
-    let mut out = Vec::new();
-    decoder.take(most.saturating_add(1)).read_to_end(&mut out).map_err(damaged)?;
-    if out.len() as u64 > most {
-        return Err(too_much(at, format!("a chunk of Zstandard holds more than {most} bytes")));
+/// The filter 32008: the bits of blocks of elements by their rank, each block compressed or not. Its values are a version, the size of an element, the elements
+/// of a block (0: as many as its library takes), and the compressor. A compressed chunk begins like one of LZ4.
+fn bitshuffled(values: &[u32], bytes: &[u8], most: u64, at: u64) -> Result<Vec<u8>, FormatError> {
+    let value = |place: usize| values.get(place).copied().unwrap_or(0) as usize;
+    let (size, compressor) = (value(2), value(4));
+    if size == 0 {
+        return Err(bad(at, "a chunk of bitshuffle has elements of no bytes"));
     }
-    Ok(out)
+    let undone = match compressor {
+        0 => shuffle::bitshuffle_undone(bytes, size, value(3)),
+        2 | 3 => {
+            let (head, body) = bytes.split_first_chunk::<12>().ok_or_else(|| bad(at, "a chunk of bitshuffle ends too early"))?;
+            let (head, block) = head.split_at(8);
+            let number = |bytes: &[u8]| bytes.iter().fold(0u64, |number, byte| (number << 8) | u64::from(*byte));
+            let (whole, block) = (number(head), number(block));
+            if whole > most {
+                return Err(bad(at, format!("a chunk of bitshuffle claims {whole} bytes")));
+            }
+            shuffle::bitshuffle_unpacked(body, size, block, whole, if compressor == 2 { Packer::Lz4 } else { Packer::Zstd })
+        }
+        other => Err(format!("the compressor {other} of bitshuffle is not known")),
+    };
+    undone.map_err(|reason| bad(at, reason))
 }
 
 #[cfg(test)]
@@ -180,23 +153,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn shuffling_is_undone_for_every_size() {
-        for size in [2usize, 3, 4, 8, 16] {
-            let plain: Vec<u8> = (0..size * 1500 + 1).map(|value| (value * 7 % 251) as u8).collect();
-            let count = plain.len() / size;
-            let mut mixed: Vec<u8> =
-                (0..size).flat_map(|rank| (0..count).map(move |own| (own, rank))).map(|(own, rank)| plain[own * size + rank]).collect();
-            mixed.extend(&plain[count * size..]);
-            assert_eq!(unshuffled(&mixed, size), plain, "{size}");
-        }
-    }
-
-    #[test]
     fn filters_that_are_not_read_are_named() {
         let filter = |id: u16, name: &str| vec![Filter { id, name: name.into(), values: vec![] }];
         let text = |filters: Vec<Filter>| undo(&filters, 0, Cow::Borrowed(&[0; 8]), 8, &Limits::default(), 40).unwrap_err().to_string();
         assert!(text(filter(4, "")).starts_with("HDF5: byte 40: the filter 4 (szip) is not read; rewrite"));
-        assert!(text(filter(32001, "blosc")).contains("the filter 32001 (blosc)"));
+        assert!(text(filter(32026, "blosc2")).contains("the filter 32026 (blosc2)"));
         assert!(text(filter(40000, "mine")).contains("the filter 40000 (mine)"));
         assert!(undo(&filter(3, ""), 0, Cow::Borrowed(&[1; 8]), 8, &Limits::default(), 40).unwrap_err().to_string().contains("fletcher32"));
         // A filter that was left out for a chunk does nothing.

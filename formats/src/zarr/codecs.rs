@@ -1,11 +1,10 @@
 //! Codecs on bytes, each undone with a leash: no more comes out than the chunk can hold.
 
-use super::blosc;
+use crate::codecs::{blosc, lz4, shuffle, zstd};
 use neuroflow_data::formats::inflate::{Wrapping, inflate};
 use neuroflow_data::formats::{Budget, Limits};
 use serde_json::Value;
 use std::borrow::Cow;
-use std::io::Read;
 
 /// A codec on bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,7 +49,7 @@ impl Codec {
                 lz4(block, u64::from(u32::from_le_bytes(*length)), most).map(Cow::Owned)
             }
             Codec::Blosc => blosc::decompress(&bytes, most, limits).map(Cow::Owned),
-            Codec::Shuffle(size) => Ok(Cow::Owned(blosc::unshuffled(&bytes, size))),
+            Codec::Shuffle(size) => Ok(Cow::Owned(shuffle::unshuffled(&bytes, size))),
             Codec::Crc32c => {
                 let (data, stated) = bytes.split_last_chunk::<4>().ok_or("the checksum is missing")?;
                 if crc32c(data) != u32::from_le_bytes(*stated) {
@@ -66,32 +65,6 @@ impl Codec {
             }
         }
     }
-}
-
-/// Zstandard, in frames; grows as bytes arrive.
-pub(super) fn zstd(bytes: &[u8], most: u64) -> Result<Vec<u8>, String> {
-    let broken = |error: std::io::Error| format!("the zstd data break off or are damaged ({error})");
-    let mut decoder = zstd::stream::read::Decoder::with_buffer(bytes).map_err(broken)?;
-    let mut out = Vec::with_capacity(usize::try_from(most.min((bytes.len() as u64).saturating_mul(4))).unwrap_or_default());
-    decoder.by_ref().take(most).read_to_end(&mut out).map_err(broken)?;
-    if out.len() as u64 == most && decoder.read(&mut [0u8; 1]).map_err(broken)? > 0 {
-        return Err(format!("the zstd data hold more than the {most} bytes of a chunk"));
-    }
-    Ok(out)
-}
-
-/// One block of lz4 that says how long it is.
-pub(super) fn lz4(block: &[u8], length: u64, most: u64) -> Result<Vec<u8>, String> {
-    // A byte of lz4 makes 255 at most.
-    if length > most || length > (block.len() as u64).saturating_mul(255).saturating_add(64) {
-        return Err(format!("an lz4 block of {} bytes claims to hold {length}", block.len()));
-    }
-    let mut out = vec![0u8; length as usize];
-    let got = lz4_flex::block::decompress_into(block, &mut out).map_err(|error| format!("an lz4 block is damaged ({error})"))?;
-    if got as u64 != length {
-        return Err(format!("an lz4 block holds {got} bytes, {length} were declared"));
-    }
-    Ok(out)
 }
 
 /// CRC-32C (Castagnoli), as in RFC 3720, appendix B.4.

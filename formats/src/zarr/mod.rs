@@ -18,7 +18,6 @@
 //! numbers,
 //! structures, dates. The layouts are those of the Zarr storage specification 2 and of the Zarr core specification 3.0 with its codecs.
 
-mod blosc;
 mod chain;
 mod codecs;
 mod node;

@@ -44,6 +44,24 @@ fn datasets_read_alike_whatever_the_layout() {
     }
 }
 
+/// Filters that are no part of HDF5 itself, as the package hdf5plugin 7.1 applies them.
+#[test]
+fn chunks_of_the_usual_plugins_are_unpacked() {
+    let document = hdf5::open(source(made_file("packed.h5")), &Limits::default()).unwrap();
+    let expected: Vec<f64> = (0..1200).map(|number| f64::from(number / 5 % 97 + number % 3)).collect();
+    let mut seen = 0;
+    for item in document.contents().items.iter().filter(|item| matches!(item.what, What::Array { .. })) {
+        let tensor = document.tensor(&item.path, None).unwrap_or_else(|error| panic!("{}: {error}", item.path));
+        assert_eq!((tensor.shape(), tensor.values()), (vec![400, 3], expected.as_slice()), "{}", item.path);
+        seen += 1;
+    }
+    assert_eq!(seen, 39);
+    let document = hdf5::open(source(made_file("packed_small.h5")), &Limits::default()).unwrap();
+    for path in ["a", "b", "c", "d", "e", "f"] {
+        assert!(document.tensor(path, None).unwrap().values().iter().copied().eq((0..300).map(|number| f64::from(number / 7))), "{path}");
+    }
+}
+
 #[test]
 fn contents_tell_attributes_and_links_and_follow_none_out_of_the_file() {
     for (name, below) in [("earliest.h5", 1), ("latest.h5", 25)] {

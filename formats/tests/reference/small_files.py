@@ -1,4 +1,5 @@
-"""Writes the small files that the tests carry, formats/tests/files: every structure of HDF5 in few bytes, an NWB file and a MATLAB 7.3 file.
+"""Writes the small files that the tests carry, formats/tests/files: every structure of HDF5 in few bytes, the filters of the package hdf5plugin, an NWB file and a
+MATLAB 7.3 file.
 
     small_files.py FOLDER
 """
@@ -29,6 +30,33 @@ for name, low, high in (("earliest", "earliest", "v108"), ("latest", "v110", "v1
             for number in range(12):
                 file[f"sub/name {number}"] = h5py.SoftLink("/plain")
                 file["sub"].attrs[f"attribute {number}"] = number
+
+import hdf5plugin  # noqa: E402, registers its filters with the library
+
+with h5py.File(f"{folder}/packed.h5", "w", libver="latest") as file:
+    number = np.arange(1200).reshape(400, 3)
+    values = number // 5 % 97 + number % 3
+    for kind in ("i2", "f4", "f8"):
+        def put(name, **filters):
+            file.create_dataset(f"{kind}/{name}", data=values.astype(kind), chunks=(300, 3), **filters)
+        for codec in ("blosclz", "lz4", "zlib", "zstd", "snappy"):
+            put(f"blosc {codec}", compression=hdf5plugin.Blosc(cname=codec, shuffle=hdf5plugin.Blosc.SHUFFLE))
+        put("blosc bits", compression=hdf5plugin.Blosc(cname="lz4", shuffle=hdf5plugin.Blosc.BITSHUFFLE))
+        for codec in ("none", "lz4", "zstd"):
+            put(f"bitshuffle {codec}", compression=hdf5plugin.Bitshuffle(cname=codec, nelems=64))
+        put("bitshuffle", compression=hdf5plugin.Bitshuffle())
+        put("bzip2", compression=hdf5plugin.BZip2())
+        put("lz4", compression=hdf5plugin.LZ4(nbytes=1000))
+        put("zstd", compression=hdf5plugin.Zstd())
+
+# So small that a fuzzer can change it in many places.
+with h5py.File(f"{folder}/packed_small.h5", "w", libver="latest") as file:
+    for name, filters in {
+        "a": hdf5plugin.Blosc(cname="lz4", shuffle=hdf5plugin.Blosc.BITSHUFFLE),
+        "b": hdf5plugin.Blosc(cname="blosclz"), "c": hdf5plugin.Blosc(cname="snappy"),
+        "d": hdf5plugin.Bitshuffle(cname="none", nelems=64), "e": hdf5plugin.Bitshuffle(cname="lz4"), "f": hdf5plugin.BZip2(),
+    }.items():
+        file.create_dataset(name, data=np.arange(300, dtype="<i2") // 7, chunks=(300,), compression=filters)
 
 with h5py.File(f"{folder}/small.nwb", "w") as file:
     def typed(group, own, **attributes):

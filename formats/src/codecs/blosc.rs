@@ -1,10 +1,10 @@
 //! The container of Blosc 1: blocks that were shuffled by bytes or bits, cut into streams, and compressed.
 //!
-//! The layout is that of c-blosc's `README_CHUNK_FORMAT.rst`: 16 bytes of header, the starts of the blocks, and each block as one or more streams
-//! behind
+//! The layout is that of c-blosc's `README_CHUNK_FORMAT.rst`: 16 bytes of header, the starts of the blocks, and each block as one or more streams behind
 //! their lengths.
 
-use super::codecs::{lz4, zstd};
+use super::shuffle::{bits_unshuffled, unshuffled};
+use super::{lz4, snappy, zstd};
 use neuroflow_data::formats::bytes::{ByteOrder, number_at};
 use neuroflow_data::formats::inflate::{Wrapping, inflate};
 use neuroflow_data::formats::{Budget, Limits};
@@ -16,7 +16,7 @@ fn u32_at(bytes: &[u8], at: usize) -> Option<usize> {
 }
 
 /// The bytes in a container, at most `most`.
-pub(super) fn decompress(bytes: &[u8], most: u64, limits: &Limits) -> Result<Vec<u8>, String> {
+pub(crate) fn decompress(bytes: &[u8], most: u64, limits: &Limits) -> Result<Vec<u8>, String> {
     let (Some([version, _, flags, size]), Some(length), Some(block), Some(stated)) =
         (bytes.first_chunk::<4>(), u32_at(bytes, 4), u32_at(bytes, 8), u32_at(bytes, 12))
     else {
@@ -56,7 +56,7 @@ pub(super) fn decompress(bytes: &[u8], most: u64, limits: &Limits) -> Result<Vec
         // Blocks are appended as they come out, so that memory grows with what is there.
         match flags {
             flags if flags & 1 != 0 && size > 1 => out.extend(unshuffled(&plain, size)),
-            flags if flags & 4 != 0 && own >= size => out.extend(unbitshuffled(&plain, size)),
+            flags if flags & 4 != 0 && own >= size => out.extend(bits_unshuffled(&plain, size)),
             _ => out.extend_from_slice(&plain),
         }
         left -= own;
@@ -80,7 +80,7 @@ fn streams_of(mut bytes: &[u8], length: usize, count: usize, format: u8, limits:
                 1 => out.extend(lz4(stream, each as u64, each as u64)?),
                 3 => out.extend(inflate(Wrapping::Zlib, stream, None, limits, &mut Budget::new(each as u64))?),
                 4 => out.extend(zstd(stream, each as u64)?),
-                2 => return Err("blosc with snappy is not read".into()),
+                2 => out.extend(snappy(stream, each as u64)?),
                 other => return Err(format!("blosc's compressor {other} is not known")),
             }
         }
@@ -90,88 +90,6 @@ fn streams_of(mut bytes: &[u8], length: usize, count: usize, format: u8, limits:
         bytes = bytes.get(4 + stream.len()..).unwrap_or_default();
     }
     Ok(out)
-}
-
-/// Values out of planes: all first bytes, then all second bytes, and so on; a rest stays as it is.
-pub(super) fn unshuffled(bytes: &[u8], size: usize) -> Vec<u8> {
-    if size < 2 {
-        return bytes.to_vec();
-    }
-    let count = bytes.len() / size;
-    let (planes, rest) = bytes.split_at(count * size);
-    let mut out = vec![0u8; count * size];
-    match size {
-        2 => gathered::<2>(planes, count, &mut out),
-        4 => gathered::<4>(planes, count, &mut out),
-        8 => gathered::<8>(planes, count, &mut out),
-        _ => {
-            for (place, plane) in planes.chunks_exact(count.max(1)).enumerate() {
-                for (byte, value) in plane.iter().zip(out.chunks_exact_mut(size)) {
-                    if let Some(own) = value.get_mut(place) {
-                        *own = *byte;
-                    }
-                }
-            }
-        }
-    }
-    out.extend_from_slice(rest);
-    out
-}
-
-/// The usual sizes, all planes at once.
-fn gathered<const SIZE: usize>(planes: &[u8], count: usize, out: &mut [u8]) {
-    let mut rows: [&[u8]; SIZE] = [&[]; SIZE];
-    for (row, plane) in rows.iter_mut().zip(planes.chunks_exact(count.max(1))) {
-        *row = plane;
-    }
-    if rows.iter().any(|row| row.len() != count) {
-        return;
-    }
-    let (values, _) = out.as_chunks_mut::<SIZE>();
-    for (index, value) in values.iter_mut().enumerate() {
-        for (own, row) in value.iter_mut().zip(&rows) {
-            *own = row.get(index).copied().unwrap_or_default();
-        }
-    }
-}
-
-/// Values out of planes of bits: the first bits of all values, eight values a byte, then the second bits, and so on.
-///
-/// Blocks whose values are no multiple of eight were left as they are.
-fn unbitshuffled(bytes: &[u8], size: usize) -> Vec<u8> {
-    let count = bytes.len() / size;
-    if !count.is_multiple_of(8) || count == 0 {
-        return bytes.to_vec();
-    }
-    let (planes, rest) = bytes.split_at(count * size);
-    let row = count / 8;
-    let mut out = vec![0u8; count * size];
-    let rows: Vec<&[u8]> = planes.chunks_exact(row).collect();
-    for (byte, rows) in rows.chunks_exact(8).enumerate() {
-        for eight in 0..row {
-            let mut bits = [0u8; 8];
-            for (own, row) in bits.iter_mut().zip(rows) {
-                *own = row.get(eight).copied().unwrap_or_default();
-            }
-            let turned = transposed(u64::from_le_bytes(bits)).to_le_bytes();
-            for (value, own) in turned.iter().enumerate() {
-                if let Some(place) = out.get_mut((eight * 8 + value) * size + byte) {
-                    *place = *own;
-                }
-            }
-        }
-    }
-    out.extend_from_slice(rest);
-    out
-}
-
-/// An 8 × 8 matrix of bits, turned about its diagonal, in three exchanges.
-fn transposed(bits: u64) -> u64 {
-    let swap = |bits: u64, mask: u64, by: u32| {
-        let moved = (bits ^ (bits >> by)) & mask;
-        bits ^ moved ^ (moved << by)
-    };
-    swap(swap(swap(bits, 0x00aa_00aa_00aa_00aa, 7), 0x0000_cccc_0000_cccc, 14), 0x0000_0000_f0f0_f0f0, 28)
 }
 
 /// Blosclz: runs of literals, and matches of a length and a distance; the codes are those of FastLZ, level 2.
