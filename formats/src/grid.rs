@@ -369,16 +369,16 @@ impl Grid {
 }
 
 /// Column-major numbers in memory as row-major values of a part.
-pub(crate) fn turned(values: &[f64], shape: &[u64], ranges: &[Range<u64>]) -> Vec<f64> {
+pub(crate) fn turned(values: &[f64], shape: &[u64], ranges: &[Range<u64>]) -> Floats {
     let order = if cfg!(target_endian = "little") { ByteOrder::Little } else { ByteOrder::Big };
-    let Some(axes) = Grid::column_major(shape) else { return Vec::new() };
+    let Some(axes) = Grid::column_major(shape) else { return Floats::zeros(0) };
     let grid = Grid { element: Element::F64, order, start: 0, axes, scale: Scale::NONE };
     let steps = output_steps(ranges);
     let count = ranges.iter().map(|range| usize::try_from(range.end - range.start).unwrap_or(usize::MAX)).fold(1, usize::saturating_mul);
     if count > values.len() {
-        return Vec::new();
+        return Floats::zeros(0);
     }
-    let mut out = vec![0.0; count];
+    let mut out = Floats::zeros(count);
     grid.scatter_part(bytemuck::cast_slice(values), ranges, &steps, &mut out);
     out
 }

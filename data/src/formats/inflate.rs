@@ -3,8 +3,12 @@
 use std::io::Read;
 
 use flate2::bufread::{DeflateDecoder, MultiGzDecoder, ZlibDecoder};
+use libdeflater::{Crc, Decompressor};
 
 use super::limits::{Budget, Limits};
+
+/// Fewer compressed bytes than this are a stream: there is nothing to win.
+const SMALL: usize = 4 << 10;
 
 /// The wrapping around the deflate data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,6 +41,14 @@ pub fn inflate(
         }
     }
     let most = justified.min(declared.unwrap_or(u64::MAX)).min(budget.left());
+    let likely = declared.or_else(|| (wrapping == Wrapping::Gzip).then(|| stated(compressed)).flatten());
+    if let Some(out) = likely.and_then(|likely| at_once(wrapping, compressed, likely, most)).filter(|out| {
+        // What a stream would find wrong, it is to tell.
+        declared.is_none_or(|declared| declared == out.len() as u64)
+    }) {
+        budget.charge(out.len() as u64)?;
+        return Ok(out);
+    }
     let mut decoder: Box<dyn Read + '_> = match wrapping {
         Wrapping::Zlib => Box::new(ZlibDecoder::new(compressed)),
         Wrapping::Raw => Box::new(DeflateDecoder::new(compressed)),
@@ -67,10 +79,67 @@ pub fn inflate(
     Ok(out)
 }
 
+/// As [`inflate`], of data that probably hold `likely` bytes, and at most as many as the budget allows: then they are inflated faster.
+pub fn inflate_likely(wrapping: Wrapping, compressed: &[u8], likely: u64, limits: &Limits, budget: &mut Budget) -> Result<Vec<u8>, String> {
+    let most = (compressed.len() as u64).saturating_mul(limits.max_inflation).min(budget.left());
+    match at_once(wrapping, compressed, likely, most) {
+        Some(out) => {
+            budget.charge(out.len() as u64)?;
+            Ok(out)
+        }
+        None => inflate(wrapping, compressed, None, limits, budget),
+    }
+}
+
+/// The size that the end of a gzip file states, of a file below 4 GiB with one member.
+fn stated(compressed: &[u8]) -> Option<u64> {
+    compressed.last_chunk::<4>().map(|size| u64::from(u32::from_le_bytes(*size)))
+}
+
+/// All of it into memory of the likely size, as long as that is no more than four times what is there and 64 MiB. None when it is anything else than whole data
+/// of at most that size: then a stream tells what is wrong, or finds more.
+fn at_once(wrapping: Wrapping, compressed: &[u8], likely: u64, most: u64) -> Option<Vec<u8>> {
+    let modest = (compressed.len() as u64).saturating_mul(4).saturating_add(64 << 20);
+    if compressed.len() < SMALL || likely > most.min(modest) {
+        return None;
+    }
+    let mut out = vec![0u8; usize::try_from(likely).ok()?];
+    let mut decompressor = Decompressor::new();
+    let length = match wrapping {
+        Wrapping::Zlib => decompressor.zlib_decompress(compressed, &mut out).ok()?,
+        Wrapping::Raw => decompressor.deflate_decompress(compressed, &mut out).ok()?,
+        Wrapping::Gzip => decompressor.gzip_decompress(compressed, &mut out).ok()?,
+    };
+    out.truncate(length);
+    if wrapping == Wrapping::Gzip && !is_one_member(compressed, &out) {
+        return None;
+    }
+    Some(out)
+}
+
+/// Whether nothing comes behind the member that `out` was: its checksum and size are the last of the file, and stand nowhere before.
+fn is_one_member(compressed: &[u8], out: &[u8]) -> bool {
+    let mut sum = Crc::new();
+    sum.update(out);
+    let mut end = [0u8; 8];
+    let (crc, size) = end.split_at_mut(4);
+    crc.copy_from_slice(&sum.sum().to_le_bytes());
+    size.copy_from_slice(&(out.len() as u32).to_le_bytes());
+    memchr::memmem::find(compressed, &end).is_some_and(|at| at + end.len() == compressed.len())
+}
+
 /// The first bytes of what a gzip file holds, at most `most`, from the first bytes of the file. As many as can be had; none when it is damaged at once.
 pub fn begin_of_gzip(compressed: &[u8], most: usize) -> Vec<u8> {
-    let mut out = vec![0; most];
-    let (mut decoder, mut filled) = (MultiGzDecoder::new(compressed), 0);
+    begin(MultiGzDecoder::new(compressed), most)
+}
+
+/// As [`begin_of_gzip`], of zlib data.
+pub(crate) fn begin_of_zlib(compressed: &[u8], most: usize) -> Vec<u8> {
+    begin(ZlibDecoder::new(compressed), most)
+}
+
+fn begin(mut decoder: impl Read, most: usize) -> Vec<u8> {
+    let (mut out, mut filled) = (vec![0; most], 0);
     while let Some(free) = out.get_mut(filled..).filter(|free| !free.is_empty()) {
         match decoder.read(free) {
             Ok(read @ 1..) => filled += read,
@@ -101,6 +170,47 @@ mod tests {
         let mut budget = Budget::new(20_000);
         assert_eq!(inflate(Wrapping::Zlib, &zlib(&plain), None, &limits, &mut budget).unwrap(), plain);
         assert_eq!(budget.left(), 10_000);
+    }
+
+    fn gzip(bytes: &[u8]) -> Vec<u8> {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+        encoder.write_all(bytes).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    /// Bytes that deflate can't make much smaller.
+    fn noise(count: usize, seed: u64) -> Vec<u8> {
+        let mut state = seed;
+        let next = || {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (state >> 33) as u8 & 0x3f
+        };
+        std::iter::repeat_with(next).take(count).collect()
+    }
+
+    #[test]
+    fn at_once_and_as_a_stream_are_the_same() {
+        let (limits, plain) = (Limits::default(), noise(100_000, 1));
+        let fresh = || Budget::new(1 << 30);
+        for likely in [99_999, 100_000, 100_001, 1 << 50] {
+            let mut budget = fresh();
+            assert_eq!(inflate_likely(Wrapping::Zlib, &zlib(&plain), likely, &limits, &mut budget).unwrap(), plain, "{likely}");
+            assert_eq!(budget.left(), (1 << 30) - 100_000);
+        }
+        assert!(at_once(Wrapping::Zlib, &zlib(&plain), 100_000, 1 << 30).is_some(), "the fast way is taken");
+        assert!(at_once(Wrapping::Gzip, &gzip(&plain), 100_000, 1 << 30).is_some(), "the fast way is taken");
+        // A flipped bit is found either way.
+        let mut flipped = zlib(&plain);
+        flipped[20_000] ^= 4;
+        let told = inflate_likely(Wrapping::Zlib, &flipped, 100_000, &limits, &mut fresh()).unwrap_err();
+        assert!(told.contains("damaged"), "{told}");
+        // Members behind the first are no rest, also when they are the same again, and neither is what is no member.
+        let (one, two) = (gzip(&plain), gzip(&noise(50_000, 2)));
+        for (parts, whole) in [(vec![&one, &one], 200_000), (vec![&two, &one], 150_000), (vec![&one, &two], 150_000)] {
+            let joined: Vec<u8> = parts.into_iter().flatten().copied().collect();
+            assert_eq!(inflate(Wrapping::Gzip, &joined, None, &limits, &mut fresh()).unwrap().len(), whole);
+        }
+        assert_eq!(inflate(Wrapping::Gzip, &one, None, &limits, &mut fresh()).unwrap(), plain);
     }
 
     #[test]

@@ -6,7 +6,7 @@
 use super::shuffle::{bits_unshuffled, unshuffled};
 use super::{lz4, snappy, zstd};
 use neuroflow_data::formats::bytes::{ByteOrder, number_at};
-use neuroflow_data::formats::inflate::{Wrapping, inflate};
+use neuroflow_data::formats::inflate::{Wrapping, inflate_likely};
 use neuroflow_data::formats::{Budget, Limits};
 
 const HEADER: usize = 16;
@@ -78,7 +78,7 @@ fn streams_of(mut bytes: &[u8], length: usize, count: usize, format: u8, limits:
             match format {
                 0 => blosclz(stream, each, &mut out)?,
                 1 => out.extend(lz4(stream, each as u64, each as u64)?),
-                3 => out.extend(inflate(Wrapping::Zlib, stream, None, limits, &mut Budget::new(each as u64))?),
+                3 => out.extend(inflate_likely(Wrapping::Zlib, stream, each as u64, limits, &mut Budget::new(each as u64))?),
                 4 => out.extend(zstd(stream, each as u64)?),
                 2 => out.extend(snappy(stream, each as u64)?),
                 other => return Err(format!("blosc's compressor {other} is not known")),

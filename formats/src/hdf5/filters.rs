@@ -9,7 +9,7 @@ use super::message::Filter;
 use super::scale_offset;
 use crate::codecs;
 use crate::codecs::shuffle::{self, Packer};
-use neuroflow_data::formats::inflate::{Wrapping, inflate};
+use neuroflow_data::formats::inflate::{Wrapping, inflate_likely};
 use neuroflow_data::formats::{Budget, FormatError, Limits};
 use std::borrow::Cow;
 
@@ -32,7 +32,7 @@ pub(super) fn undo<'b>(
         let input = bytes.len();
         bytes = match filter.id {
             1 => {
-                let inflated = inflate(Wrapping::Zlib, &bytes, None, limits, &mut Budget::new(most.min(limits.max_total_bytes)));
+                let inflated = inflate_likely(Wrapping::Zlib, &bytes, whole, limits, &mut Budget::new(most.min(limits.max_total_bytes)));
                 Cow::Owned(inflated.map_err(|reason| bad(at, format!("a chunk can't be inflated: {reason}")))?)
             }
             2 => {

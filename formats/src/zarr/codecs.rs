@@ -1,7 +1,7 @@
 //! Codecs on bytes, each undone with a leash: no more comes out than the chunk can hold.
 
 use crate::codecs::{blosc, lz4, shuffle, zstd};
-use neuroflow_data::formats::inflate::{Wrapping, inflate};
+use neuroflow_data::formats::inflate::{Wrapping, inflate_likely};
 use neuroflow_data::formats::{Budget, Limits};
 use serde_json::Value;
 use std::borrow::Cow;
@@ -41,8 +41,8 @@ impl Codec {
     pub fn undo<'b>(self, bytes: Cow<'b, [u8]>, most: u64, limits: &Limits) -> Result<Cow<'b, [u8]>, String> {
         let mut budget = Budget::new(most);
         match self {
-            Codec::Gzip => inflate(Wrapping::Gzip, &bytes, None, limits, &mut budget).map(Cow::Owned),
-            Codec::Zlib => inflate(Wrapping::Zlib, &bytes, None, limits, &mut budget).map(Cow::Owned),
+            Codec::Gzip => inflate_likely(Wrapping::Gzip, &bytes, most, limits, &mut budget).map(Cow::Owned),
+            Codec::Zlib => inflate_likely(Wrapping::Zlib, &bytes, most, limits, &mut budget).map(Cow::Owned),
             Codec::Zstd => zstd(&bytes, most).map(Cow::Owned),
             Codec::Lz4 => {
                 let (length, block) = bytes.split_first_chunk::<4>().ok_or("an lz4 block has no length")?;

@@ -4,8 +4,9 @@ use super::super::bytes::{ByteOrder, charge_values, number_at};
 use super::super::error::{COPY_AGAIN, RAISE_LIMIT};
 use super::super::limits::{Budget, Limits};
 use super::element::{Cursor, Element, MI_INT8, MI_INT32, MI_MATRIX, MI_UINT8, MI_UINT16, MI_UINT32, MI_UTF8, MI_UTF16, MI_UTF32, Problem};
-use super::numbers::{MatNumbers, converted};
+use super::numbers::{MatNumbers, converted, stored_as};
 use super::value::{MatClass, MatValue};
+use std::ops::Range;
 
 const FLAG_LOGICAL: u32 = 0x0200;
 const FLAG_COMPLEX: u32 = 0x0800;
@@ -15,6 +16,51 @@ const MOST_DIMENSIONS: usize = 256;
 
 /// Elements to reserve room for before they have been seen: the dimensions of nested cells may claim the same bytes over and over.
 const MOST_RESERVED: usize = 256;
+
+/// The class of a dense array of numbers.
+fn numeric_class(class: u32, bits: u32) -> Option<MatClass> {
+    Some(match class {
+        6 => MatClass::Double,
+        7 => MatClass::Single,
+        8 => MatClass::Int8,
+        9 if bits & FLAG_LOGICAL != 0 => MatClass::Logical,
+        9 => MatClass::UInt8,
+        10 => MatClass::Int16,
+        11 => MatClass::UInt16,
+        12 => MatClass::Int32,
+        13 => MatClass::UInt32,
+        14 => MatClass::Int64,
+        15 => MatClass::UInt64,
+        _ => return None,
+    })
+}
+
+/// A variable that is a dense array of real numbers, whose numbers can be read where they stand.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Dense {
+    /// Its dimensions; the first varies fastest.
+    pub dims: Vec<usize>,
+    /// The type that its numbers are stored as, in which each has the value that it has in the array's class.
+    pub stored: MatClass,
+    /// Where its numbers stand in the matrix.
+    pub numbers: Range<usize>,
+}
+
+/// A matrix (the data of its element) that is one; none when it is anything else, 64-bit integers included, or is not whole.
+pub fn dense(matrix: &[u8], order: ByteOrder) -> Option<Dense> {
+    let (limits, mut budget, mut notes) = (Limits::default(), Budget::new(0), Vec::new());
+    let mut cursor = Cursor::within(matrix, 0, order);
+    let flags = cursor.next_element().ok()??;
+    let bits: u32 = number_at(flags.data, 0, order).filter(|_| flags.kind == MI_UINT32)?;
+    let class = numeric_class(bits & 0xff, bits).filter(|_| bits & FLAG_COMPLEX == 0)?;
+    let reader = MatrixReader { order, limits: &limits, budget: &mut budget, notes: &mut notes };
+    let dims = reader.dimensions(&mut cursor).ok()?;
+    cursor.next_element().ok()??;
+    let element = cursor.next_element().ok()??;
+    let stored = stored_as(element.kind)?;
+    let fits = element.data.len() == count_of(&dims).checked_mul(stored.bytes())? && stored.is_within(class);
+    fits.then(|| Dense { dims, stored, numbers: element.offset..element.offset + element.data.len() })
+}
 
 /// Reads matrices, charging what it holds.
 pub(super) struct MatrixReader<'r> {
@@ -74,24 +120,13 @@ impl MatrixReader<'_> {
             3 => return self.object(cursor),
             4 => return self.characters(cursor, dims),
             5 => return self.sparse(cursor, dims, bits),
-            6 => MatClass::Double,
-            7 => MatClass::Single,
-            8 => MatClass::Int8,
-            9 if bits & FLAG_LOGICAL != 0 => MatClass::Logical,
-            9 => MatClass::UInt8,
-            10 => MatClass::Int16,
-            11 => MatClass::UInt16,
-            12 => MatClass::Int32,
-            13 => MatClass::UInt32,
-            14 => MatClass::Int64,
-            15 => MatClass::UInt64,
             16 => {
                 self.notes.push("left out a function handle".to_owned());
                 return Ok(MatValue::Skipped { class_name: "function handle".to_owned() });
             }
-            other => {
-                return Err(Problem::new(cursor.byte(), format!("an array has the class number {other}, 1 to 17 are known"), COPY_AGAIN));
-            }
+            class => numeric_class(class, bits).ok_or_else(|| {
+                Problem::new(cursor.byte(), format!("an array has the class number {class}, 1 to 17 are known"), COPY_AGAIN)
+            })?,
         };
         let count = count_of(&dims);
         let data = self.part(cursor, numeric, count, "the numbers")?;
@@ -112,7 +147,7 @@ impl MatrixReader<'_> {
         }
     }
 
-    fn dimensions(&mut self, cursor: &mut Cursor<'_>) -> Result<Vec<usize>, Problem> {
+    fn dimensions(&self, cursor: &mut Cursor<'_>) -> Result<Vec<usize>, Problem> {
         let element = cursor.expect("the dimensions")?;
         if element.kind != MI_INT32 || !element.data.len().is_multiple_of(4) || !(8..=4 * MOST_DIMENSIONS).contains(&element.data.len()) {
             return Err(at(&element, "the dimensions are expected here, two or more 32-bit integers"));

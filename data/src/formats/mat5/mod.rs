@@ -16,12 +16,13 @@ mod matrix;
 mod numbers;
 mod value;
 
+pub use matrix::{Dense, dense};
 pub use numbers::MatNumbers;
 pub use value::{MatClass, MatValue};
 
 use super::bytes::{ByteOrder, number_at};
 use super::error::{COPY_AGAIN, RAISE_LIMIT};
-use super::inflate::{Wrapping, inflate};
+use super::inflate::{Wrapping, begin_of_zlib, inflate_likely};
 use super::limits::{Budget, Limits};
 use super::{Format, FormatError, Place};
 use element::{Cursor, MI_COMPRESSED, MI_MATRIX};
@@ -144,11 +145,23 @@ fn read_header(bytes: &[u8]) -> Result<ByteOrder, FormatError> {
     }
 }
 
-/// Inflates one `miCOMPRESSED` element to exactly the tag and data of the matrix in it.
-fn inflate_variable(data: &[u8], offset: usize, order: ByteOrder, limits: &Limits, budget: &mut Budget) -> Result<Vec<u8>, FormatError> {
+/// Inflates one `miCOMPRESSED` element to exactly the tag and data of the matrix in it. `offset` is where its data begin in the file.
+///
+/// # Errors
+/// When they are damaged, hold no matrix, or more than the limits allow.
+pub fn inflate_variable(
+    data: &[u8],
+    offset: usize,
+    order: ByteOrder,
+    limits: &Limits,
+    budget: &mut Budget,
+) -> Result<Vec<u8>, FormatError> {
     let refuse = |reason: String, help: &str| FormatError::new(Format::Mat5, Place::Byte(offset as u64), reason, help);
     let help = |reason: &str| if reason.contains("may hold") || reason.contains("allowed") { RAISE_LIMIT } else { COPY_AGAIN };
-    let matrix = inflate(Wrapping::Zlib, data, None, limits, budget).map_err(|reason| {
+    // The tag says how much follows.
+    let tag = begin_of_zlib(data, 8);
+    let likely = number_at::<u32>(&tag, 4, order).map_or(u64::MAX, |size| u64::from(size) + 8);
+    let matrix = inflate_likely(Wrapping::Zlib, data, likely, limits, budget).map_err(|reason| {
         let help = help(&reason);
         refuse(format!("a compressed variable can't be inflated: {reason}"), help)
     })?;

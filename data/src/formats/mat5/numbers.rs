@@ -91,6 +91,23 @@ impl MatNumbers {
     }
 }
 
+/// The class of numbers that are stored as a type.
+pub(super) fn stored_as(kind: u32) -> Option<MatClass> {
+    Some(match kind {
+        MI_DOUBLE => MatClass::Double,
+        MI_SINGLE => MatClass::Single,
+        MI_INT8 => MatClass::Int8,
+        MI_UINT8 => MatClass::UInt8,
+        MI_INT16 => MatClass::Int16,
+        MI_UINT16 => MatClass::UInt16,
+        MI_INT32 => MatClass::Int32,
+        MI_UINT32 => MatClass::UInt32,
+        MI_INT64 => MatClass::Int64,
+        MI_UINT64 => MatClass::UInt64,
+        _ => return None,
+    })
+}
+
 /// A number that any stored number can be turned into.
 pub(super) trait Target: Sized {
     fn of_i64(value: i64) -> Self;

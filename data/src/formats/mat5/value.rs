@@ -24,6 +24,34 @@ pub enum MatClass {
     Logical,
 }
 
+impl MatClass {
+    /// Bytes that a number of it takes.
+    pub(super) fn bytes(self) -> usize {
+        match self {
+            MatClass::Int8 | MatClass::UInt8 | MatClass::Logical => 1,
+            MatClass::Int16 | MatClass::UInt16 => 2,
+            MatClass::Int32 | MatClass::UInt32 | MatClass::Single => 4,
+            MatClass::Int64 | MatClass::UInt64 | MatClass::Double => 8,
+        }
+    }
+
+    /// Whether each of its values is one of `other` as well, and is one of double precision.
+    pub(super) fn is_within(self, other: MatClass) -> bool {
+        use MatClass::{Double, Int8, Int16, Int32, Logical, Single, UInt8, UInt16, UInt32};
+        match other {
+            Double => matches!(self, Double | Single | Int8 | UInt8 | Int16 | UInt16 | Int32 | UInt32),
+            Single => matches!(self, Single | Int8 | UInt8 | Int16 | UInt16),
+            Int32 => matches!(self, Int8 | UInt8 | Int16 | UInt16 | Int32),
+            UInt32 => matches!(self, UInt8 | UInt16 | UInt32),
+            Int16 => matches!(self, Int8 | UInt8 | Int16),
+            UInt16 => matches!(self, UInt8 | UInt16),
+            Int8 => self == Int8,
+            UInt8 | Logical => self == UInt8,
+            MatClass::Int64 | MatClass::UInt64 => false,
+        }
+    }
+}
+
 /// A value in a `.mat` file. Every `dims` is MATLAB's `size`, and every list is column-major (first dimension fastest).
 #[derive(Debug, Clone, PartialEq)]
 pub enum MatValue {

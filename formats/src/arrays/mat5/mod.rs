@@ -13,13 +13,15 @@
 mod outline;
 
 use crate::document::{Contents, Document, Item, Rows, What};
-use crate::grid::{ranges, tensor, turned, wrong_part};
+use crate::grid::{Element, Grid, Scale, ranges, tensor, turned, wrong_part};
 use crate::reading::{HeldRows, broken, in_object, shortened, unique, whole};
 use crate::source::Source;
 use arrow::array::{ArrayRef, RecordBatch, StringArray};
+use arrow::buffer::Buffer;
 use neuroflow_data::Tensor;
-use neuroflow_data::formats::mat5::{MatClass, MatValue, read_mat5};
-use neuroflow_data::formats::{Format, FormatError, Limits, Place};
+use neuroflow_data::formats::bytes::{ByteOrder, number_at};
+use neuroflow_data::formats::mat5::{MatClass, MatValue, dense, inflate_variable, read_mat5};
+use neuroflow_data::formats::{Budget, Format, FormatError, Limits, Place};
 use outline::{HEADER, outline};
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -38,6 +40,8 @@ pub struct Mat5Document {
     owners: BTreeMap<String, usize>,
     /// The variable that was read last.
     last: Mutex<Option<(usize, Arc<BTreeMap<String, Held>>)>>,
+    /// The matrix that was inflated last.
+    inflated: Mutex<Option<(usize, Arc<Buffer>)>>,
     limits: Limits,
 }
 
@@ -79,7 +83,7 @@ pub fn open(source: Arc<dyn Source>, limits: &Limits) -> Result<Mat5Document, Fo
             elements.push((path, outlined.element));
         }
     }
-    Ok(Mat5Document { contents, source, elements, owners, last: Mutex::new(None), limits: limits.clone() })
+    Ok(Mat5Document { contents, source, elements, owners, last: Mutex::new(None), inflated: Mutex::new(None), limits: limits.clone() })
 }
 
 /// The word for a class.
@@ -109,6 +113,56 @@ fn sizes(dims: &[usize]) -> Vec<u64> {
 }
 
 impl Mat5Document {
+    /// A part of a variable that is a dense array of real numbers, read where they stand; none when it is anything else.
+    fn dense(&self, number: usize, path: &str, part: Option<&[Range<u64>]>) -> Result<Option<Tensor>, FormatError> {
+        let Some((_, element)) = self.elements.get(number).filter(|(own, _)| own == path) else { return Ok(None) };
+        let bytes = whole(self.source.as_ref(), Format::Mat5, &self.limits)?;
+        let order = outline::order(&bytes);
+        let (Some(own), Some(first)) = (bytes.get(element.clone()), element.start.checked_add(8)) else { return Ok(None) };
+        let own = own.get(8..).unwrap_or_default();
+        let packed = number_at::<u32>(&bytes, element.start, order) == Some(15);
+        let held = if packed { Some(self.inflated(number, own, first, order)?) } else { None };
+        // Behind the tag of the matrix inside.
+        let matrix = held.as_ref().map_or(own, |held| held.get(8..).unwrap_or_default());
+        let Some(dense) = dense(matrix, order) else { return Ok(None) };
+        let shape = sizes(&dense.dims);
+        let element = match dense.stored {
+            MatClass::Double => Element::F64,
+            MatClass::Single => Element::F32,
+            MatClass::Int8 => Element::I8,
+            MatClass::UInt8 | MatClass::Logical => Element::U8,
+            MatClass::Int16 => Element::I16,
+            MatClass::UInt16 => Element::U16,
+            MatClass::Int32 => Element::I32,
+            MatClass::UInt32 => Element::U32,
+            MatClass::Int64 | MatClass::UInt64 => return Ok(None),
+        };
+        let Some(axes_of) = Grid::column_major(&shape) else { return Ok(None) };
+        let start = (dense.numbers.start + if packed { 8 } else { first }) as u64;
+        let grid = Grid { element, order, start, axes: axes_of, scale: Scale::NONE };
+        let (ranges, values) = match &held {
+            Some(held) => grid.read(held.as_ref(), Format::Mat5, path, part, &self.limits)?,
+            None => grid.read(self.source.as_ref(), Format::Mat5, path, part, &self.limits)?,
+        };
+        tensor(Format::Mat5, &axes(shape.len()), &ranges, "", values).map(Some)
+    }
+
+    /// A compressed matrix with its tag; the last one is kept.
+    fn inflated(&self, number: usize, packed: &[u8], offset: usize, order: ByteOrder) -> Result<Arc<Buffer>, FormatError> {
+        let mut last = self.inflated.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if let Some((own, held)) = last.as_ref()
+            && *own == number
+        {
+            return Ok(Arc::clone(held));
+        }
+        *last = None;
+        let mut budget = Budget::new(self.limits.max_total_bytes);
+        let matrix = inflate_variable(packed, offset, order, &self.limits, &mut budget)?;
+        let held = Arc::new(Buffer::from_vec(matrix));
+        *last = Some((number, Arc::clone(&held)));
+        Ok(held)
+    }
+
     /// All that a variable holds; the last one is kept.
     fn variable(&self, number: usize) -> Result<Arc<BTreeMap<String, Held>>, FormatError> {
         let mut last = self.last.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
@@ -281,6 +335,9 @@ impl Document for Mat5Document {
         let path = self.contents.path_of(path, "array", |what| what.word() == "array")?;
         let fits = |shape: &[u64]| ranges(shape, part).map_err(|reason| wrong_part(Format::Mat5, path, reason));
         let Some(number) = self.owners.get(path) else { return Err(self.contents.none("array", path)) };
+        if let Some(tensor) = self.dense(*number, path, part)? {
+            return Ok(tensor);
+        }
         let held = self.variable(*number)?;
         match held.get(path) {
             Some(Held::One(value)) => {

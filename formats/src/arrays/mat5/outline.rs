@@ -22,10 +22,15 @@ pub(super) struct Outlined {
     pub element: Range<usize>,
 }
 
+/// The byte order of a file.
+pub(super) fn order(bytes: &[u8]) -> ByteOrder {
+    if bytes.get(126..128) == Some(b"MI") { ByteOrder::Big } else { ByteOrder::Little }
+}
+
 /// The variables of a file.
 pub(super) fn outline(bytes: &[u8], limits: &Limits, notes: &mut Vec<String>) -> Result<Vec<Outlined>, FormatError> {
     let refuse = |byte: usize, reason: String, help: &str| FormatError::new(Format::Mat5, Place::Byte(byte as u64), reason, help);
-    let order = if bytes.get(126..128) == Some(b"MI") { ByteOrder::Big } else { ByteOrder::Little };
+    let order = order(bytes);
     // Four times the file and a little, for what is known of values and for texts.
     let mut budget = Budget::new((bytes.len() as u64).saturating_mul(3).saturating_add(32 << 20).min(limits.max_total_bytes));
     let mut variables = Vec::new();
@@ -46,7 +51,7 @@ pub(super) fn outline(bytes: &[u8], limits: &Limits, notes: &mut Vec<String>) ->
             15 => (&mut inflated, None),
             other => return Err(refuse(at, format!("a variable is expected here, found an element of type {other}"), COPY_AGAIN)),
         };
-        let mut walk = Walk { reader, at: 0, order, depth: limits.max_depth, budget: &mut budget };
+        let mut walk = Walk { reader, at: 0, order, depth: limits.max_depth, budget: &mut budget, to_the_end: kind == 14 };
         let read = walk.variable(size).map_err(|reason| {
             let help = if reason.contains("deeper") || reason.contains("may hold") { RAISE_LIMIT } else { COPY_AGAIN };
             refuse(at, format!("a variable is damaged, {} bytes into it: {reason}", walk.at), help)
@@ -69,6 +74,8 @@ struct Walk<'r> {
     order: ByteOrder,
     depth: usize,
     budget: &'r mut Budget,
+    /// Whether what stands behind the sizes of a variable of numbers is passed, too. Of a compressed one it is not: that would be inflating it to drop it.
+    to_the_end: bool,
 }
 
 /// A tag: the type, and the data when they are in the tag.
@@ -156,6 +163,9 @@ impl Walk<'_> {
         let name = self.data(&tag, 1024)?;
         let name = crate::reading::text(name.split(|byte| *byte == 0).next().unwrap_or_default()).into_owned();
         let value = self.value(class, bits, dims, end, depth)?;
+        if depth == 0 && !self.to_the_end && matches!(value, MatValue::Numeric { .. }) {
+            return Ok((name, value));
+        }
         let left = end.checked_sub(self.at).ok_or("a value is longer than the variable that holds it")?;
         self.skip(left)?;
         Ok((name, value))
