@@ -91,6 +91,13 @@ pub fn inflate_likely(wrapping: Wrapping, compressed: &[u8], likely: u64, limits
     }
 }
 
+/// A gzip file of one member, inflated at once; none when it is no such file, not whole, or holds more than four times its size and 64 MiB: then it is read as
+/// a stream, which tells what is wrong.
+pub fn gzip_at_once(compressed: &[u8], limits: &Limits) -> Option<Vec<u8>> {
+    let most = (compressed.len() as u64).saturating_mul(limits.max_inflation).min(limits.max_total_bytes);
+    at_once(Wrapping::Gzip, compressed, stated(compressed)?, most)
+}
+
 /// The size that the end of a gzip file states, of a file below 4 GiB with one member.
 fn stated(compressed: &[u8]) -> Option<u64> {
     compressed.last_chunk::<4>().map(|size| u64::from(u32::from_le_bytes(*size)))

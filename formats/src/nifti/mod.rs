@@ -26,9 +26,11 @@ use crate::floats::Floats;
 use crate::grid::{Element, Grid, Scale, Step, ranges, wrong_part};
 use crate::reading::{Stream, at_byte, head, is_gzip};
 use crate::source::{Folder, Source};
+use arrow::buffer::Buffer;
 use flate2::bufread::MultiGzDecoder;
 use header::{Header, LONGEST, SHORTEST, Version, Voxel};
 use neuroflow_data::formats::bytes::{ByteOrder, number_at};
+use neuroflow_data::formats::inflate::gzip_at_once;
 use neuroflow_data::formats::{COPY_AGAIN, Format, FormatError, Limits, OR_ACCEPT, Place};
 use neuroflow_data::{Axis, Coordinates, Tensor};
 use std::io::Read;
@@ -259,6 +261,12 @@ impl NiftiDocument {
             let reason = format!("the compressed data break off or are damaged ({error})");
             FormatError::new(Format::Nifti, Place::Object { path: path.into(), byte: Some(byte) }, reason, COPY_AGAIN)
         };
+        if part.is_none()
+            && let Some(plain) = self.image.whole().and_then(|bytes| gzip_at_once(bytes, &self.limits))
+            && grid.end().is_some_and(|end| end <= plain.len() as u64)
+        {
+            return grid.read(&Buffer::from_vec(plain), Format::Nifti, path, part, &self.limits);
+        }
         let mut stream = MultiGzDecoder::new(Stream::new(self.image.as_ref()));
         let passed = std::io::copy(&mut (&mut stream).take(grid.start), &mut std::io::sink()).map_err(|error| broken(0, error))?;
         if passed < grid.start {
