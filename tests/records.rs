@@ -134,7 +134,7 @@ const PLANTED: [Planted; 30] = [
     ),
     ("another name", |p| drop(p.write("small.nf", PIPELINE.replace("tuned", "curves"))), &[("curves", "renamed tuned")]),
     ("another name in the middle", |p| drop(p.write("small.nf", PIPELINE.replace("early", "onset"))), &[("onset", "renamed early")]),
-    ("more draws", |p| edit(p, "draws = 10", "draws = 12"), &[("direction", "batches of null draws: 1 more")]),
+    ("more draws", |p| edit(p, "draws = 10", "draws = 12"), &[("direction", "null draws: 10 → 12")]),
     (
         "another control",
         |p| edit(p, "shuffle(\"direction\", n = param.draws)", "circular_shift(n = param.draws)"),
@@ -401,6 +401,11 @@ fn a_clone_knows_the_runs_that_were_kept() {
     place.run(&["keep", "latest", "--tag", "../paper"]).exits(4).says("can't be the name");
     let text = std::fs::read_to_string(place.path().join("runs/paper.json")).unwrap();
     assert!(text.len() < 20_000 && !text.contains(place.path().to_str().unwrap()) && !text.contains("example.org"), "{text}");
+    // Where the cache has the run, the text is held to its record.
+    place.run(&["verify", "paper", "--stored"]).exits(0).says("runs/paper.json: says what the record says");
+    place.write("runs/paper.json", text.replacen("\"n\": ", "\"n\": 1", 1));
+    place.run(&["verify", "paper", "--stored"]).exits(1).says("says something else than the record");
+    place.write("runs/paper.json", &text);
     // The same run again gives the same bytes.
     place.run(&["keep", "paper", "--tag", "paper", "--note", "as submitted"]).exits(0);
     assert_eq!(std::fs::read_to_string(place.path().join("runs/paper.json")).unwrap(), text);
@@ -430,6 +435,7 @@ fn a_clone_knows_the_runs_that_were_kept() {
         .says("`neuroflow run --at paper`");
     clone.run(&["verify", "paper"]).exits(0).says("kept as paper").says("same bytes").says("the run is what was recorded");
     clone.run(&["verify", "paper", "--stored"]).exits(4).says("nothing of run").says("without `--stored`");
+    clone.run(&["cite", "paper"]).exits(0).says("@article{").says("step lines: the program `sh count.sh");
     run(&clone);
     clone.run(&["diff", "paper", "latest"]).exits(0).says("whose tasks are not in this cache").says("direction.accuracy");
     clone.run(&["compare", "paper", "latest"]).exits(0).says("direction.accuracy");
@@ -442,10 +448,28 @@ fn a_clone_knows_the_runs_that_were_kept() {
     *value = serde_json::json!(value.as_f64().unwrap() / 2.0);
     std::fs::write(&kept, changed.to_string()).unwrap();
     clone.run(&["verify", "paper"]).exits(1).says("direction: scores: by 5.00e-1 at accuracy.value").says("is not what was recorded");
+    let tampered = |change: &dyn Fn(&mut Value)| {
+        let mut text: Value = serde_json::from_str(&text).unwrap();
+        change(&mut text);
+        std::fs::write(&kept, text.to_string()).unwrap();
+        clone.run(&["verify", "paper"])
+    };
+    let without =
+        |text: &mut Value, part: &str| drop(text.pointer_mut(part).unwrap().as_object_mut().unwrap().remove("direction").unwrap());
+    let step_gone = |text: &mut Value| {
+        without(text, "/run/scores");
+        without(text, "/results");
+    };
+    tampered(&step_gone).exits(1).says("direction: scores: there are none in what is kept");
+    tampered(&|text| text["run"]["expects"][0]["holds"] = false.into()).exits(1).says("does not hold in what is kept");
+    tampered(&|text| text["run"]["id"] = "../../evil".into()).exits(4).says("none of a run");
     let mut old: Value = serde_json::from_str(&text).unwrap();
-    old.as_object_mut().unwrap().remove("results").unwrap();
+    for field in ["results", "methods", "programs"] {
+        old.as_object_mut().unwrap().remove(field).unwrap();
+    }
     std::fs::write(&kept, old.to_string()).unwrap();
     clone.run(&["verify", "paper"]).exits(0).says("direction");
+    clone.run(&["cite", "paper"]).exits(4).says("`neuroflow run --at paper`");
     clone.run(&["get", "direction", "--run", "paper", "--out", "direction.csv"]).exits(4).says("by its scores alone");
     std::fs::write(&kept, &text).unwrap();
     // It is run again from the commit that it was made at, and its data are held to what they were.
@@ -466,4 +490,76 @@ fn a_clone_knows_the_runs_that_were_kept() {
     // A file that somebody damaged is told of, and the others are still read.
     clone.write("runs/broken.json", "{");
     clone.run(&["log", "direction"]).exits(0).says("broken.json is no run that was kept");
+}
+
+#[test]
+fn a_revision_stands_for_the_run_of_its_pipeline_as_it_is() {
+    let place = project();
+    git(&place, &["init", "-q", "-b", "main", "."]);
+    git(&place, &["add", "."]);
+    git(&place, &["commit", "-q", "-m", "begin"]);
+    let whole = run(&place);
+    place.run(&["run", "small.nf", "--quiet", "--set", "draws=5"]).exits(0);
+    place.run(&["run", "small.nf", "--quiet", "--until", "responses"]).exits(0);
+    place.run(&["run", "small.nf", "--quiet", "--controls", "off"]).exits(0);
+    let said = place.run(&["show", "main", "--json"]).exits(0);
+    assert!(said.out.contains(&whole), "{}", said.out);
+    // One commit twice: columns by the words that were given.
+    place.run(&["keep", "newest", "--tag", "bare"]).exits(0);
+    let said = place.run(&["compare", "main", "bare", "--as", "csv", "--step", "direction"]).exits(0);
+    let columns: Vec<&str> = said.out.lines().skip(1).filter_map(|line| line.split(',').nth(1)).collect();
+    assert!(columns.len() == 2 && columns[0].starts_with("main (") && columns[1].starts_with("bare ("), "{}", said.out);
+    // After many other runs it is still known.
+    for number in 0..35 {
+        place.write(
+            "other.nf",
+            format!("pipeline other \"O\"\nparam n = {number}\ninput units = file(\"units.csv\")\nt = ingest.table(units)\n"),
+        );
+        place.run(&["run", "other.nf", "--quiet"]).exits(0);
+    }
+    let said = place.run(&["show", "main", "--json"]).exits(0);
+    assert!(said.out.contains(&whole), "{}", said.out);
+    // Of several pipelines none stands for it.
+    git(&place, &["add", "other.nf", "runs"]);
+    git(&place, &["commit", "-q", "-m", "two pipelines"]);
+    run(&place);
+    place.run(&["run", "other.nf", "--quiet"]).exits(0);
+    place.run(&["show", "main"]).exits(4).says("several pipelines ran at `main`").says("of other.nf").says("of small.nf");
+}
+
+#[test]
+fn the_latest_run_is_one_of_this_project() {
+    let (one, other) = (project(), project());
+    let cache = one.path().join("cache");
+    let shared = |place: &Place, arguments: &[&str]| {
+        crate::support::said(place.command().env("NEUROFLOW_CACHE", &cache).args(arguments).output().unwrap())
+    };
+    for place in [&one, &other] {
+        git(place, &["init", "-q", "-b", "main", "."]);
+    }
+    shared(&one, &["run", "--quiet", "small.nf"]).exits(0);
+    shared(&other, &["show"]).exits(4).says("no run of the working tree of this project");
+    shared(&other, &["show", "newest"]).exits(0);
+    shared(&other, &["run", "--quiet", "small.nf"]).exits(0);
+    let id = |place: &Place| serde_json::from_str::<Value>(&shared(place, &["show", "--json"]).exits(0).out).unwrap()["id"].clone();
+    assert_ne!(id(&one), id(&other));
+    let record = shared(&one, &["show", "--json"]).exits(0).out;
+    assert!(!record.contains(one.path().to_str().unwrap()), "{record}");
+}
+
+#[test]
+fn a_history_is_told_in_its_order_whatever_its_dates_say() {
+    let place = project();
+    git(&place, &["init", "-q", "-b", "main", "."]);
+    for (number, draws) in [(0, 3), (1, 4), (2, 5)] {
+        place.write("small.nf", PIPELINE.replace("draws = 10", &format!("draws = {draws}")));
+        git(&place, &["add", "."]);
+        // Written ever earlier, as of commits that were moved.
+        let date = format!("2026-01-{:02}T12:00:00Z", 20 - number);
+        git(&place, &["commit", "-q", "-m", &format!("change {number}"), "--date", &date]);
+        run(&place);
+    }
+    let said = place.run(&["log", "direction"]).exits(0);
+    let subjects: Vec<&str> = said.out.lines().filter_map(|line| line.find("change ").map(|at| &line[at..])).collect();
+    assert_eq!(subjects, ["change 2", "change 1", "change 0"], "{}", said.out);
 }

@@ -11,6 +11,9 @@ pub(crate) fn in_latex(text: &str) -> String {
             '\\' => out += "\\textbackslash{}",
             '~' => out += "\\textasciitilde{}",
             '^' => out += "\\textasciicircum{}",
+            '<' => out += "\\textless{}",
+            '>' => out += "\\textgreater{}",
+            '|' => out += "\\textbar{}",
             '±' => out += "$\\pm$",
             '–' => out += "--",
             other => out.push(other),
@@ -26,6 +29,7 @@ mod tests {
     #[test]
     fn every_letter_means_itself() {
         assert_eq!(in_latex("50 % of {x} \\ ~ ^"), "50 \\% of \\{x\\} \\textbackslash{} \\textasciitilde{} \\textasciicircum{}");
+        assert_eq!(in_latex("a<b|c>"), "a\\textless{}b\\textbar{}c\\textgreater{}");
         assert_eq!(in_latex("0.5 ±0.1 – a_b & c"), "0.5 $\\pm$0.1 -- a\\_b \\& c");
     }
 }

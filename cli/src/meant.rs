@@ -9,10 +9,13 @@ use neuroflow_engine::difference::Side;
 use neuroflow_engine::files::Revision;
 use neuroflow_engine::foreseen::foreseen;
 use neuroflow_engine::git;
+use neuroflow_engine::home;
 use neuroflow_engine::kept::{self, Kept};
 use neuroflow_engine::latest::{LATEST, NEWEST};
-use neuroflow_engine::record::{Results, RunRecord, TaskRow, results};
+use neuroflow_engine::record::{Counts, Results, RunRecord, TaskRow, results};
 use neuroflow_engine::session::{Purpose, Session, SessionError};
+use serde::Deserialize;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -101,11 +104,49 @@ pub(crate) fn run_or_kept(session: &Session, word: &str, file: Option<&Path>) ->
     })?;
     // A revision may have runs of several pipelines.
     let path = file.and_then(|file| revision.path_of(file));
-    let is_meant = |record: &RunRecord| {
-        let at = record.revision.as_ref().filter(|at| at.commit == revision.commit && !at.dirty);
+    let is_meant = |run: &AtRevision| {
+        let at = run.revision.as_ref().filter(|at| at.commit == revision.commit && !at.dirty);
         at.is_some_and(|at| path.is_none() || at.file.is_none() || at.file == path)
     };
-    Ok(session.newest(is_meant).map(|record| Known { record, kept: None }))
+    let found = session.all_that(is_meant);
+    let files: BTreeSet<&str> = found.iter().map(|run| run.file.as_str()).collect();
+    if files.len() > 1 {
+        let one = |file: &&str| found.iter().find(|run| run.file == *file).map(|run| format!("{} of {file}", run.id));
+        let list = files.iter().filter_map(one).collect::<Vec<_>>().join(", ");
+        let failure = Failure::could_not_start(format!("several pipelines ran at `{word}`"));
+        return Err(failure.with_help(format!("name a run by its id: {list}")));
+    }
+    // What stands for a revision is a run of all that its pipeline says, as it says it; the latest of them.
+    let Some(run) = found.iter().find(|run| run.special().is_none()).or(found.first()) else { return Ok(None) };
+    if let Some(special) = run.special() {
+        eprintln!("note: the only runs at `{word}` are special ones; {} is taken, which {special}", run.id);
+    }
+    cached(session, &run.id).map(|found| found.ok().map(|record| Known { record, kept: None }))
+}
+
+/// What is asked of a run to know whether it can stand for a revision.
+#[derive(Deserialize)]
+struct AtRevision {
+    id: String,
+    file: String,
+    revision: Option<git::Revision>,
+    #[serde(default)]
+    set: BTreeMap<String, String>,
+    controls: bool,
+    counts: Counts,
+}
+
+impl AtRevision {
+    /// What makes it another run than that of the pipeline as it stands.
+    fn special(&self) -> Option<String> {
+        if let Some((name, value)) = self.set.iter().next() {
+            return Some(format!("was made with `--set {name}={value}`"));
+        }
+        if !self.controls {
+            return Some("was made without controls".into());
+        }
+        (self.counts.unasked > 0).then(|| "is of some steps only".to_owned())
+    }
 }
 
 /// One side of a comparison. `file` is the pipeline, where the word does not say it.
@@ -132,11 +173,14 @@ fn planned(session: &mut Session, word: &str, file: Option<&Path>) -> Result<Mea
         return Err(failure.with_help("name it: `--pipeline FILE`"));
     };
     let (source, title) = if word == NOW {
-        (Source::now(file, Vec::new())?, format!("{} as it is now", file.display()))
+        (Source::now(file, Vec::new())?, format!("{} as it is now", home::told(&file.display().to_string())))
     } else {
         let revision = Revision::open(file, word).map_err(told)?;
         let short = git::short(&revision.commit);
-        (Source::at_revision(session, &revision, file, Vec::new())?, format!("{} at {short}, which did not run", file.display()))
+        (
+            Source::at_revision(session, &revision, file, Vec::new())?,
+            format!("{} at {short}, which did not run", home::told(&file.display().to_string())),
+        )
     };
     let checked = source.check(&session.registry);
     if has_errors(&checked.diagnostics) {

@@ -115,7 +115,8 @@ pub(crate) fn of_permutations() -> Option<&'static Reference> {
     reference(PERMUTATIONS)
 }
 
-fn reference(key: &str) -> Option<&'static Reference> {
+/// A publication by its key.
+pub(crate) fn reference(key: &str) -> Option<&'static Reference> {
     REFERENCES.iter().find(|reference| reference.key == key)
 }
 

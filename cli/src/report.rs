@@ -4,6 +4,7 @@ use crate::exit::Failure;
 use neuroflow_cache::Digest;
 use neuroflow_data::Kind;
 use neuroflow_dsl::pipeline::{ReportDecl, Target};
+use neuroflow_engine::home;
 use neuroflow_engine::outcome::State as TaskState;
 use neuroflow_engine::record::{Counts, RunRecord};
 use neuroflow_engine::schedule::RunOutcome;
@@ -265,7 +266,7 @@ fn facts(prepared: &Prepared, record: &RunRecord) -> Vec<Fact> {
     }
     let params = prepared.pipeline.params.iter().map(|(name, value)| format!("{name} = {value}")).collect::<Vec<_>>().join(", ");
     if !params.is_empty() {
-        facts.push(fact("parameters", params));
+        facts.push(fact("parameters", home::told(&params)));
     }
     let Counts { ran, cached, .. } = record.counts;
     facts.push(fact("work", format!("{ran} tasks ran, {cached} were cached; {:.1} s on {}", record.wall_ms / 1e3, record.machine)));

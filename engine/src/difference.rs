@@ -280,7 +280,11 @@ fn causes(before: &Side, after: &Side, step: &str) -> Vec<String> {
                     continue;
                 }
                 if was.fields.is_null() || is.fields.is_null() {
-                    causes.push("what it was computed from is no longer known: its record was removed from the cache".into());
+                    let nothing = if was.outputs.is_empty() { was.fields.is_null() } else { is.outputs.is_empty() && is.fields.is_null() };
+                    causes.push(match nothing {
+                        true => "it gave nothing on one side: it failed or was not run, so what it was computed from was not kept".into(),
+                        false => "what it was computed from is no longer known: its record was removed from the cache".into(),
+                    });
                     continue;
                 }
                 let mut differences = Vec::new();
@@ -292,7 +296,14 @@ fn causes(before: &Side, after: &Side, step: &str) -> Vec<String> {
                 }
                 let told =
                     batches_together(differences).into_iter().filter_map(|one| cause(before, after, stage, &was.fields, &is.fields, one));
-                causes.extend(told);
+                let draws = |side: &Side| {
+                    let controls = side.scores.get(step)?.iter().flat_map(|score| &score.controls);
+                    controls.map(|control| control.draws()).max()
+                };
+                causes.extend(told.map(|cause| match (draws(before), draws(after)) {
+                    (Some(was), Some(is)) if was != is && cause.starts_with("batches of null draws") => format!("null draws: {was} → {is}"),
+                    _ => cause,
+                }));
             }
             (None, Some(_)) => causes.push("it has controls now".into()),
             (Some(_), None) => causes.push("it has no controls any more".into()),

@@ -223,6 +223,36 @@ pub fn commits(file: &Path, ids: &[String]) -> HashMap<String, Committed> {
     found.collect()
 }
 
+/// The places of commits in the history of the repository that a file lies in, the newest first: a commit stands before those that it came from, whatever their
+/// dates say.
+pub fn places(file: &Path, ids: &[String]) -> HashMap<String, usize> {
+    let walked = || -> Result<HashMap<String, usize>, GitError> {
+        let repository = discover(file)?;
+        let mut walk = repository.revwalk()?;
+        walk.set_sorting(git2::Sort::TOPOLOGICAL | git2::Sort::TIME)?;
+        let mut wanted: HashSet<Oid> = HashSet::new();
+        for id in ids {
+            if let Ok(commit) = Oid::from_str(id).and_then(|id| repository.find_commit(id)) {
+                walk.push(commit.id())?;
+                wanted.insert(commit.id());
+            }
+        }
+        let mut found = HashMap::new();
+        for (place, id) in walk.enumerate() {
+            let id = id?;
+            if wanted.remove(&id) {
+                found.insert(id.to_string(), place);
+            }
+            if wanted.is_empty() {
+                break;
+            }
+        }
+        Ok(found)
+    };
+    // Of a history that can't be walked (a shallow clone's) dates are left.
+    walked().unwrap_or_default()
+}
+
 fn committed(commit: &Commit<'_>) -> Committed {
     let author = commit.author();
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();

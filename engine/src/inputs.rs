@@ -10,6 +10,7 @@ use crate::fetch::{self, OnProgress};
 use crate::files::ProjectFiles;
 use crate::files::look::{Disk, Look, is_file};
 use crate::files::tree::Tree;
+use crate::files::unfetched;
 use crate::folder;
 use crate::home;
 use crate::readers::{self, READERS_VERSION, Reader, Takes};
@@ -575,6 +576,9 @@ impl Session {
                 // What can't be read is the file's fault, and the next alternative may do; what can't be kept is the cache's.
                 if let Err(error) = std::fs::File::open(path) {
                     return Ok(Err(format!("{shown} can't be read: {error}")));
+                }
+                if let Some(reason) = unfetched(path) {
+                    return Ok(Err(format!("{shown}: {reason}")));
                 }
                 if is_file && !runs { self.cache.hash_file(path)?.0 } else { self.cache.put_file(path)?.0 }
             }

@@ -31,6 +31,12 @@ pub struct Kept {
     /// What its steps gave; empty when no cache at hand knew that, as of runs that were kept before results were.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub results: BTreeMap<String, Vec<KeptResult>>,
+    /// What its methods are cited for: keys of a bibliography.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub methods: Vec<String>,
+    /// Programs that were started, by step.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub programs: BTreeMap<String, String>,
 }
 
 /// A result of a step of a run that is kept.
@@ -45,6 +51,12 @@ pub struct KeptResult {
 }
 
 impl Kept {
+    /// What is kept of a record, with nothing yet of its results and methods.
+    pub fn of(record: &RunRecord, note: &str) -> Kept {
+        let (results, methods, programs) = (BTreeMap::new(), Vec::new(), BTreeMap::new());
+        Kept { format: 1, note: note.to_owned(), run: small(record), results, methods, programs }
+    }
+
     /// What its steps gave, by output.
     pub fn results(&self) -> Results {
         let outputs = |of: &[KeptResult]| of.iter().map(|one| (one.output.clone(), (one.kind, one.content))).collect();
@@ -73,6 +85,9 @@ pub enum KeptError {
     /// The name is taken by another run.
     #[error("{0} keeps another run already: {1}")]
     Taken(PathBuf, String),
+    /// Several runs that are kept have ids that begin so.
+    #[error("the ids of several kept runs begin with `{0}`: {1}")]
+    Several(String, String),
     /// The file can't be written or read.
     #[error("{0}: {1}")]
     File(PathBuf, io::Error),
@@ -99,7 +114,7 @@ fn place(root: &Path, name: &str) -> Result<PathBuf, KeptError> {
 }
 
 /// What of a record is kept.
-pub fn small(record: &RunRecord) -> RunRecord {
+fn small(record: &RunRecord) -> RunRecord {
     let mut small = RunRecord {
         ran: Vec::new(),
         reports: Vec::new(),
@@ -122,29 +137,22 @@ pub(crate) fn small_scores(scores: &mut [Score]) {
     }
 }
 
-/// Keeps a run under a name, with the digests of its results. Gives the file; keeping the same run again changes only its note.
+/// Keeps a run under a name. Gives the file; keeping the same run again changes only its note.
 ///
 /// # Errors
 /// See [`KeptError`].
-pub fn keep(
-    root: &Path,
-    name: &str,
-    note: &str,
-    record: &RunRecord,
-    mut results: BTreeMap<String, Vec<KeptResult>>,
-) -> Result<PathBuf, KeptError> {
+pub fn keep(root: &Path, name: &str, mut kept: Kept) -> Result<PathBuf, KeptError> {
     let path = place(root, name)?;
     if path.exists() {
         let known = read(&path)?;
-        if known.run.id != record.id {
+        if known.run.id != kept.run.id {
             return Err(KeptError::Taken(path, known.run.id));
         }
-        if results.is_empty() {
+        if kept.results.is_empty() {
             // Whoever kept it first knew more than this cache does.
-            results = known.results;
+            kept = Kept { note: kept.note, run: kept.run, ..known };
         }
     }
-    let kept = Kept { format: 1, note: note.to_owned(), run: small(record), results };
     let mut text = serde_json::to_string_pretty(&kept).map_err(|error| KeptError::Form(path.clone(), error.to_string()))?;
     text.push('\n');
     let failed = |error| KeptError::File(path.clone(), error);
@@ -164,6 +172,10 @@ fn read(path: &Path) -> Result<Kept, KeptError> {
     }
     let text = std::fs::read_to_string(path).map_err(failed)?;
     let kept: Kept = serde_json::from_str(&text).map_err(|error| KeptError::Form(path.to_path_buf(), error.to_string()))?;
+    let is_id = kept.run.id.len() <= 40 && kept.run.id.bytes().all(|letter| letter.is_ascii_alphanumeric() || letter == b'-');
+    if !is_id {
+        return Err(KeptError::Form(path.to_path_buf(), "its `id` is none of a run".into()));
+    }
     match kept.format {
         1 => Ok(kept),
         other => Err(KeptError::Form(path.to_path_buf(), format!("it has form {other}, this is for form 1: a newer neuroflow wrote it"))),
@@ -190,13 +202,20 @@ pub fn all(root: &Path) -> (BTreeMap<String, Kept>, Vec<KeptError>) {
 /// A run that is kept, by its name or the beginning of its id; with its name.
 ///
 /// # Errors
-/// When its file can't be read.
+/// When its file can't be read, or several runs begin so.
 pub fn find(root: &Path, word: &str) -> Result<Option<(String, Kept)>, KeptError> {
     if is_name(word) && place(root, word)?.is_file() {
         return read(&place(root, word)?).map(|kept| Some((word.to_owned(), kept)));
     }
     let is_meant = |kept: &Kept| word.len() >= 10 && kept.run.id.starts_with(word);
-    Ok(all(root).0.into_iter().find(|(_, kept)| is_meant(kept)))
+    let mut found: Vec<(String, Kept)> = all(root).0.into_iter().filter(|(_, kept)| is_meant(kept)).collect();
+    // One run may be kept under two names.
+    found.dedup_by(|a, b| a.1.run.id == b.1.run.id);
+    if found.len() > 1 {
+        let names = found.iter().map(|(name, _)| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+        return Err(KeptError::Several(word.to_owned(), names));
+    }
+    Ok(found.pop())
 }
 
 #[cfg(test)]

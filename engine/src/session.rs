@@ -7,7 +7,7 @@ use crate::files::ProjectFiles;
 use crate::git::{self, Revision};
 use crate::home;
 use crate::inputs::Wanted;
-use crate::latest::find_run;
+use crate::latest::{self, find_run};
 use crate::outcome::Output;
 use crate::plan::{InputContent, NothingKnown, Plan, PlanError};
 use crate::record::{self, ExpectRecord, InputRecord, KeptFile, RunRecord, Status, TaskRow};
@@ -82,7 +82,7 @@ pub enum SessionError {
     #[error(transparent)]
     Cache(#[from] neuroflow_cache::CacheError),
     /// What a run did is no longer in the cache.
-    #[error("the tasks of run `{run}` were removed from the cache; run the pipeline again")]
+    #[error("the tasks of run `{run}` are not in this cache: they were removed, or it was made elsewhere; run the pipeline again")]
     Gone {
         /// The run.
         run: String,
@@ -199,15 +199,22 @@ impl Session {
         Ok(Prepared { pipeline, plan, inputs, controls, files })
     }
 
-    /// The latest run of a pipeline with the files of the working tree, among the newest of all.
+    /// The latest run of a pipeline with the files of the working tree of this project, among the newest of all.
     pub fn latest_of(&self, pipeline: &str) -> Option<RunRecord> {
-        self.newest(|run: &RunRecord| run.pipeline == pipeline && run.at.is_none())
+        let here = std::env::current_dir().map(|here| latest::mark(&here)).ok();
+        self.newest(|run: &RunRecord| run.pipeline == pipeline && run.at.is_none() && latest::is_here(&self.cache, &run.id, here.as_ref()))
     }
 
     /// The newest run that fits; of the oldest ones of a long history nothing is known.
     pub fn newest<T: DeserializeOwned>(&self, fits: impl Fn(&T) -> bool) -> Option<T> {
         let ids = self.cache.runs().ok()?;
         ids.iter().take(LOOKED_BACK).filter_map(|id| self.cache.run(id).ok()).find(fits)
+    }
+
+    /// The runs that fit, the newest first, among all that the cache has.
+    pub fn all_that<T: DeserializeOwned>(&self, fits: impl Fn(&T) -> bool) -> Vec<T> {
+        let ids = self.cache.runs().unwrap_or_default();
+        ids.iter().filter_map(|id| self.cache.run(id).ok()).filter(fits).collect()
     }
 
     /// Whether all that takes an input reads only what it needs of the file.
@@ -327,6 +334,7 @@ impl Session {
     /// When the cache refuses.
     pub fn write(&self, record: &RunRecord) -> Result<(), SessionError> {
         self.cache.append_run(&record.id, &record.clone().without_home())?;
+        latest::note(&self.cache, &record.id, &record.pipeline_file());
         self.cache.save_stats()?;
         Ok(())
     }
@@ -415,7 +423,8 @@ pub fn judge(prepared: &Prepared, outcome: &RunOutcome, further: &Pipeline) -> V
     decided(prepared, outcome, further.expects.get(prepared.pipeline.expects.len()..).unwrap_or_default())
 }
 
-fn expectations(prepared: &Prepared, outcome: &RunOutcome) -> Vec<ExpectRecord> {
+/// What came of all expectations of a pipeline.
+pub(crate) fn expectations(prepared: &Prepared, outcome: &RunOutcome) -> Vec<ExpectRecord> {
     decided(prepared, outcome, &prepared.pipeline.expects)
 }
 

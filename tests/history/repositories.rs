@@ -172,6 +172,8 @@ fn a_pointer_of_git_lfs_is_the_file_that_it_points_to() {
     let digits = sha2::Sha256::digest(&content).iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"));
     lab.write("data/weights.csv", format!("version https://git-lfs.github.com/spec/v1\noid sha256:{digits}\nsize {}\n", content.len()));
     lab.commit("kept by LFS");
+    // A pointer that was not fetched is no data.
+    lab.run(&["run", "lab.nf"]).exits(4).says("it is a pointer of Git LFS").says("git lfs pull --include 'weights.csv'");
     let store = format!(".git/lfs/objects/{}/{}/{digits}", &digits[..2], &digits[2..4]);
     lab.run(&["run", "lab.nf", "--at", "HEAD"])
         .exits(4)

@@ -5,10 +5,11 @@ use crate::arguments::history::{CitationFormat, Cite};
 use crate::exit::{Exit, Failure};
 use crate::latex::in_latex;
 use crate::meant;
-use crate::references::{Publication, Reference, of_call, of_permutations};
+use crate::references::{Publication, Reference, of_call, of_permutations, reference};
 use neuroflow_agent::escape_line;
 use neuroflow_engine::dataset::DataSet;
 use neuroflow_engine::git::commits;
+use neuroflow_engine::kept::Kept;
 use neuroflow_engine::label;
 use neuroflow_engine::record::RunRecord;
 use neuroflow_engine::session::Session;
@@ -28,20 +29,24 @@ pub(crate) struct Citations {
 
 pub(crate) fn cite(place: &Place, cite: &Cite) -> Result<Exit, Failure> {
     let session = place.session()?;
-    let Some(record) = meant::run(&session, &cite.run, None)? else {
+    let Some(known) = meant::run_or_kept(&session, &cite.run, None)? else {
         return Err(Failure::could_not_start(format!("nothing ran at `{}` yet", cite.run)));
     };
-    let found = citations(&session, &record)?;
+    let record = &known.record;
+    let found = match &known.kept {
+        Some((name, kept)) if session.rows(record).is_err() => of_kept(&session, name, kept)?,
+        _ => citations(&session, record)?,
+    };
     let text = match cite.format {
-        CitationFormat::Bibtex => bibtex(&record, &found),
-        CitationFormat::Cff => cff(&record, &found),
+        CitationFormat::Bibtex => bibtex(record, &found),
+        CitationFormat::Cff => cff(record, &found),
     };
     print!("{text}");
     Ok(Exit::Done)
 }
 
-/// What is to be cited for a run.
-pub(crate) fn citations(session: &Session, record: &RunRecord) -> Result<Citations, Failure> {
+/// Data sets that a run took, and inputs that are none.
+fn data_of(session: &Session, record: &RunRecord) -> (BTreeMap<String, DataSet>, Vec<(String, String)>) {
     let (mut data, mut other) = (BTreeMap::new(), Vec::new());
     for input in record.inputs.iter().filter(|input| !input.simulated) {
         match input.taken.strip_prefix("data set ").and_then(|name| session.data.get(name).map(|set| (name, set))) {
@@ -51,6 +56,23 @@ pub(crate) fn citations(session: &Session, record: &RunRecord) -> Result<Citatio
             None => other.push((input.name.clone(), input.taken.clone())),
         }
     }
+    (data, other)
+}
+
+/// What is to be cited for a run that the project keeps, and this cache does not have.
+fn of_kept(session: &Session, name: &str, kept: &Kept) -> Result<Citations, Failure> {
+    if kept.methods.is_empty() && kept.results.is_empty() {
+        let failure = Failure::could_not_start(format!("{name} was kept without what its methods are cited for"));
+        return Err(failure.with_help(format!("`neuroflow run --at {name}` runs it again, and `neuroflow cite newest` says it then")));
+    }
+    let (data, other) = data_of(session, &kept.run);
+    let methods = kept.methods.iter().filter_map(|key| reference(key)).collect();
+    Ok(Citations { data, other, methods, programs: kept.programs.clone() })
+}
+
+/// What is to be cited for a run.
+pub(crate) fn citations(session: &Session, record: &RunRecord) -> Result<Citations, Failure> {
+    let (data, other) = data_of(session, record);
     let (mut keys, mut methods, mut programs) = (BTreeSet::new(), Vec::new(), BTreeMap::new());
     for row in session.rows(record).map_err(Failure::could_not_start)? {
         if row.unasked || row.joins.is_some() || label::part(&row.label).is_some() {
@@ -98,8 +120,13 @@ fn as_key(name: &str) -> String {
     name.chars().map(|letter| if letter.is_ascii_alphanumeric() || letter == '-' { letter } else { '-' }).collect()
 }
 
+/// A line between entries. BibTeX has no comments: an entry begins wherever an `@` stands.
+fn remark(text: &str) -> String {
+    format!("% {}\n", escape_line(text).replace('@', "(at)"))
+}
+
 pub(crate) fn bibtex(record: &RunRecord, found: &Citations) -> String {
-    let mut text = format!("% For {}. What the methods are cited for: `neuroflow doc STAGE`.\n\n", meant::title(record));
+    let mut text = remark(&format!("For {}. What the methods are cited for: `neuroflow doc STAGE`.", meant::title(record))) + "\n";
     text += &entry(
         "software",
         "neuroflow",
@@ -143,10 +170,10 @@ pub(crate) fn bibtex(record: &RunRecord, found: &Citations) -> String {
         );
     }
     for (name, taken) in &found.other {
-        text += &format!("% input {}: {}; it is in no registry of data, so cite it by hand\n", escape_line(name), escape_line(taken));
+        text += &remark(&format!("input {name}: {taken}; it is in no registry of data, so cite it by hand"));
     }
     for (step, command) in &found.programs {
-        text += &format!("% step {}: the program `{}`; cite what it is made of\n", escape_line(step), escape_line(command));
+        text += &remark(&format!("step {step}: the program `{command}`; cite what it is made of"));
     }
     text
 }
@@ -204,4 +231,14 @@ pub(crate) fn cff(record: &RunRecord, found: &Citations) -> String {
         }
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_entry_of_a_bibliography_begins_in_a_remark() {
+        assert_eq!(remark("step a: the program `foo@bar{x}`\n@article{y"), "% step a: the program `foo(at)bar{x}`<U+000A>(at)article{y\n");
+    }
 }

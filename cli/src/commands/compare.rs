@@ -9,6 +9,7 @@ use crate::score_text;
 use neuroflow_agent::escape_line;
 use neuroflow_data::Score;
 use neuroflow_engine::label;
+use neuroflow_engine::record::RunRecord;
 use std::collections::BTreeMap;
 
 /// A table of scores: a row for each step and metric, a column for each run, or each member of a loop.
@@ -39,10 +40,12 @@ pub(crate) fn compare(place: &Place, compare: &Compare) -> Result<Exit, Failure>
     // A metric of one step, and where its values are to stand.
     let mut cells: BTreeMap<(String, String), BTreeMap<usize, Score>> = BTreeMap::new();
     let mut columns: Vec<String> = Vec::new();
+    if runs.len() > 1 {
+        columns = headings(&compare.runs, &runs);
+    }
+    // The members of the loops as they stand in labels: two of them may look alike without their quotes.
+    let mut members: Vec<String> = Vec::new();
     for (at, record) in runs.iter().enumerate() {
-        if runs.len() > 1 {
-            columns.push(meant::short(record));
-        }
         for (step, scores) in &record.scores {
             for score in scores.iter().filter(|score| wanted(step, scores, score)) {
                 let (row, column) = if runs.len() > 1 {
@@ -50,17 +53,19 @@ pub(crate) fn compare(place: &Place, compare: &Compare) -> Result<Exit, Failure>
                 } else {
                     // The members of loops are data sets, sessions, areas: what a table of one run is about.
                     let name = label::step_name(step).to_owned();
-                    let member = step[name.len()..].trim_matches(['[', ']']).replace("][", ", ").replace('"', "");
-                    let member = if member.is_empty() { "all".to_owned() } else { member };
-                    let column = columns.iter().position(|known| *known == member).unwrap_or_else(|| {
-                        columns.push(member);
-                        columns.len() - 1
+                    let member = &step[name.len()..];
+                    let column = members.iter().position(|known| known == member).unwrap_or_else(|| {
+                        members.push(member.to_owned());
+                        members.len() - 1
                     });
                     (name, column)
                 };
                 cells.entry((row, score.metric.clone())).or_default().insert(column, score.clone());
             }
         }
+    }
+    if runs.len() == 1 {
+        columns = plain_members(&members);
     }
     if cells.is_empty() {
         let failure = Failure::could_not_start("no score of these runs fits");
@@ -81,6 +86,51 @@ pub(crate) fn compare(place: &Place, compare: &Compare) -> Result<Exit, Failure>
         None => print!("{text}"),
     }
     Ok(Exit::Done)
+}
+
+/// A text whose letters mean themselves in a table of Markdown.
+fn in_markdown(text: &str) -> String {
+    let mut out = String::new();
+    for letter in escape_line(text).chars() {
+        match letter {
+            '<' => out += "&lt;",
+            '>' => out += "&gt;",
+            '&' => out += "&amp;",
+            '\\' | '|' | '*' | '_' | '`' | '[' | ']' | '~' | '#' | '$' => out.extend(['\\', letter]),
+            other => out.push(other),
+        }
+    }
+    out
+}
+
+/// What stands above the columns of runs: the commit or the id, and where two would have one heading, the word that the person wrote as well.
+fn headings(words: &[String], runs: &[RunRecord]) -> Vec<String> {
+    let short: Vec<String> = runs.iter().map(meant::short).collect();
+    let is_twice = |at: usize| short.iter().filter(|other| **other == short[at]).count() > 1;
+    let mut all: Vec<String> = Vec::new();
+    for (at, (word, run)) in words.iter().zip(runs).enumerate() {
+        let mut heading = if is_twice(at) { format!("{word} ({})", short[at]) } else { short[at].clone() };
+        if all.contains(&heading) {
+            heading = format!("{word} ({})", run.id);
+        }
+        // The same run, named twice.
+        if all.contains(&heading) {
+            heading = format!("{heading} {}", at + 1);
+        }
+        all.push(heading);
+    }
+    all
+}
+
+/// Members of loops without brackets and quotes, where that leaves them apart.
+fn plain_members(members: &[String]) -> Vec<String> {
+    let plain = |member: &String| match member.trim_matches(['[', ']']).replace("][", ", ").replace('"', "") {
+        none if none.is_empty() => "all".to_owned(),
+        plain => plain,
+    };
+    let all: Vec<String> = members.iter().map(plain).collect();
+    let is_alone = |name: &String| all.iter().filter(|other| *other == name).count() == 1;
+    all.iter().zip(members).map(|(plain, member)| if is_alone(plain) { plain.clone() } else { member.clone() }).collect()
 }
 
 /// A value with its uncertainty and what its control says; a score without a control is marked.
@@ -108,7 +158,7 @@ impl Scores {
     }
 
     fn markdown(&self) -> String {
-        let safe = |text: &str| escape_line(text).replace('|', "\\|");
+        let safe = in_markdown;
         let line = |name: &str, cells: &mut dyn Iterator<Item = String>| {
             format!("| {} | {} |\n", safe(name), cells.map(|cell| safe(&cell)).collect::<Vec<_>>().join(" | "))
         };
@@ -181,10 +231,20 @@ mod tests {
     }
 
     #[test]
+    fn columns_are_told_apart() {
+        let members = ["[\"a\"1\"]", "[\"a1\"]", "[\"b\"][\"2\"]", ""].map(str::to_owned);
+        assert_eq!(plain_members(&members), ["[\"a\"1\"]", "[\"a1\"]", "b, 2", "all"]);
+    }
+
+    #[test]
     fn every_form_escapes_what_it_must() {
         let table = table();
-        assert_eq!(table.markdown(), "| score | a_1 | b\\|2 |\n|---|---|---|\n| one.accuracy | 0.900 (p = 0.050) | – |\n");
-        assert!(table.latex().contains("a\\_1 & b|2 \\\\\n\\midrule\none.accuracy & 0.900 (p = 0.050) & -- \\\\"), "{}", table.latex());
+        assert_eq!(table.markdown(), "| score | a\\_1 | b\\|2 |\n|---|---|---|\n| one.accuracy | 0.900 (p = 0.050) | – |\n");
+        assert!(
+            table.latex().contains("a\\_1 & b\\textbar{}2 \\\\\n\\midrule\none.accuracy & 0.900 (p = 0.050) & -- \\\\"),
+            "{}",
+            table.latex()
+        );
         assert!(table.csv().ends_with("one.accuracy,a_1,0.9,,,,,10,,,\"shuffle(\"\"x, y\"\")\",0.25,0.05,0.05\n"), "{}", table.csv());
     }
 }

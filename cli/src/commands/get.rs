@@ -138,6 +138,12 @@ fn write_brainvision(artifact: &Artifact, out: &Path, what: &str) -> Result<Exit
     let recording = Recording::from_artifact(artifact).map_err(Failure::could_not_start)?;
     let files = brainvision::recording(stem, &recording)
         .map_err(|error| Failure::could_not_start(format!("`{what}` can't be written: {}", error.reason)).with_help(error.help))?;
+    // Whoever names a header that is there means the three of them; without it, what lies there belongs to something else.
+    let taken = [".vmrk", ".eeg"].map(|ending| out.with_file_name(format!("{stem}{ending}"))).into_iter().find(|place| place.exists());
+    if let Some(taken) = taken.filter(|_| !out.exists()) {
+        let failure = Failure::could_not_start(format!("{} is there already, and no header beside it", taken.display()));
+        return Err(failure.with_help("BrainVision is three files: choose another name"));
+    }
     for (ending, bytes) in files.all() {
         let place = out.with_file_name(format!("{stem}{ending}"));
         std::fs::write(&place, bytes).map_err(|error| Failure::could_not_start(format!("{}: {error}", place.display())))?;

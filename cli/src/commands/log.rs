@@ -6,7 +6,7 @@ use crate::exit::{Exit, Failure};
 use crate::score_text;
 use neuroflow_agent::escape_line;
 use neuroflow_data::Score;
-use neuroflow_engine::git::{Committed, Revision, commits};
+use neuroflow_engine::git::{Committed, Revision, commits, places};
 use neuroflow_engine::kept;
 use neuroflow_engine::label;
 use neuroflow_engine::record::RunRecord;
@@ -18,6 +18,8 @@ struct Point {
     run: RunRecord,
     score: Score,
     commit: Option<Committed>,
+    /// Its place in the history, the newest first.
+    place: Option<usize>,
 }
 
 impl Point {
@@ -66,7 +68,7 @@ pub(crate) fn log(place: &Place, log: &Log) -> Result<Exit, Failure> {
             known.extend(run.scores.keys().map(|step| label::step_name(step).to_owned()));
         }
         for (name, score) in fitting {
-            let point = Point { run: run.clone(), score, commit: None };
+            let point = Point { run: run.clone(), score, commit: None, place: None };
             // Runs are read newest first: of a commit the first is the latest.
             if log.all || point.id().is_empty() || seen.insert((name.clone(), point.id())) {
                 history.entry(name).or_default().push(point);
@@ -86,11 +88,13 @@ pub(crate) fn log(place: &Place, log: &Log) -> Result<Exit, Failure> {
             found.extend(point.run.revision.as_ref().map(|at| at.commit.clone()));
         }
         let file = points.first().map(|point| point.run.file.clone()).unwrap_or_default();
-        let commits = commits(Path::new(&file), &found);
+        let (commits, places) = (commits(Path::new(&file), &found), places(Path::new(&file), &found));
         for point in &mut points {
-            point.commit = point.run.revision.as_ref().and_then(|at| commits.get(&at.commit).cloned());
+            let at = point.run.revision.as_ref();
+            point.commit = at.and_then(|at| commits.get(&at.commit).cloned());
+            point.place = at.and_then(|at| places.get(&at.commit).copied());
         }
-        points.sort_by(|a, b| (b.when(), &b.run.id).cmp(&(a.when(), &a.run.id)));
+        in_order(&mut points);
         if log.json {
             points.iter().take(log.n).for_each(|point| println!("{}", as_json(&name, point)));
             continue;
@@ -105,6 +109,20 @@ pub(crate) fn log(place: &Place, log: &Log) -> Result<Exit, Failure> {
         }
     }
     Ok(Exit::Done)
+}
+
+/// The newest first: commits as history has them, changes that no commit has before the commit that they were made to. What has no place in it stands where its
+/// date belongs.
+fn in_order(points: &mut Vec<Point>) {
+    let (mut placed, mut others): (Vec<Point>, Vec<Point>) = std::mem::take(points).into_iter().partition(|point| point.place.is_some());
+    let is_dirty = |point: &Point| point.run.revision.as_ref().is_some_and(|at| at.dirty);
+    placed.sort_by(|a, b| (a.place, !is_dirty(a), &b.run.id).cmp(&(b.place, !is_dirty(b), &a.run.id)));
+    others.sort_by(|a, b| (b.when(), &b.run.id).cmp(&(a.when(), &a.run.id)));
+    for other in others {
+        let at = placed.iter().position(|point| point.when() < other.when()).unwrap_or(placed.len());
+        placed.insert(at, other);
+    }
+    *points = placed;
 }
 
 fn is_file(run: &RunRecord, file: &Path) -> bool {

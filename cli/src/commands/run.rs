@@ -96,6 +96,10 @@ pub(crate) fn run(place: &Place, run: &Run) -> Result<Exit, Failure> {
             }
         }
         // A report of then does not take the place of the one of now.
+        // What they would show is not all there.
+        Some(_) if !prepared.pipeline.reports.is_empty() && !run.quiet => {
+            println!("no report is written, since not all steps gave a result")
+        }
         None if !prepared.pipeline.reports.is_empty() && !run.quiet => println!("no report is written; `--out DIR` says where to"),
         _ => {}
     }

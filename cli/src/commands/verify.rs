@@ -2,6 +2,7 @@
 
 use super::Place;
 use super::data::runtime;
+use super::keep::in_short;
 use super::run::{Job, Wish, options};
 use super::source::Source;
 use crate::arguments::{MessageFormat, Run, Verify};
@@ -9,7 +10,7 @@ use crate::exit::{Exit, Failure};
 use crate::meant::{self, Known};
 use neuroflow_cache::{Cache, CacheError, OpenOptions, OsDisk, Presence, RunState};
 use neuroflow_dsl::diagnostics::has_errors;
-use neuroflow_engine::kept::Kept;
+use neuroflow_engine::kept::{self, Kept};
 use neuroflow_engine::label;
 use neuroflow_engine::latest::find_run;
 use neuroflow_engine::record::{RunRecord, TaskRow};
@@ -37,6 +38,7 @@ pub(crate) fn verify(place: &Place, verify: &Verify) -> Result<Exit, Failure> {
     };
     println!("run {id}");
     let mut wrong = !is_record_whole(&session, &id)?;
+    wrong |= !is_text_whole(&session, &id)?;
     let record = match session.read(&id) {
         Ok(record) => record,
         Err(error) => {
@@ -72,6 +74,28 @@ fn told(wrong: bool) -> Exit {
     if wrong { Exit::ExpectFailed } else { Exit::Done }
 }
 
+/// Whether what the project keeps of a run says what the cache's own record says; prints where it does not.
+fn is_text_whole(session: &Session, id: &str) -> Result<bool, Failure> {
+    let (all, wrong) = kept::all(Path::new("."));
+    wrong.iter().for_each(|error| eprintln!("warning: {error}"));
+    let Ok(record) = session.read(id) else { return Ok(true) };
+    let mut whole = true;
+    for (name, text) in all.iter().filter(|(_, text)| text.run.id == id) {
+        let own = in_short(session, &Known { record: record.clone(), kept: None }, &text.note)?;
+        // What was kept before results and methods were says less, and nothing wrong.
+        let same_run = same(&text.run, &own.run) && (text.results.is_empty() || text.results == own.results);
+        let found = if same_run { "says what the record says" } else { "says something else than the record" };
+        println!("runs/{name}.json: {found}");
+        whole &= same_run;
+    }
+    Ok(whole)
+}
+
+/// As texts, in which a number that is none is like another.
+fn same(one: &RunRecord, other: &RunRecord) -> bool {
+    serde_json::to_value(one).ok() == serde_json::to_value(other).ok()
+}
+
 /// A run that the project keeps and this cache does not have: what its steps gave is known by digest, and its scores are.
 fn verify_kept(place: &Place, verify: &Verify, session: Session, name: &str, kept: &Kept) -> Result<Exit, Failure> {
     let record = &kept.run;
@@ -80,8 +104,13 @@ fn verify_kept(place: &Place, verify: &Verify, session: Session, name: &str, kep
         let failure = Failure::could_not_start(format!("nothing of run {} is stored here", record.id));
         return Err(failure.with_help("without `--stored` it is computed again, and compared with what is kept of it"));
     }
-    let until = kept.results.keys().cloned().collect();
+    // Of a run of all that its pipeline says, all is computed: what is not kept of it is found so.
+    let until = if record.counts.unasked == 0 { Vec::new() } else { kept.results.keys().cloned().collect() };
     let asked = Selection { until, ..Selection::default() };
+    if kept.results.is_empty() && record.scores.is_empty() {
+        println!("nothing is kept of its results and scores, so there is nothing to compare");
+        return Ok(told(true));
+    }
     let is_same = is_repeated(place, verify, session, record, asked, |all| repeated_kept(kept, all.now, all.prepared, all.outcome))?;
     Ok(told(!is_same))
 }

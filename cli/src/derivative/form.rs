@@ -93,12 +93,22 @@ fn rate(channel: &Channel) -> (String, Value) {
     ("SamplingFrequency".to_owned(), channel.rate.into())
 }
 
+/// The type of a channel in the words of BIDS; what it has no word for is MISC.
+fn type_of(role: &str) -> String {
+    const TYPES: &[&str] = &[
+        "AUDIO", "DBS", "ECG", "ECOG", "EEG", "EMG", "EOG", "EYEGAZE", "GSR", "HEOG", "MISC", "OTHER", "PPG", "PUPIL", "REF", "RESP",
+        "SEEG", "SYSCLOCK", "TEMP", "TRIG", "VEOG",
+    ];
+    let role = role.to_uppercase();
+    if TYPES.contains(&role.as_str()) { role } else { "MISC".into() }
+}
+
 /// `channels.tsv`: name, type, unit and rate of each channel. Recordings from inside the skull must say which cutoffs they had, which is not known here.
 fn of_channels(recording: &Recording) -> Vec<u8> {
     let mut text = String::from("name\ttype\tunits\tlow_cutoff\thigh_cutoff\tsampling_frequency\n");
     for channel in recording.channels() {
         let unit = if channel.unit.is_empty() { "n/a" } else { &channel.unit };
-        text += &format!("{}\t{}\t{}\tn/a\tn/a\t{}\n", quoted(&channel.name), channel.role.to_uppercase(), quoted(unit), channel.rate);
+        text += &format!("{}\t{}\t{}\tn/a\tn/a\t{}\n", quoted(&channel.name), type_of(&channel.role), quoted(unit), channel.rate);
     }
     text.into_bytes()
 }

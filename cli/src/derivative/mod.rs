@@ -164,7 +164,9 @@ impl Dataset<'_> {
         let is_known = has_name && spot.is_of_subject() && spot.has("task");
         if !is_known {
             let among = if spot.is_of_subject() { "" } else { "/" };
-            self.ignored.insert(format!("{among}*_{suffix}.*"));
+            // Other steps may give files of this suffix that have a name.
+            let step = if matches!(suffix.as_str(), "eeg" | "events") { format!("desc-{desc}_") } else { String::new() };
+            self.ignored.insert(format!("{among}*_{step}{suffix}.*"));
         }
         let sidecar = self.sidecar(one, given, &step, sources, about);
         let mut path = format!("{stem}/");

@@ -11,6 +11,7 @@ mod revision;
 pub(crate) mod tree;
 
 pub use revision::Revision;
+pub(crate) use revision::unfetched;
 
 use crate::folder::Folder;
 use crate::git;

@@ -164,6 +164,16 @@ impl Contents for Odb {
     }
 }
 
+/// What is wrong with a file of the working tree that is only a pointer of Git LFS; none of any other file, or one that can't be read.
+pub(crate) fn unfetched(path: &Path) -> Option<String> {
+    let is_short = std::fs::metadata(path).is_ok_and(|about| about.is_file() && about.len() <= LONGEST_POINTER as u64);
+    let (_, size) = pointer(&std::fs::read(path).ok().filter(|_| is_short)?)?;
+    Some(format!(
+        "it is a pointer of Git LFS, and its content ({size} bytes) was not fetched; `git lfs pull --include '{}'` brings it",
+        path.file_name().unwrap_or_default().to_string_lossy()
+    ))
+}
+
 /// The SHA-256 and the size in a pointer of Git LFS; none when it is something else.
 fn pointer(content: &[u8]) -> Option<(String, u64)> {
     if content.len() > LONGEST_POINTER || !content.starts_with(POINTER) {

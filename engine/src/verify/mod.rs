@@ -9,9 +9,9 @@ pub use numbers::{Compared, compare, compare_scores};
 
 use crate::kept::{self, Kept};
 use crate::plan::Plan;
-use crate::record::{Results, RunRecord, TaskRow, results_of, rows_now};
+use crate::record::{ExpectRecord, Results, RunRecord, TaskRow, results_of, rows_now};
 use crate::schedule::RunOutcome;
-use crate::session::{Prepared, Session, scores_of};
+use crate::session::{Prepared, Session, expectations, scores_of};
 use crate::task::{TaskId, Work};
 use neuroflow_cache::{Cache, CacheError, Digest};
 use neuroflow_data::{Kind, Score};
@@ -138,6 +138,28 @@ pub fn repeated_kept(kept: &Kept, now: &Session, prepared: &Prepared, outcome: &
     let before = kept.results();
     let scored = kept.run.scores.keys().filter(|step| !before.contains_key(*step));
     let steps = before.keys().chain(scored);
+    // Of a run of some steps only those can be missed; of a whole one all.
+    let is_whole = kept.run.counts.unasked == 0;
+    let missed = scores.keys().filter(|step| is_whole && !kept.run.scores.contains_key(*step)).map(|step| Repeated {
+        label: step.clone(),
+        verdict: Verdict::Differs { output: "scores".into(), how: "there are none in what is kept".into() },
+    });
+    let mut all: Vec<Repeated> = missed.collect();
+    // Expectations and how it ended follow from scores, and are held to them.
+    let expects = expectations(prepared, outcome);
+    for (was, is) in kept.run.expects.iter().zip(&expects).filter(|(was, is)| was.condition != is.condition || was.holds != is.holds) {
+        let word = |one: &ExpectRecord| match one.holds {
+            Some(true) => "holds",
+            Some(false) => "does not hold",
+            None => "is not decided",
+        };
+        let how = format!("`{}` {} in what is kept, and now `{}` {}", was.condition, word(was), is.condition, word(is));
+        all.push(Repeated { label: "expect".into(), verdict: Verdict::Differs { output: "condition".into(), how } });
+    }
+    if kept.run.expects.len() != expects.len() {
+        let how = format!("{} are kept, the pipeline has {}", kept.run.expects.len(), expects.len());
+        all.push(Repeated { label: "expect".into(), verdict: Verdict::Differs { output: "conditions".into(), how } });
+    }
     let told = steps.map(|step| {
         let tolerance = of_steps.get(step).copied().flatten();
         let verdict = match scores_verdict(kept.run.scores.get(step), scores.get(step), tolerance) {
@@ -147,7 +169,8 @@ pub fn repeated_kept(kept: &Kept, now: &Session, prepared: &Prepared, outcome: &
         };
         Repeated { label: step.clone(), verdict }
     });
-    told.collect()
+    all.extend(told);
+    all
 }
 
 /// What became of the scores of a step; the same where it had none.
