@@ -33,7 +33,7 @@ mod verify;
 
 pub use aside::Late;
 pub use card::{Card, html, json, markdown, terminal};
-pub use chat::{Chat, ChatError, SYSTEM, SYSTEM_NEW, Shown, Turn};
+pub use chat::{Chat, ChatError, SYSTEM, SYSTEM_NEW, Shown, Turn, Unfinished};
 pub use commit::CommitError;
 pub use desk::{Desk, Handled, Looking, Question};
 pub use diff::{Line, Mark, unified};

@@ -52,6 +52,44 @@ fn a_conversation_goes_from_a_question_to_a_compared_prediction() {
     run(&place, &["agent", "history"]).exits(0).says("1 held, 0 failed");
 }
 
+/// A project whose model is a server of this machine.
+fn with_model(server: &Server, further: &str) -> crate::support::Place {
+    let place = project();
+    place.write("neuroflow.toml", format!("[agent]\nendpoint = \"{}\"\nmodel = \"scripted\"\n{further}", server.endpoint()));
+    place
+}
+
+#[test]
+fn who_leaves_a_question_at_a_card_has_neither_said_no_nor_yes() {
+    let server = Server::start(|_, number| match number {
+        0 => Answer::text("Hello."),
+        _ => Answer::calls(vec![Call::new("call_1", "propose_edit", &five_folds())]),
+    });
+    let server = server.unwrap();
+    let place = with_model(&server, "");
+    let Some(mut terminal) = Terminal::start(&place, &["chat", "--way", "tools"], &[]) else { return };
+    // From the first answer on, Ctrl-C does not end the program.
+    terminal.wait("> ").types("Hello?").wait("Hello.").wait("> ").types("Five folds.").wait("later [q]: ");
+    for leave in ["\u{4}", "\u{3}"] {
+        terminal.types("r").wait("why? ").presses(leave).wait("nothing is rejected").wait("later [q]: ");
+    }
+    terminal.types("w").wait("to say yes: ").presses("\u{3}").wait("nothing is changed").wait("later [q]: ");
+    terminal.presses("\u{3}").wait("> ").types("/diff").wait("later [q]: ").types("r").wait("why? ").types("no need").wait("rejected");
+    terminal.wait("> ").types("/quit");
+    assert_eq!(terminal.ends().0, 0);
+    assert_eq!(events(&place), ["offered", "rejected", "spent"]);
+}
+
+#[test]
+fn lines_that_are_pasted_are_asked_one_after_the_other() {
+    let server = Server::start(|_, number| Answer::text(&format!("answer {number}"))).unwrap();
+    let place = with_model(&server, "");
+    let Some(mut terminal) = Terminal::start(&place, &["chat", "--way", "tools"], &[]) else { return };
+    terminal.wait("> ").presses("first\rsecond\rthird\r").wait("answer 0").wait("answer 1").wait("answer 2").wait("> ").types("/quit");
+    assert_eq!(terminal.ends().0, 0);
+    assert!(body(&server, 2).contains("third"));
+}
+
 #[test]
 fn what_was_applied_is_taken_back_by_a_proposal_of_its_own() {
     let server = Server::start(|_, _| Answer::calls(vec![Call::new("call_1", "propose_edit", &five_folds())])).unwrap();
