@@ -159,7 +159,7 @@ impl Window {
             .collect();
         let cut_to = |most: usize| {
             let mut window = self.clone();
-            window.cut.extend(lengths.iter().filter(|(_, length)| **length > most).map(|(at, _)| (*at, most)));
+            window.cut.extend(lengths.iter().filter(|(_, length)| **length > most.max(SHORT)).map(|(at, _)| (*at, most)));
             window
         };
         let (mut fits, mut most) = (0, lengths.values().copied().max().unwrap_or_default());
