@@ -253,11 +253,11 @@ fn nothing_is_sent_to_find_out_how_a_model_is_asked_when_the_budget_is_spent() {
 #[test]
 fn a_turn_without_a_whole_answer_says_so() {
     let cut = Answer::Reply { text: "The answer is that".into(), calls: Vec::new(), finish: json!("length"), usage: Value::Null };
-    let many = (0..17).map(|number| Call::new(&format!("call_{number}"), "check", &json!({}))).collect();
-    for (answer, says) in
-        [(Answer::text(""), "no words and no calls"), (cut, "cut off"), (Answer::calls(many), "came to no answer")]
-    {
-        let server = Server::list(vec![answer]).unwrap();
+    let check = |count: usize| Answer::calls((0..count).map(|number| Call::new(&format!("call_{number}"), "check", &json!({}))).collect());
+    let told: [(Vec<Answer>, &str); 3] =
+        [(vec![Answer::text("")], "no words and no calls"), (vec![cut], "cut off"), (vec![check(16), check(1)], "came to no answer")];
+    for (answers, says) in told {
+        let server = Server::list(answers).unwrap();
         once(&project(&server, ""), "hello").exits(3).says(says);
     }
 }

@@ -9,8 +9,8 @@ use crate::proposal::ProposalId;
 use crate::secret::Scanner;
 use serde_json::{Value, json};
 use std::time::Instant;
-use window::Window;
 pub use window::TooSmall;
+use window::Window;
 
 /// How often the model is asked in one turn of the person's.
 const MOST_ROUNDS: usize = 16;
@@ -146,7 +146,8 @@ impl<M: Model> Chat<M> {
         if let Some(at) = asked
             && let Message::Assistant { calls, .. } = &self.messages[at]
         {
-            let is_answered = |call: &ToolCall| self.messages[at..].iter().any(|one| matches!(one, Message::Tool { id, .. } if *id == call.id));
+            let is_answered =
+                |call: &ToolCall| self.messages[at..].iter().any(|one| matches!(one, Message::Tool { id, .. } if *id == call.id));
             let open: Vec<ToolCall> = calls.iter().filter(|call| !is_answered(call)).cloned().collect();
             let content = json!({ "error": "the person stopped this" }).to_string();
             self.messages.extend(open.into_iter().map(|call| Message::Tool { id: call.id, name: call.name, content: content.clone() }));

@@ -112,8 +112,7 @@ async fn tried(view: &View<'_>, arguments: &Map<String, Value>) -> Result<ToolRe
             ));
         }
     }
-    let limits =
-        Limits { trials: number(arguments, "trials", TRIALS.0, TRIALS.1).max(1) as usize, memory: MEMORY, seconds: SECONDS };
+    let limits = Limits { trials: number(arguments, "trials", TRIALS.0, TRIALS.1).max(1) as usize, memory: MEMORY, seconds: SECONDS };
     let aside = tempfile::tempdir().map_err(|error| error.to_string())?;
     let session = view.session();
     let ended = try_step((&planned.prepared.plan, &session.cache, &session.registry), label, worker, aside.path(), limits).await;

@@ -318,7 +318,8 @@ pub(crate) fn undo(gate: &Gate, runtime: &tokio::runtime::Runtime) -> Result<(),
         let now = gate.project().read(&file.path).map_err(|error| print_wrong(&error))?.unwrap_or_default();
         // A proposal changes files; it does not remove one.
         if file.base.is_none() {
-            let failure = Failure::could_not_start(format!("proposal {} began {}, and a proposal can't remove a file", last.id.short(), file.path));
+            let failure =
+                Failure::could_not_start(format!("proposal {} began {}, and a proposal can't remove a file", last.id.short(), file.path));
             return Err(failure.with_help("remove it yourself, or take the proposal's commit back with `git revert`"));
         }
         let Some(back) = file.undo(&now) else {
