@@ -88,6 +88,16 @@ impl Looking {
     }
 }
 
+/// What moved since a proposal was made; none while it is fresh. Who no longer waits is free at once.
+///
+/// # Errors
+/// When that can't be found out, in words.
+pub async fn moved(project: &Project, id: &ProposalId) -> Result<Option<String>, String> {
+    let (gate, id) = (Gate::of(project.clone()), id.clone());
+    let moved = aside(async move { gate.freshness(&id).await }, PATIENCE).await;
+    moved.map_err(|late| late.to_string())?.map_err(|error| error.to_string())
+}
+
 /// A text with each `place`, as far as it is a whole part of a path, replaced by a word.
 fn replaced(text: &str, place: &str, word: &str) -> String {
     let mut out = String::with_capacity(text.len());
@@ -376,16 +386,6 @@ impl Desk {
         self.failures += 1;
         let left = MOST_REPAIRS.saturating_sub(self.failures);
         Handled::told(&json!({ "error": reason.into(), "tries_left": left }))
-    }
-
-    /// What moved since a proposal was made; none while it is fresh. Who no longer waits is free at once.
-    ///
-    /// # Errors
-    /// When that can't be found out, in words.
-    pub async fn moved(&self, id: &ProposalId) -> Result<Option<String>, String> {
-        let (gate, id) = (Gate::of(self.gate.project().clone()), id.clone());
-        let moved = aside(async move { gate.freshness(&id).await }, PATIENCE).await;
-        moved.map_err(|late| late.to_string())?.map_err(|error| error.to_string())
     }
 
     /// A proposal that waits.

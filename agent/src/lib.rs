@@ -35,7 +35,7 @@ pub use aside::Late;
 pub use card::{Card, html, json, markdown, terminal};
 pub use chat::{Chat, ChatError, SYSTEM, SYSTEM_NEW, Shown, Turn, Unfinished};
 pub use commit::CommitError;
-pub use desk::{Desk, Handled, Looking, Question};
+pub use desk::{Desk, Handled, Looking, Question, moved};
 pub use diff::{Line, Mark, unified};
 pub use escape::{escape, escape_json, escape_line, escape_page, is_plain};
 pub use gate::{Applied, Gate, GateError};

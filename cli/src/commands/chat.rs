@@ -54,7 +54,7 @@ pub(crate) fn chat(place: &Place, arguments: &Arguments) -> Result<Exit, Failure
     let name = model.name();
     let desk = Desk::new(gate, file.clone(), exposure, origin);
     let chat = Chat::new(model, desk, &system, budget, settings.window).with_scanner(scanner.clone());
-    let mut session = Session { place, chat, runtime, file, is_local, scanner };
+    let mut session = Session { place, chat, runtime, file, model: model_name(&settings), is_local, scanner };
     if let Some(said) = &arguments.once {
         let ended = session.once(said);
         session.leave();
@@ -197,7 +197,7 @@ fn endpoint_of(place: &Place, settings: &Settings) -> Result<(OpenAi, bool, Stri
             failure.with_help("write `endpoint = \"http://127.0.0.1:8080/v1\"` and `model = \"…\"` under [agent] of neuroflow.toml")
         );
     };
-    let name = settings.model.clone().unwrap_or_else(|| "default".into());
+    let name = model_name(settings);
     let scanner = key.iter().fold(scanner(), |scanner, key| scanner.with_key(key));
     let endpoint = Endpoint { url, model: name, key, offline: place.settings()?.offline, limits: Limits::default() };
     let is_local = endpoint.is_local();
@@ -207,15 +207,20 @@ fn endpoint_of(place: &Place, settings: &Settings) -> Result<(OpenAi, bool, Stri
 }
 
 /// What is limited, and what the model costs.
-fn limits_of(settings: &Settings, is_local: bool) -> Result<(BudgetLimits, Option<Price>, String), Failure> {
+fn limits_of(settings: &Settings, model: &str, is_local: bool) -> Result<(BudgetLimits, Option<Price>), Failure> {
     let limits = settings.budget.limits().map_err(Failure::could_not_start)?;
     let prices = budget::prices(&settings.prices).map_err(Failure::could_not_start)?;
-    let model = settings.model.clone().unwrap_or_else(|| "default".into());
-    Ok((limits, prices.of(&model, is_local), model))
+    Ok((limits, prices.of(model, is_local)))
+}
+
+/// The model's name at its endpoint.
+fn model_name(settings: &Settings) -> String {
+    settings.model.clone().unwrap_or_else(|| "default".into())
 }
 
 fn budget_of(settings: &Settings, is_local: bool) -> Result<Budget, Failure> {
-    let (limits, price, model) = limits_of(settings, is_local)?;
+    let model = model_name(settings);
+    let (limits, price) = limits_of(settings, &model, is_local)?;
     Ok(Budget::new(limits, model, price, Spent::default(), read_today()))
 }
 
@@ -269,6 +274,8 @@ struct Session<'p> {
     chat: Chat<AnyModel>,
     runtime: tokio::runtime::Runtime,
     file: String,
+    /// Who is asked, whatever the settings say by now.
+    model: String,
     is_local: bool,
     scanner: Scanner,
 }
@@ -367,7 +374,7 @@ impl Session<'_> {
         // A person may have raised a limit meanwhile, as the error about it says.
         let root = std::env::current_dir().map_err(Failure::could_not_start)?;
         let settings = ProjectSettings::read(&root)?.agent.and(self.place.settings()?.agent);
-        let (limits, price, _) = limits_of(&settings, self.is_local)?;
+        let (limits, price) = limits_of(&settings, &self.model, self.is_local)?;
         let chat = &mut self.chat;
         chat.set(limits, price, settings.window);
         chat.budget_mut().join_today(&read_today());
@@ -405,7 +412,7 @@ impl Session<'_> {
         let proposal = gate.store().proposal(id).map_err(Failure::could_not_start)?;
         let moved = self.runtime.block_on(async {
             tokio::select! {
-                moved = self.chat.desk().moved(id) => moved.map_err(Failure::could_not_start),
+                moved = neuroflow_agent::moved(gate.project(), id) => moved.map_err(Failure::could_not_start),
                 _ = tokio::signal::ctrl_c() => Err(Failure::could_not_start(format!("whether {} is stale was not found out", id.short()))),
             }
         })?;
