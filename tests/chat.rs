@@ -240,6 +240,67 @@ fn a_budget_ends_the_conversation_before_it_is_passed() {
 }
 
 #[test]
+fn nothing_is_sent_to_find_out_how_a_model_is_asked_when_the_budget_is_spent() {
+    let server = Server::start(|_, _| Answer::text("hello")).unwrap();
+    for limit in ["turns = 0", "tokens_per_session = 10"] {
+        let place = project(&server, &format!("[agent.budget]\n{limit}\n"));
+        place.run(&["chat", "--once", "hello"]).exits(4).says(limit.split(' ').next().unwrap());
+        place.run(&["agent", "doctor"]).exits(4).says("budget is used up");
+    }
+    assert_eq!(server.received().len(), 0);
+}
+
+#[test]
+fn a_turn_without_a_whole_answer_says_so() {
+    let cut = Answer::Reply { text: "The answer is that".into(), calls: Vec::new(), finish: json!("length"), usage: Value::Null };
+    let check = |count: usize| Answer::calls((0..count).map(|number| Call::new(&format!("call_{number}"), "check", &json!({}))).collect());
+    let told: [(Vec<Answer>, &str); 3] =
+        [(vec![Answer::text("")], "no words and no calls"), (vec![cut], "cut off"), (vec![check(16), check(1)], "came to no answer")];
+    for (answers, says) in told {
+        let server = Server::list(answers).unwrap();
+        once(&project(&server, ""), "hello").exits(3).says(says);
+    }
+}
+
+#[test]
+fn a_proposal_beside_a_question_is_shown_too() {
+    let change = edit(&json!({ "op": "set_argument", "step": "direction", "key": "folds", "value": "5" }));
+    let both = vec![
+        Call::new("call_1", "propose_edit", &change),
+        Call::new("call_2", "clarify", &json!({ "question": "Which window?", "options": null })),
+    ];
+    let server = Server::list(vec![Answer::calls(both)]).unwrap();
+    once(&project(&server, ""), "other folds").exits(0).says("neuroflow agent review p-").says("Which window?");
+}
+
+#[test]
+fn no_question_is_longer_than_the_window() {
+    let calls = |name: &str, arguments: &Value, count: usize| {
+        Answer::calls((0..count).map(|number| Call::new(&format!("{name}_{number}"), name, arguments)).collect())
+    };
+    let asked = |window: u64| {
+        let script = vec![
+            calls("stage_doc", &json!({ "name": "decode.classify" }), 8),
+            calls("list_stages", &json!({ "topic": null }), 6),
+            Answer::text("done"),
+        ];
+        let server = Server::list(script).unwrap();
+        let said = once(&project(&server, &format!("window = {window}\n")), "what is there?");
+        let sent: Vec<usize> = server.received().iter().map(|one| one.body.len().div_ceil(3)).collect();
+        (said, sent)
+    };
+    let (said, sent) = asked(16_000);
+    assert!(sent.len() == 3 && sent.iter().all(|tokens| *tokens <= 16_000), "{sent:?}");
+    said.exits(0).says("`window = 16000` under [agent]");
+    // Nothing is said of leaving out when nothing was.
+    let (said, sent) = asked(100_000);
+    assert!(!said.exits(0).out.contains("window"), "{sent:?}");
+    let (said, sent) = asked(4000);
+    assert_eq!(sent.len(), 0);
+    said.exits(4).says("`window` under [agent] is 4000; raise it");
+}
+
+#[test]
 fn a_recorded_conversation_is_said_again_without_a_model() {
     let server = Server::list(vec![call("check", &json!({})), Answer::text("No mistake was found.")]).unwrap();
     let place = project(&server, "");

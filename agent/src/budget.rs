@@ -143,7 +143,7 @@ pub enum Exhausted {
         ahead: Option<String>,
     },
     /// Money is limited, and nobody knows what the model costs.
-    #[error("money is limited (`{}`), but the price of `{model}` is not known; write it under `[agent.prices]`, in dollars for a million tokens", .kind.setting())]
+    #[error("money is limited (`{}`), but the price of `{model}` is not known; write it under `[agent.prices]` of the settings that limit it, in dollars for a million tokens", .kind.setting())]
     NoPrice {
         /// The limit.
         kind: Kind,
@@ -210,6 +210,11 @@ impl Budget {
         &self.spent
     }
 
+    /// The limits and the price that count from now on; what is spent stays.
+    pub fn set(&mut self, limits: BudgetLimits, price: Option<Price>) {
+        (self.limits, self.price) = (limits, price);
+    }
+
     /// Joins the day's money with what is kept of it, to which other sessions may have added meanwhile; what is to be kept now is [`Budget::today`].
     pub fn join_today(&mut self, kept: &SpentToday) {
         self.today = self.today.joined(&self.seen, kept);
@@ -260,6 +265,17 @@ impl Budget {
         self.charge(&usage, usd);
         self.spent.turns = self.spent.turns.saturating_add(u64::from(!second));
         Ok(Reservation { key, usage, usd })
+    }
+
+    /// The same for a question that the person did not ask: it is no turn, and needs one to be left.
+    ///
+    /// # Errors
+    /// As [`Budget::reserve`].
+    pub fn reserve_aside(&mut self, request: &crate::model::Request, elapsed: Duration, day: &str) -> Result<Reservation, Exhausted> {
+        let turns = self.spent.turns;
+        let reservation = self.reserve(request, elapsed, day)?;
+        self.spent.turns = turns;
+        Ok(reservation)
     }
 
     /// Replaces what was set aside by what was taken. Gives one line for each limit of which 80 % are used by now, once a session.

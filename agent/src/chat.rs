@@ -1,11 +1,16 @@
 //! A conversation: the person speaks, the model looks and proposes, and nothing happens without the person.
 
-use crate::budget::{Budget, Exhausted};
+mod window;
+
+use crate::budget::{Budget, BudgetLimits, Exhausted, Price};
 use crate::desk::{Desk, Question};
-use crate::model::{Message, Model, ModelError, Request, ToolCall, ToolChoice};
+use crate::model::{Finish, Message, Model, ModelError, Request, ToolCall, ToolChoice};
 use crate::proposal::ProposalId;
+use crate::secret::Scanner;
 use serde_json::{Value, json};
 use std::time::Instant;
+pub use window::TooSmall;
+use window::Window;
 
 /// How often the model is asked in one turn of the person's.
 const MOST_ROUNDS: usize = 16;
@@ -15,9 +20,6 @@ const MOST_CALLS: usize = 16;
 
 /// The most tokens of an answer.
 const ANSWER: u32 = 2048;
-
-/// The window that is assumed when none is set, in tokens.
-const WINDOW: u64 = 32_000;
 
 /// What is shown while a turn goes on.
 #[derive(Debug, PartialEq)]
@@ -37,8 +39,30 @@ pub enum Turn {
     Said,
     /// With proposals that wait for the person.
     Offered(Vec<ProposalId>),
-    /// With a question to the person.
-    Asked(Question),
+    /// With a question to the person, and with proposals that were offered beside it.
+    Asked(Question, Vec<ProposalId>),
+    /// Without an answer, or with a part of one.
+    Unfinished(Unfinished),
+}
+
+/// Why a turn has no whole answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Unfinished {
+    /// Neither words nor calls came.
+    #[error("the model gave no answer: no words and no calls; ask again, or in other words")]
+    Nothing,
+    /// Neither words nor calls came, and all of the answer's tokens were used, as by a model that thinks for long.
+    #[error("the model gave no answer: it used up the {ANSWER} tokens of one without saying anything; ask for less at once")]
+    Spent,
+    /// The words end where the most tokens of an answer were reached.
+    #[error("the answer was cut off after {ANSWER} tokens; \"go on\" asks for the rest")]
+    Cut,
+    /// The endpoint held something back.
+    #[error("the endpoint held back some or all of the answer; ask in other words")]
+    Filtered,
+    /// It went on looking.
+    #[error("the model looked {MOST_CALLS} times and came to no answer; \"go on\" lets it look further, a narrower question helps more")]
+    Looking,
 }
 
 /// Why a turn ended early. The conversation stays as it is, and can go on.
@@ -50,6 +74,9 @@ pub enum ChatError {
     /// The model or its endpoint.
     #[error(transparent)]
     Model(#[from] ModelError),
+    /// The model's window.
+    #[error(transparent)]
+    Window(#[from] TooSmall),
 }
 
 /// A conversation.
@@ -57,8 +84,11 @@ pub struct Chat<M> {
     model: M,
     desk: Desk,
     messages: Vec<Message>,
+    /// How many of the messages were sent: what is behind them can be taken back.
+    sent: usize,
     budget: Budget,
-    window: u64,
+    window: Window,
+    scanner: Scanner,
     began: Instant,
 }
 
@@ -66,7 +96,16 @@ impl<M: Model> Chat<M> {
     /// A conversation about the desk's pipeline. `system` is what the model is told first, `window` how many tokens it can hold.
     pub fn new(model: M, desk: Desk, system: &str, budget: Budget, window: Option<u64>) -> Chat<M> {
         let messages = vec![Message::system(system)];
-        Chat { model, desk, messages, budget, window: window.unwrap_or(WINDOW), began: Instant::now() }
+        let window = Window::of(window);
+        Chat { model, desk, messages, sent: 1, budget, window, scanner: Scanner::new(), began: Instant::now() }
+    }
+
+    /// Looks through what comes into the conversation, as the endpoint's client does with what leaves: a question that holds such a thing does not come in,
+    /// and what the program tells comes in without it.
+    #[must_use]
+    pub fn with_scanner(mut self, scanner: Scanner) -> Chat<M> {
+        self.scanner = scanner;
+        self
     }
 
     /// The desk.
@@ -84,27 +123,62 @@ impl<M: Model> Chat<M> {
         &mut self.budget
     }
 
+    /// What is set now, which a person may have changed since the conversation began.
+    pub fn set(&mut self, limits: BudgetLimits, price: Option<Price>, window: Option<u64>) {
+        self.budget.set(limits, price);
+        self.window.set(window);
+    }
+
     /// The conversation so far, a JSON document a line.
     pub fn transcript(&self) -> String {
         transcript(&self.messages, &self.model.name())
     }
 
-    /// Tells the model what a person did, without asking it.
+    /// Tells the model what a person did, without asking it. Places of this machine are left out.
     pub fn tell(&mut self, what: &str) {
+        let what = self.scanner.redact(&self.desk.without_places(what));
         self.messages.push(Message::user(format!("[{what}]")));
+    }
+
+    /// The person stopped the answer. What the model had asked for is answered, for no endpoint takes a call without an answer.
+    pub fn stopped(&mut self) {
+        let asked = self.messages.iter().rposition(|message| matches!(message, Message::Assistant { .. }));
+        if let Some(at) = asked
+            && let Message::Assistant { calls, .. } = &self.messages[at]
+        {
+            let is_answered =
+                |call: &ToolCall| self.messages[at..].iter().any(|one| matches!(one, Message::Tool { id, .. } if *id == call.id));
+            let open: Vec<ToolCall> = calls.iter().filter(|call| !is_answered(call)).cloned().collect();
+            let content = json!({ "error": "the person stopped this" }).to_string();
+            self.messages.extend(open.into_iter().map(|call| Message::Tool { id: call.id, name: call.name, content: content.clone() }));
+        }
+        self.tell("the person stopped the answer");
     }
 
     /// The person speaks; the model answers, looks, proposes or asks back.
     ///
     /// # Errors
-    /// When the budget is used up or the model can't be asked. What was said so far stays in the conversation.
+    /// When the budget is used up, the window is too small, or the model can't be asked. What was said so far stays in the conversation, but for what may not
+    /// leave this machine and what fits in no window: that is taken back.
     pub async fn turn(&mut self, said: &str, show: &mut (dyn FnMut(Shown<'_>) + Send)) -> Result<Turn, ChatError> {
         self.desk.person_spoke();
+        if let Some(finding) = self.scanner.scan(said.as_bytes()) {
+            return Err(ModelError::Leak(finding).into());
+        }
+        let before = self.messages.len();
         self.messages.push(Message::user(said));
         let (mut offered, mut calls) = (Vec::new(), 0);
+        let mut finish = None;
         for _ in 0..MOST_ROUNDS {
-            self.fit(show);
-            let request = Request::new(self.messages.clone(), ANSWER).with_tools(Desk::tools(), ToolChoice::Auto);
+            let (messages, notices) = match self.window.fit(&self.messages, before, &mut self.desk).await {
+                Ok(fitting) => fitting,
+                Err(error) => {
+                    self.take_back(before.max(self.sent));
+                    return Err(error.into());
+                }
+            };
+            notices.into_iter().for_each(|notice| show(Shown::Notice(notice)));
+            let request = request(messages);
             let elapsed = self.began.elapsed();
             let day = jiff::Timestamp::now().strftime("%Y-%m-%d").to_string();
             let reservation = self.budget.reserve(&request, elapsed, &day)?;
@@ -112,14 +186,24 @@ impl<M: Model> Chat<M> {
                 Ok(reply) => reply,
                 Err(error) => {
                     self.budget.failed(reservation, None);
+                    // Whatever may not leave would be refused again with every later question.
+                    if matches!(error, ModelError::Leak(_)) {
+                        self.take_back(self.sent);
+                    }
                     return Err(error.into());
                 }
             };
+            self.sent = self.messages.len();
             for notice in self.budget.settle(reservation, &reply.usage, self.began.elapsed()) {
                 show(Shown::Notice(notice.to_string()));
             }
-            self.messages.push(Message::Assistant { text: reply.text.clone(), calls: reply.calls.clone() });
+            let is_empty = reply.text.trim().is_empty() && reply.calls.is_empty();
+            // An answer without anything is one that some endpoints do not take back.
+            if !is_empty {
+                self.messages.push(Message::Assistant { text: reply.text.clone(), calls: reply.calls.clone() });
+            }
             if reply.calls.is_empty() {
+                finish = Some(ended(&reply.finish, is_empty));
                 break;
             }
             let mut question = None;
@@ -134,14 +218,19 @@ impl<M: Model> Chat<M> {
                 self.messages.push(Message::Tool { id: call.id.clone(), name: call.name.clone(), content });
             }
             if let Some(question) = question {
-                return Ok(Turn::Asked(question));
+                return Ok(Turn::Asked(question, offered));
             }
             // Each proposal is read before anything else is done.
             if !offered.is_empty() || calls > MOST_CALLS {
                 break;
             }
         }
-        Ok(if offered.is_empty() { Turn::Said } else { Turn::Offered(offered) })
+        Ok(match finish {
+            _ if !offered.is_empty() => Turn::Offered(offered),
+            Some(None) => Turn::Said,
+            Some(Some(unfinished)) => Turn::Unfinished(unfinished),
+            None => Turn::Unfinished(Unfinished::Looking),
+        })
     }
 
     async fn answer(&mut self, call: &ToolCall, offered: &mut Vec<ProposalId>, question: &mut Option<Question>) -> String {
@@ -154,37 +243,25 @@ impl<M: Model> Chat<M> {
         handled.text
     }
 
-    /// Keeps the conversation within the model's window: what tools gave goes first, the oldest first, then the oldest turns. What goes is said to be gone.
-    fn fit(&mut self, show: &mut (dyn FnMut(Shown<'_>) + Send)) {
-        let limit = self.window.saturating_sub(u64::from(ANSWER)).saturating_mul(9) / 10;
-        let taken =
-            |messages: &[Message]| Request::new(messages.to_vec(), ANSWER).with_tools(Desk::tools(), ToolChoice::Auto).estimated_tokens();
-        if taken(&self.messages) <= limit {
-            return;
-        }
-        const LATEST: usize = 6;
-        let old = self.messages.len().saturating_sub(LATEST);
-        for at in 1..old {
-            if let Message::Tool { name, content, .. } = &mut self.messages[at]
-                && content.len() > 200
-            {
-                *content =
-                    json!({ "left_out": format!("what `{name}` gave, {} bytes; ask again if it is needed", content.len()) }).to_string();
-                if taken(&self.messages) <= limit {
-                    show(Shown::Notice("older results were left out to stay within the model's window".into()));
-                    return;
-                }
-            }
-        }
-        // Whole turns: a result must not stand without its call.
-        while taken(&self.messages) > limit {
-            let next =
-                self.messages.iter().enumerate().skip(2).find(|(_, message)| matches!(message, Message::User { .. })).map(|(at, _)| at);
-            let Some(next) = next else { break };
-            self.messages.drain(1..next);
-        }
-        show(Shown::Notice("the beginning of the conversation was left out to stay within the model's window".into()));
+    fn take_back(&mut self, to: usize) {
+        self.messages.truncate(to);
+        self.window.taken_back(to);
     }
+}
+
+/// What an answer in words lacks; none when it is whole.
+fn ended(finish: &Finish, is_empty: bool) -> Option<Unfinished> {
+    match finish {
+        Finish::Filtered => Some(Unfinished::Filtered),
+        Finish::Length if is_empty => Some(Unfinished::Spent),
+        Finish::Length => Some(Unfinished::Cut),
+        _ => is_empty.then_some(Unfinished::Nothing),
+    }
+}
+
+/// The question with all tools.
+fn request(messages: Vec<Message>) -> Request {
+    Request::new(messages, ANSWER).with_tools(Desk::tools(), ToolChoice::Auto)
 }
 
 fn transcript(messages: &[Message], model: &str) -> String {

@@ -4,11 +4,13 @@
 //! one card for one intention. What can't be offered goes back to the model with the reason, a few times and then no more.
 
 use crate::Wrong;
+use crate::aside::{Late, PATIENCE, aside};
 use crate::gate::Gate;
 use crate::ledger::{Entry, Event};
 use crate::model::{Field, FieldKind, Tool};
+use crate::project::Project;
 use crate::proposal::{Draft, Exposure, How, Origin, Proposal, ProposalId, Seen};
-use crate::tools::{self, View, described};
+use crate::tools::{self, ReadTool, ToolReply, View, described};
 use neuroflow_dsl::edit::{EDITS, Edit};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
@@ -53,6 +55,61 @@ impl Handled {
     fn refused(message: impl Into<String>) -> Handled {
         Handled::told(&json!({ "error": message.into() }))
     }
+}
+
+/// A look that is under way. It holds nothing of the desk.
+pub struct Looking {
+    tool: &'static dyn ReadTool,
+    project: Project,
+    pipeline: String,
+    exposure: Exposure,
+    arguments: Map<String, Value>,
+}
+
+impl Looking {
+    /// What it gives. Who no longer waits is free at once.
+    pub async fn reply(self) -> ToolReply {
+        let Looking { tool, project, pipeline, exposure, arguments } = self;
+        let looked = aside(
+            async move {
+                let view = View::new(&project, &pipeline, exposure);
+                tool.call(&view, &arguments).await
+            },
+            PATIENCE,
+        );
+        match looked.await {
+            Ok(reply) => reply,
+            Err(late) => {
+                // A trial that is still under way computes.
+                let tried = (tool.name() == tools::TRIES && late != Late::Busy).then_some(tools::LONGEST_TRIAL);
+                ToolReply { tried, ..ToolReply::refusal(late.to_string()) }
+            }
+        }
+    }
+}
+
+/// What moved since a proposal was made; none while it is fresh. Who no longer waits is free at once.
+///
+/// # Errors
+/// When that can't be found out, in words.
+pub async fn moved(project: &Project, id: &ProposalId) -> Result<Option<String>, String> {
+    let (gate, id) = (Gate::of(project.clone()), id.clone());
+    let moved = aside(async move { gate.freshness(&id).await }, PATIENCE).await;
+    moved.map_err(|late| late.to_string())?.map_err(|error| error.to_string())
+}
+
+/// A text with each `place`, as far as it is a whole part of a path, replaced by a word.
+fn replaced(text: &str, place: &str, word: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find(place) {
+        let behind = &rest[at + place.len()..];
+        out.push_str(&rest[..at]);
+        // `/home/anna` is not within `/home/annabel`.
+        out.push_str(if behind.starts_with(|letter: char| letter.is_ascii_alphanumeric()) { place } else { word });
+        rest = behind;
+    }
+    out + rest
 }
 
 /// Where calls are answered.
@@ -125,29 +182,56 @@ impl Desk {
             "propose_knowledge" => self.propose_knowledge(&arguments, transcript).await,
             "clarify" => clarify(&arguments),
             "withdraw" => self.withdraw(&arguments),
-            _ => self.read(name, &arguments).await,
+            _ => match self.looking(name, arguments.clone()) {
+                Some(looking) => {
+                    let reply = looking.reply().await;
+                    self.seen_in(reply, tools::text(&arguments, "step"))
+                }
+                None => Handled::refused("there is no such tool"),
+            },
         };
-        handled.text = self.without_places(handled.text);
+        handled.text = self.without_places(&handled.text);
+        handled
+    }
+
+    /// A look that a call asks for, to be waited for without the desk, so that others are answered meanwhile; [`Desk::looked`] takes what it gives. None when
+    /// the call is for something else, or can't be: then [`Desk::call`] answers it. So it does with a trial, whose time is counted before the next begins.
+    pub fn look(&self, name: &str, arguments: &Value) -> Option<Looking> {
+        let tool = tools::all().into_iter().find(|tool| tool.name() == name && name != tools::TRIES)?;
+        let arguments = described(tool.name(), tool.doc(), tool.fields()).schema.check(arguments).ok()?;
+        self.looking(name, arguments)
+    }
+
+    /// Answers a call with what a look gave.
+    pub fn looked(&mut self, reply: ToolReply) -> Handled {
+        let mut handled = self.seen_in(reply, "");
+        handled.text = self.without_places(&handled.text);
         handled
     }
 
     /// A text without the places of this machine, which name its people: messages of the system bring them along.
-    fn without_places(&self, text: String) -> String {
+    pub fn without_places(&self, text: &str) -> String {
         let project = self.gate.project();
         let home = std::env::var_os("HOME").map(std::path::PathBuf::from);
-        let places = [(Some(project.root.as_path()), "."), (Some(project.session.cache.root()), "CACHE"), (home.as_deref(), "~")];
-        places.into_iter().fold(text, |text, (place, word)| match place.and_then(|place| place.to_str()).filter(|place| place.len() > 1) {
-            Some(place) => text.replace(&format!("{place}/"), &format!("{word}/")).replace(&format!("{place}\""), &format!("{word}\"")),
-            None => text,
-        })
+        let real = home.as_ref().and_then(|home| home.canonicalize().ok());
+        let places = [
+            (Some(project.root.as_path()), "."),
+            (Some(project.session.cache.root()), "CACHE"),
+            (home.as_deref(), "~"),
+            (real.as_deref(), "~"),
+        ];
+        let places = places.into_iter().filter_map(|(place, word)| Some((place?.to_str()?, word))).filter(|(place, _)| place.len() > 1);
+        places.fold(text.to_owned(), |text, (place, word)| replaced(&text, place, word))
     }
 
-    async fn read(&mut self, name: &str, arguments: &Map<String, Value>) -> Handled {
-        let Some(tool) = tools::all().into_iter().find(|tool| tool.name() == name) else {
-            return Handled::refused("there is no such tool");
-        };
-        let view = View::new(self.gate.project(), &self.pipeline, self.exposure);
-        let reply = tool.call(&view, arguments).await;
+    fn looking(&self, name: &str, arguments: Map<String, Value>) -> Option<Looking> {
+        let tool = tools::all().into_iter().find(|tool| tool.name() == name)?;
+        let (project, pipeline) = (self.gate.project().clone(), self.pipeline.clone());
+        Some(Looking { tool, project, pipeline, exposure: self.exposure, arguments })
+    }
+
+    /// Notes what a look showed; `step` is what was tried.
+    fn seen_in(&mut self, reply: ToolReply, step: &str) -> Handled {
         if reply.exposure > self.exposure {
             // Scores are aggregates that the person's own pipeline computed; what is closed is the data.
             if reply.look.is_none() {
@@ -168,7 +252,7 @@ impl Desk {
         }
         if let Some(seconds) = reply.tried {
             let mut entry = Entry::now(Event::Tried, None, &self.origin.to_string());
-            entry.detail = json!({ "step": tools::text(arguments, "step"), "seconds": seconds, "pipeline": self.pipeline });
+            entry.detail = json!({ "step": step, "seconds": seconds, "pipeline": self.pipeline });
             if let Err(error) = self.gate.note(entry) {
                 return Handled::refused(error.to_string());
             }
@@ -251,9 +335,11 @@ impl Desk {
             transcript: None,
             parent: None,
         };
-        let mut proposal = match self.gate.project().propose(draft).await {
-            Ok(proposal) => proposal,
-            Err(wrong) => {
+        let project = self.gate.project().clone();
+        let mut proposal = match aside(async move { project.propose(draft).await }, PATIENCE).await {
+            Err(late) => return Handled::refused(format!("the proposal could not be planned: {late}")),
+            Ok(Ok(proposal)) => proposal,
+            Ok(Err(wrong)) => {
                 self.tainted(said_in(&wrong));
                 return self.failed(told(&wrong));
             }

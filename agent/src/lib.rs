@@ -4,6 +4,7 @@
 //! plan; an approval names one proposal and is made only where a person answered; [`Gate::apply`] takes the two and is the only thing in the workspace
 //! that writes a pipeline file. What was offered, answered and done stands in a ledger whose lines hold each other, and in the commit.
 
+mod aside;
 pub mod budget;
 mod card;
 mod chat;
@@ -30,10 +31,11 @@ pub mod tools;
 mod unified;
 mod verify;
 
+pub use aside::Late;
 pub use card::{Card, html, json, markdown, terminal};
-pub use chat::{Chat, ChatError, SYSTEM, SYSTEM_NEW, Shown, Turn};
+pub use chat::{Chat, ChatError, SYSTEM, SYSTEM_NEW, Shown, Turn, Unfinished};
 pub use commit::CommitError;
-pub use desk::{Desk, Handled, Question};
+pub use desk::{Desk, Handled, Looking, Question, moved};
 pub use diff::{Line, Mark, unified};
 pub use escape::{escape, escape_json, escape_line, escape_page, is_plain};
 pub use gate::{Applied, Gate, GateError};

@@ -130,8 +130,10 @@ impl Settings {
             let mine = autonomy.get(&stage).copied().unwrap_or(theirs);
             autonomy.insert(stage, mine.max(theirs));
         }
-        // With a price of nothing a project could get around a person's limit in dollars.
+        // With a price of nothing a project could get around a person's limit in dollars: there only what the person priced has a price.
+        let is_limited = other.budget.usd_per_session.is_some() || other.budget.usd_per_day.is_some();
         let mut prices = self.prices;
+        prices.retain(|model, _| !is_limited || other.prices.contains_key(model));
         for (model, theirs) in other.prices {
             let mine = prices.entry(model).or_insert(theirs);
             *mine = PriceSettings { prompt: mine.prompt.max(theirs.prompt), reply: mine.reply.max(theirs.reply) };
@@ -231,6 +233,10 @@ mod tests {
         let both = Settings::parse(cheap).unwrap().and(Settings::parse(careful).unwrap());
         assert_eq!((both.budget.usd_per_day, both.budget.turns, both.budget.wall.as_deref()), (Some(2.0), Some(9), Some("20 min")));
         assert_eq!(both.prices["big"], PriceSettings { prompt: 1.5, reply: 3.0 });
+        let project = || Settings::parse("[agent.prices.m]\nprompt = 0.0\nreply = 0.0\n").unwrap();
+        let limited = Settings::parse("[agent.budget]\nusd_per_day = 0.01\n").unwrap();
+        assert!(project().and(limited).prices.is_empty(), "a price that only the project names");
+        assert_eq!(project().and(Settings::default()).prices.len(), 1);
         // A person's key is for the endpoint that it was written down for.
         let mine = || Settings::parse("[agent]\nendpoint = \"https://mine\"\nkey_env = \"MINE\"\n").unwrap();
         let brought = Settings::parse("[agent]\nendpoint = \"https://other\"\n").unwrap().and(mine());

@@ -78,7 +78,16 @@ impl Server {
         if client.paused() {
             desk.person_spoke();
         }
-        let handled = desk.call(name, arguments, &|| client.transcript()).await;
+        let handled = match desk.look(name, arguments) {
+            // A look may take long, and others are answered meanwhile.
+            Some(looking) => {
+                drop(desk);
+                let reply = looking.reply().await;
+                desk = client.desk.lock().await;
+                desk.looked(reply)
+            }
+            None => desk.call(name, arguments, &|| client.transcript()).await,
+        };
         self.clients().after(&desk);
         client.answered(&handled.text);
         let content = serde_json::from_str(&handled.text).unwrap_or_else(|_| json!({ "text": handled.text }));

@@ -174,7 +174,7 @@ impl Server {
         let id = gate.store().find(name).ok()?;
         let proposal = gate.store().proposal(&id).ok()?;
         let state = gate.statuses().ok()?.into_iter().find(|status| status.id == id)?.state;
-        let moved = if state == State::Offered { gate.freshness(&id).await.ok()? } else { None };
+        let moved = if state == State::Offered { neuroflow_agent::moved(gate.project(), &id).await.ok()? } else { None };
         let uncommitted = if state == State::Offered && moved.is_none() { gate.uncommitted(&proposal) } else { Vec::new() };
         let free_text = proposal.seen.free_text.clone();
         Some((Card::of(gate.project(), &proposal, state, moved, uncommitted), free_text))

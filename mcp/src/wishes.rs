@@ -37,14 +37,14 @@ impl Server {
         }
         if status.state == State::Offered {
             content["status"] = "awaiting_human".into();
-            match gate.freshness(&status.id).await {
+            match neuroflow_agent::moved(gate.project(), &status.id).await {
                 Ok(None) => content["next"] = at_a_terminal(&status.id).into(),
                 Ok(Some(moved)) => {
                     content["status"] = "stale".into();
                     content["reason"] = escape_line(&moved).into();
                     content["next"] = "propose again from what is there now".into();
                 }
-                Err(error) => content["reason"] = escape_line(&error.to_string()).into(),
+                Err(error) => content["reason"] = escape_line(&error).into(),
             }
         }
         content

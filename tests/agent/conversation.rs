@@ -52,6 +52,134 @@ fn a_conversation_goes_from_a_question_to_a_compared_prediction() {
     run(&place, &["agent", "history"]).exits(0).says("1 held, 0 failed");
 }
 
+/// A project whose model is a server of this machine.
+fn with_model(server: &Server, further: &str) -> crate::support::Place {
+    let place = project();
+    place.write("neuroflow.toml", format!("[agent]\nendpoint = \"{}\"\nmodel = \"scripted\"\n{further}", server.endpoint()));
+    place
+}
+
+#[test]
+fn who_leaves_a_question_at_a_card_has_neither_said_no_nor_yes() {
+    let server = Server::start(|_, number| match number {
+        0 => Answer::text("Hello."),
+        _ => Answer::calls(vec![Call::new("call_1", "propose_edit", &five_folds())]),
+    });
+    let server = server.unwrap();
+    let place = with_model(&server, "");
+    let Some(mut terminal) = Terminal::start(&place, &["chat", "--way", "tools"], &[]) else { return };
+    // From the first answer on, Ctrl-C does not end the program.
+    terminal.wait("> ").types("Hello?").wait("Hello.").wait("> ").types("Five folds.").wait("later [q]: ");
+    for leave in ["\u{4}", "\u{3}"] {
+        terminal.types("r").wait("why? ").presses(leave).wait("nothing is rejected").wait("later [q]: ");
+    }
+    terminal.types("w").wait("to say yes: ").presses("\u{3}").wait("nothing is changed").wait("later [q]: ");
+    terminal.presses("\u{3}").wait("> ").types("/diff").wait("later [q]: ").types("r").wait("why? ").types("no need").wait("rejected");
+    terminal.wait("> ").types("/quit");
+    assert_eq!(terminal.ends().0, 0);
+    assert_eq!(events(&place), ["offered", "rejected", "spent"]);
+}
+
+#[test]
+fn lines_that_are_pasted_are_asked_one_after_the_other() {
+    let server = Server::start(|_, number| Answer::text(&format!("answer {number}"))).unwrap();
+    let place = with_model(&server, "");
+    let Some(mut terminal) = Terminal::start(&place, &["chat", "--way", "tools"], &[]) else { return };
+    terminal.wait("> ").presses("first\rsecond\rthird\r").wait("answer 0").wait("answer 1").wait("answer 2").wait("> ").types("/quit");
+    assert_eq!(terminal.ends().0, 0);
+    assert!(body(&server, 2).contains("third"));
+}
+
+#[test]
+fn a_word_that_may_not_leave_is_taken_back_and_the_conversation_goes_on() {
+    let server = Server::start(|_, number| match number {
+        0 => Answer::calls(vec![Call::new("call_1", "propose_edit", &five_folds())]),
+        _ => Answer::text(&format!("answer {number}")),
+    });
+    let server = server.unwrap();
+    let place = with_model(&server, "");
+    let home = place.path().join("home/data/x.mat").display().to_string();
+    let Some(mut terminal) = Terminal::start(&place, &["chat", "--way", "tools"], &[]) else { return };
+    terminal.wait("> ").types("Five folds.").wait("later [q]: ").types("r").wait("why? ").types(&format!("use {home}")).wait("rejected");
+    terminal.wait("> ").types("Why?").wait("answer 1");
+    terminal.wait("> ").types(&format!("They are in {home}")).wait("path of your home folder").wait("it is taken back");
+    terminal.wait("> ").types("Hello?").wait("answer 2");
+    let key = "ghp_16C7e42F292c6912E7710c838347Ae178B4a";
+    terminal.wait("> ").types(&format!("The token is {key}")).wait("a token of GitHub").wait("> ").types("And now?").wait("answer 3");
+    terminal.wait("> ").types("/quit");
+    assert_eq!(terminal.ends().0, 0);
+    assert_eq!(server.received().len(), 4);
+    let last = body(&server, 3);
+    assert!(last.contains("the person rejected proposal p-") && !last.contains(place.path().to_str().unwrap()), "{last}");
+    let agent = place.path().join(".neuroflow/agent");
+    let kept = std::fs::read_dir(agent.join("transcripts")).unwrap().map(|entry| entry.unwrap().path()).chain([agent.join("history")]);
+    for path in kept {
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert!(!text.contains(key), "{}", path.display());
+    }
+}
+
+#[test]
+fn a_stale_card_says_so_and_a_wrong_pipeline_is_told_once() {
+    let server = Server::start(|_, number| match number {
+        0 => Answer::calls(vec![Call::new("call_1", "propose_edit", &five_folds())]),
+        _ => Answer::text(&format!("answer {number}")),
+    });
+    let server = server.unwrap();
+    let place = with_model(&server, "[agent.budget]\nturns = 1\n");
+    let Some(mut terminal) = Terminal::start(&place, &["chat", "--way", "tools"], &[]) else { return };
+    terminal.wait("> ").types("Five folds.").wait("later [q]: ").types("q");
+    place.write("small.nf", format!("{PIPELINE}\nbroken = nothing.known(1)\n"));
+    terminal.wait("> ").types("/diff").wait("no longer approved").wait("> ").types("/run").wait("nothing.known");
+    // The limit is raised, as the error says, and the conversation goes on.
+    terminal.wait("> ").types("And now?").wait("raise the limit");
+    place.write("neuroflow.toml", format!("[agent]\nendpoint = \"{}\"\nmodel = \"scripted\"\n", server.endpoint()));
+    terminal.wait("> ").types("And now?").wait("answer 1").wait("> ").types("/quit");
+    let (code, seen) = terminal.ends();
+    assert_eq!(code, 0);
+    assert!(!seen.lines().any(|line| line.trim_end() == "error:"), "{seen}");
+    let told = body(&server, 1);
+    assert!(told.contains("is stale") && told.contains("the pipeline has mistakes"), "{told}");
+}
+
+#[test]
+fn ctrl_c_ends_a_look_at_much_data_at_once() {
+    let server = Server::start(|_, number| match number {
+        0 => Answer::calls(vec![Call::new("call_1", "plan", &json!({}))]),
+        _ => Answer::text("answer"),
+    });
+    let server = server.unwrap();
+    let place = with_model(&server, "");
+    place.write("small.nf", "pipeline b \"B\"\ninput x = nwb(\"x.nwb\")\nf = ingest.array(x, of = \"a\")\nreport b { f }\n");
+    // Nothing of it is on the disk; reading all of it takes long.
+    place.write("x.nwb", "");
+    std::fs::OpenOptions::new().write(true).open(place.path().join("x.nwb")).unwrap().set_len(16 << 30).unwrap();
+    let Some(mut terminal) = Terminal::start(&place, &["chat", "--way", "tools"], &[]) else { return };
+    terminal.wait("> ").types("Plan it.").wait("· plan");
+    let began = std::time::Instant::now();
+    terminal.presses("\u{3}").wait("stopped").wait("> ").types("And now?").wait("answer").wait("> ").types("/quit");
+    assert_eq!(terminal.ends().0, 0);
+    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+    // The call that was stopped has an answer, for no endpoint takes one without.
+    let sent: Value = serde_json::from_str(&body(&server, 1)).unwrap();
+    assert!(sent["messages"].as_array().unwrap().iter().any(|one| one["tool_call_id"] == "call_1"), "{sent}");
+}
+
+#[test]
+fn a_file_that_a_proposal_began_is_not_taken_back_by_another() {
+    let server = Server::start(|_, _| Answer::text("answer")).unwrap();
+    let place = with_model(&server, "");
+    let edits = r#"[{"op": "begin", "name": "b", "title": "B"}, {"op": "add_input", "name": "rec", "value": "ingest.simulate()"},
+                    {"op": "insert_step", "name": "r", "call": "ingest.trials(rec[\"sim1\"])"}, {"op": "add_report", "name": "b", "items": "r"}]"#;
+    let id = super::propose(&place, edits, &["--pipeline", "b.nf"]);
+    if !super::approve(&place, &id) {
+        return;
+    }
+    let Some(mut terminal) = Terminal::start(&place, &["chat", "b.nf", "--way", "tools"], &[]) else { return };
+    terminal.wait("> ").types("/undo").wait("can't remove a file").wait("git revert").wait("> ").types("/quit");
+    assert_eq!(terminal.ends().0, 0);
+}
+
 #[test]
 fn what_was_applied_is_taken_back_by_a_proposal_of_its_own() {
     let server = Server::start(|_, _| Answer::calls(vec![Call::new("call_1", "propose_edit", &five_folds())])).unwrap();

@@ -181,8 +181,14 @@ impl Terminal {
     /// Types a line.
     #[track_caller]
     fn types(&mut self, line: &str) -> &mut Terminal {
+        self.presses(&format!("{line}\n"))
+    }
+
+    /// Presses keys, without Enter.
+    #[track_caller]
+    fn presses(&mut self, keys: &str) -> &mut Terminal {
         let input = self.child.stdin.as_mut().unwrap();
-        input.write_all(format!("{line}\n").as_bytes()).and_then(|()| input.flush()).unwrap();
+        input.write_all(keys.as_bytes()).and_then(|()| input.flush()).unwrap();
         self
     }
 

@@ -151,3 +151,21 @@ fn the_server_says_which_pipeline_it_can_not_choose() {
     let said = crate::support::said(output).exits(0);
     assert_eq!(said.out, "");
 }
+
+#[tokio::test]
+async fn a_look_that_takes_long_holds_no_other_up() {
+    let place = Place::new();
+    place.write("pipelines/small.nf", "pipeline b \"B\"\ninput x = nwb(\"x.nwb\")\nf = ingest.array(x, of = \"a\")\nreport b { f }\n");
+    // Nothing of it is on the disk; reading all of it takes long.
+    place.write("x.nwb", "");
+    std::fs::OpenOptions::new().write(true).open(place.path().join("x.nwb")).unwrap().set_len(16 << 30).unwrap();
+    let client = Client::plain().connect(&place, false).await;
+    let began = Instant::now();
+    tokio::select! {
+        biased;
+        told = client.told("plan", json!({})) => panic!("all of it was read: {told}"),
+        told = client.told("read_pipeline", json!({})) => assert!(told["text"].as_str().unwrap().contains("x.nwb"), "{told}"),
+    }
+    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+    client.goes().await;
+}

@@ -24,7 +24,7 @@ mod wire;
 pub use error::ModelError;
 pub use limits::Limits;
 pub use openai::{Endpoint, OpenAi};
-pub use probe::{Probe, Trial, probe};
+pub use probe::{Probe, ProbeError, Trial, probe, probe_within};
 pub use replay::{Replay, Store};
 pub use reply::{Finish, Reply, Usage};
 pub use request::{Format, Message, Request, RequestKey, Tool, ToolCall, ToolChoice};

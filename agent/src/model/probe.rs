@@ -1,10 +1,13 @@
 //! Finding out which way of structured answers works with an endpoint, for `neuroflow agent doctor`.
 
 use super::error::ModelError;
+use super::reply::Usage;
 use super::request::{Message, Request, Tool, ToolChoice};
 use super::schema::{Field, FieldKind, Schema};
 use super::structured::{Structured, Way};
 use super::{Model, excerpt};
+use crate::budget::{Budget, Exhausted};
+use std::time::Duration;
 
 /// What became of one way.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,42 +39,89 @@ impl Probe {
     }
 }
 
+/// Why it was not found out.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ProbeError {
+    /// The endpoint can't be asked at all.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    /// The budget is used up. Nothing was sent.
+    #[error(transparent)]
+    Budget(#[from] Exhausted),
+}
+
 /// Asks a model for one small call in each way, the best first, until one obeys. Takes up to three short questions.
 ///
 /// # Errors
 /// When the endpoint can't be asked at all: nothing answers, or it is offline, busy, or sends elsewhere.
 pub async fn probe(model: &dyn Model) -> Result<Probe, ModelError> {
     let question = question()?;
-    let schema = &question.tools[0].schema;
     let mut trials = Vec::new();
     for way in Way::ALL {
-        let trial = match Structured::new(model, way).reply(&question, &mut |_| {}).await {
-            Ok(reply) => match reply.calls.first() {
-                None => Trial::Fails(format!("no call, but words: {}", excerpt(reply.text.as_bytes(), 80))),
-                Some(call) if call.name != "pick" => Trial::Fails(format!("a call of `{}`", excerpt(call.name.as_bytes(), 40))),
-                Some(call) => match schema.check(&call.arguments) {
-                    Err(problems) => Trial::Fails(problems.join("; ")),
-                    Ok(fields) => Trial::Works { obeyed: fields["word"] == "seven" && fields["number"].as_f64() == Some(7.0) },
-                },
-            },
-            Err(
-                error @ (ModelError::Unreachable { .. }
-                | ModelError::Offline { .. }
-                | ModelError::Busy { .. }
-                | ModelError::Redirect { .. }
-                | ModelError::Leak(_)
-                | ModelError::Endpoint { .. }
-                | ModelError::Refused { status: 401 | 403 | 404, .. }),
-            ) => return Err(error),
-            Err(error) => Trial::Refused(error),
-        };
-        let obeyed = trial == Trial::Works { obeyed: true };
+        let (trial, _) = tried(model, way, &question).await?;
         trials.push((way, trial));
-        if obeyed {
+        if trials.last().is_some_and(|(_, trial)| *trial == Trial::Works { obeyed: true }) {
             break;
         }
     }
     Ok(Probe { trials })
+}
+
+/// The same within a budget: each question is set aside before it is sent, and its tokens and dollars are counted. It is no turn of the person's, and is not sent
+/// either when none is left.
+///
+/// # Errors
+/// As [`probe`], and when the budget is used up.
+pub async fn probe_within(model: &dyn Model, budget: &mut Budget) -> Result<Probe, ProbeError> {
+    let question = question()?;
+    let mut trials = Vec::new();
+    for way in Way::ALL {
+        let day = jiff::Timestamp::now().strftime("%Y-%m-%d").to_string();
+        let reservation = budget.reserve_aside(&question, Duration::ZERO, &day)?;
+        let (trial, usage) = match tried(model, way, &question).await {
+            Ok(tried) => tried,
+            Err(error) => {
+                budget.failed(reservation, None);
+                return Err(error.into());
+            }
+        };
+        match usage {
+            // What is nearly used up is said when the person asks something.
+            Some(usage) => drop(budget.settle(reservation, &usage, Duration::ZERO)),
+            None => budget.failed(reservation, None),
+        }
+        trials.push((way, trial));
+        if trials.last().is_some_and(|(_, trial)| *trial == Trial::Works { obeyed: true }) {
+            break;
+        }
+    }
+    Ok(Probe { trials })
+}
+
+/// What comes of one way, and what an answer took.
+async fn tried(model: &dyn Model, way: Way, question: &Request) -> Result<(Trial, Option<Usage>), ModelError> {
+    let reply = match Structured::new(model, way).reply(question, &mut |_| {}).await {
+        Ok(reply) => reply,
+        Err(
+            error @ (ModelError::Unreachable { .. }
+            | ModelError::Offline { .. }
+            | ModelError::Busy { .. }
+            | ModelError::Redirect { .. }
+            | ModelError::Leak(_)
+            | ModelError::Endpoint { .. }
+            | ModelError::Refused { status: 401 | 403 | 404, .. }),
+        ) => return Err(error),
+        Err(error) => return Ok((Trial::Refused(error), None)),
+    };
+    let trial = match (reply.calls.first(), question.tools.first()) {
+        (Some(call), Some(tool)) if call.name == tool.name => match tool.schema.check(&call.arguments) {
+            Err(problems) => Trial::Fails(problems.join("; ")),
+            Ok(fields) => Trial::Works { obeyed: fields["word"] == "seven" && fields["number"].as_f64() == Some(7.0) },
+        },
+        (Some(call), _) => Trial::Fails(format!("a call of `{}`", excerpt(call.name.as_bytes(), 40))),
+        (None, _) => Trial::Fails(format!("no call, but words: {}", excerpt(reply.text.as_bytes(), 80))),
+    };
+    Ok((trial, Some(reply.usage)))
 }
 
 fn question() -> Result<Request, ModelError> {
@@ -91,6 +141,24 @@ mod tests {
 
     fn pick(arguments: serde_json::Value) -> Vec<ToolCall> {
         vec![ToolCall { id: "1".into(), name: "pick".into(), arguments }]
+    }
+
+    #[tokio::test]
+    async fn a_probe_is_counted_and_not_sent_without_a_budget() {
+        use crate::budget::{BudgetLimits, Price, Spent, SpentToday};
+        let budget = |limits| Budget::new(limits, "m", Some(Price::FREE), Spent::default(), SpentToday::default());
+        let model = Scripted::new(|request, _| Ok(Reply::calls(request, pick(json!({"word": "seven", "number": 7})))));
+        let spent = [
+            BudgetLimits { turns: Some(0), ..BudgetLimits::default() },
+            BudgetLimits { tokens_per_session: Some(10), ..BudgetLimits::default() },
+        ];
+        for limits in spent {
+            assert!(matches!(probe_within(&model, &mut budget(limits)).await, Err(ProbeError::Budget(_))));
+        }
+        assert_eq!(model.asked().len(), 0);
+        let mut open = budget(BudgetLimits { turns: Some(1), ..BudgetLimits::default() });
+        assert_eq!(probe_within(&model, &mut open).await.unwrap().way(), Some(Way::Tools));
+        assert!(open.spent().tokens > 0 && open.spent().turns == 0, "{:?}", open.spent());
     }
 
     #[tokio::test]

@@ -89,11 +89,14 @@ impl Scanner {
         self
     }
 
-    /// Looks for the path of the home folder too. `/` alone is not looked for.
+    /// Looks for the path of the home folder too, and for where it really lies when that is a link. `/` alone is not looked for.
     #[must_use]
     pub fn with_home(mut self, home: &Path) -> Self {
-        if home.components().count() > 1 {
-            self.add(&home.display().to_string(), FindingKind::Home);
+        let real = home.canonicalize().ok().filter(|real| real != home);
+        for home in std::iter::once(home).chain(real.as_deref()) {
+            if home.components().count() > 1 {
+                self.add(&home.display().to_string(), FindingKind::Home);
+            }
         }
         self
     }
@@ -270,6 +273,16 @@ mod tests {
         assert_eq!(kinds(&scanner, "/home/someone/data"), Some(FindingKind::Home));
         assert_eq!(kinds(&scanner, "/home/someoneelse/data"), None);
         assert_eq!(kinds(&Scanner::new().with_home(Path::new("/")), "a/b"), None);
+        #[cfg(unix)]
+        {
+            let place = tempfile::tempdir().unwrap();
+            let (real, link) = (place.path().join("really"), place.path().join("link"));
+            std::fs::create_dir(&real).unwrap();
+            std::os::unix::fs::symlink(&real, &link).unwrap();
+            let scanner = Scanner::new().with_home(&link);
+            let real = real.canonicalize().unwrap();
+            assert_eq!(kinds(&scanner, &format!("{}/x", real.display())), Some(FindingKind::Home));
+        }
     }
 
     #[test]

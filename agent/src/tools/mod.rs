@@ -17,6 +17,7 @@ mod view;
 
 pub(crate) use pipeline::mistakes;
 pub use said::Said;
+pub(crate) use try_step::{SECONDS as LONGEST_TRIAL, TRIES};
 pub use view::View;
 
 use crate::model::{Field, Schema, Tool};

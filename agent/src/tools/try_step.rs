@@ -24,14 +24,17 @@ const TRIALS: (u64, u64) = (200, 1000);
 const MEMORY: u64 = 2 << 30;
 
 /// Seconds that a trial may take.
-const SECONDS: u64 = 30;
+pub(crate) const SECONDS: f64 = 30.0;
+
+/// The name of the tool.
+pub(crate) const TRIES: &str = "try_step";
 
 pub(super) struct TryStep;
 
 #[async_trait]
 impl ReadTool for TryStep {
     fn name(&self) -> &'static str {
-        "try_step"
+        TRIES
     }
 
     fn doc(&self) -> &'static str {
@@ -99,7 +102,7 @@ async fn tried(view: &View<'_>, arguments: &Map<String, Value>) -> Result<ToolRe
     if let Some(limit) = limit {
         let now = Entry::now(Event::Tried, None, "").at;
         let (spent, ahead) = spent_today(&view.ledger(), now.get(..10).unwrap_or_default());
-        if spent + Duration::from_secs(SECONDS) > limit {
+        if spent + Duration::from_secs_f64(SECONDS) > limit {
             let ahead =
                 ahead.map(|day| format!("; the ledger counts for {day}, and the clock says an earlier day: a person sets it right"));
             return Err(format!(
@@ -109,8 +112,7 @@ async fn tried(view: &View<'_>, arguments: &Map<String, Value>) -> Result<ToolRe
             ));
         }
     }
-    let limits =
-        Limits { trials: number(arguments, "trials", TRIALS.0, TRIALS.1).max(1) as usize, memory: MEMORY, seconds: SECONDS as f64 };
+    let limits = Limits { trials: number(arguments, "trials", TRIALS.0, TRIALS.1).max(1) as usize, memory: MEMORY, seconds: SECONDS };
     let aside = tempfile::tempdir().map_err(|error| error.to_string())?;
     let session = view.session();
     let ended = try_step((&planned.prepared.plan, &session.cache, &session.registry), label, worker, aside.path(), limits).await;
@@ -119,7 +121,7 @@ async fn tried(view: &View<'_>, arguments: &Map<String, Value>) -> Result<ToolRe
         Err(TrialError::Failed(message, help)) => {
             let content = json!({ "step": label, "failed": said.say("a message of a stage", &message), "help": help });
             // How it ends may depend on the trials, and it computed.
-            return Ok(ToolReply { free_text: said.free_text(), tried: Some(SECONDS as f64), ..ToolReply::plain(content) });
+            return Ok(ToolReply { free_text: said.free_text(), tried: Some(SECONDS), ..ToolReply::plain(content) });
         }
         Err(other) => return Err(other.to_string()),
     };

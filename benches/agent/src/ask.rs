@@ -82,7 +82,10 @@ pub(crate) async fn with(task: &Task, model: Box<dyn Model>) -> Result<Vec<Strin
             }
         };
         match chat.turn(&said, &mut show).await.map_err(|error| told(&error))? {
-            Turn::Asked(question) => {
+            Turn::Asked(question, ids) => {
+                for id in &ids {
+                    came.proposals.push(chat.desk().proposal(id)?);
+                }
                 came.questions.push(question.text);
                 match answers.next() {
                     Some(answer) => said.clone_from(answer),
@@ -95,7 +98,7 @@ pub(crate) async fn with(task: &Task, model: Box<dyn Model>) -> Result<Vec<Strin
                 }
                 break;
             }
-            Turn::Said => break,
+            Turn::Said | Turn::Unfinished(_) => break,
         }
     }
     came.looks = chat.desk().seen().looks;

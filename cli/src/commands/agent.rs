@@ -11,7 +11,7 @@ use neuroflow_agent::{
 };
 use neuroflow_engine::git::short;
 use neuroflow_engine::program::ProgramOptions;
-use std::io::{BufRead, IsTerminal, Write};
+use std::io::IsTerminal;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -90,15 +90,9 @@ pub(crate) fn is_terminal() -> bool {
     std::io::stdin().is_terminal() && std::io::stdout().is_terminal()
 }
 
-/// A line from the person; none at the end of input.
+/// A line from the person; none when they gave none: see [`super::prompt`].
 pub(crate) fn prompt(question: &str) -> Option<String> {
-    print!("{question}");
-    let _ = std::io::stdout().flush();
-    let mut line = String::new();
-    match std::io::stdin().lock().read_line(&mut line) {
-        Ok(0) | Err(_) => None,
-        Ok(_) => Some(line.trim().to_owned()),
-    }
+    super::prompt::line(question)
 }
 
 pub(crate) fn colours() -> bool {
@@ -218,7 +212,11 @@ pub(crate) fn decide(gate: &Gate, proposal: &Proposal, card: &Card) -> Result<De
                 return Ok(Decision::Apply { run: key == "a", applied });
             }
             "r" => {
-                let reason = prompt("why? ").unwrap_or_default();
+                // Who leaves the question has not said no.
+                let Some(reason) = prompt("why? ") else {
+                    println!("nothing is rejected");
+                    continue;
+                };
                 gate.reject(&id, &reason, &neuroflow_agent::person_name()).map_err(could_not)?;
                 println!("rejected");
                 return Ok(Decision::Rejected(reason));
@@ -318,6 +316,12 @@ pub(crate) fn undo(gate: &Gate, runtime: &tokio::runtime::Runtime) -> Result<(),
     let mut files = Vec::new();
     for file in &proposal.files {
         let now = gate.project().read(&file.path).map_err(|error| print_wrong(&error))?.unwrap_or_default();
+        // A proposal changes files; it does not remove one.
+        if file.base.is_none() {
+            let failure =
+                Failure::could_not_start(format!("proposal {} began {}, and a proposal can't remove a file", last.id.short(), file.path));
+            return Err(failure.with_help("remove it yourself, or take the proposal's commit back with `git revert`"));
+        }
         let Some(back) = file.undo(&now) else {
             let failure = Failure::could_not_start(format!("{} was changed since proposal {}", file.path, last.id.short()));
             return Err(failure.with_help("take it back by hand, or with git"));

@@ -5,12 +5,15 @@ use super::agent::{Decision, colours, could_not, decide, gate, is_terminal, prom
 use super::data::runtime;
 use crate::arguments::{Chat as Arguments, ModelWay, ReaderArgument};
 use crate::exit::{Exit, Failure};
-use neuroflow_agent::budget::{self, Budget, Exhausted, Spent, SpentToday};
-use neuroflow_agent::model::{Endpoint, Limits, Model, OpenAi, Probe, Replay, Store as Recordings, Structured, Trial, Way, probe};
-use neuroflow_agent::secret::{KeySource, Scanner};
+use crate::project::Project as ProjectSettings;
+use neuroflow_agent::budget::{self, Budget, BudgetLimits, Exhausted, Price, Spent, SpentToday};
+use neuroflow_agent::model::{
+    Endpoint, Limits, Model, ModelError, OpenAi, Probe, ProbeError, Replay, Store as Recordings, Structured, Trial, Way, probe_within,
+};
+use neuroflow_agent::secret::{FindingKind, KeySource, Scanner};
 use neuroflow_agent::{
     Card, Chat, ChatError, Desk, Entry, Event, Gate, Origin, ProposalId, Question, Reader, SYSTEM, SYSTEM_NEW, Settings, Shown, State,
-    Turn, escape, escape_line, path_below, terminal,
+    Turn, Unfinished, escape, escape_line, path_below, terminal,
 };
 use neuroflow_engine::label;
 use rustyline::error::ReadlineError;
@@ -35,9 +38,11 @@ pub(crate) fn chat(place: &Place, arguments: &Arguments) -> Result<Exit, Failure
     let settings = gate.project().settings.clone();
     let file = file_of(&gate, arguments.file.as_deref(), arguments.new)?;
     let runtime = runtime()?;
-    let (model, is_local, host) = model_of(place, arguments, &settings, &runtime)?;
+    if is_terminal() && arguments.once.is_none() {
+        super::prompt::watch(&runtime);
+    }
+    let Talk { model, is_local, host, scanner, budget } = model_of(place, arguments, &settings, &runtime)?;
     let exposure = settings.exposure(if is_local { None } else { Some(host.as_str()) });
-    let budget = budget_of(&settings, is_local)?;
     let origin = Origin::Chat { model: model.name() };
     let is_new = arguments.new || !gate.project().root.join(&file).exists();
     let reader = arguments.reader.map(|who| match who {
@@ -48,9 +53,12 @@ pub(crate) fn chat(place: &Place, arguments: &Arguments) -> Result<Exit, Failure
     let system = parts.into_iter().flatten().collect::<Vec<_>>().join("\n");
     let name = model.name();
     let desk = Desk::new(gate, file.clone(), exposure, origin);
-    let mut session = Session { place, chat: Chat::new(model, desk, &system, budget, settings.window), runtime, file };
+    let chat = Chat::new(model, desk, &system, budget, settings.window).with_scanner(scanner.clone());
+    let mut session = Session { place, chat, runtime, file, model: model_name(&settings), is_local, scanner };
     if let Some(said) = &arguments.once {
-        return session.once(said);
+        let ended = session.once(said);
+        session.leave();
+        return ended;
     }
     if !is_terminal() {
         let failure = Failure::could_not_start("a conversation needs a terminal");
@@ -59,7 +67,9 @@ pub(crate) fn chat(place: &Place, arguments: &Arguments) -> Result<Exit, Failure
     super::agent::tell(session.chat.desk().gate())?;
     println!("{} about {}; the model may see {}.", escape_line(&name), escape_line(&session.file), seen_as(exposure));
     println!("It changes nothing: you read each proposal and decide. /help says what else can be typed.");
-    session.talk()
+    let ended = session.talk();
+    session.leave();
+    ended
 }
 
 fn seen_as(exposure: neuroflow_agent::Exposure) -> &'static str {
@@ -102,23 +112,30 @@ pub(super) fn file_of(gate: &Gate, file: Option<&Path>, new: bool) -> Result<Str
     }
 }
 
-/// The model that the settings name: itself, whether it is on this machine, and its host.
-fn model_of(
-    place: &Place,
-    arguments: &Arguments,
-    settings: &Settings,
-    runtime: &tokio::runtime::Runtime,
-) -> Result<(AnyModel, bool, String), Failure> {
+/// A model to talk with, and what it may take.
+struct Talk {
+    model: AnyModel,
+    is_local: bool,
+    host: String,
+    /// Looks for what must not reach it.
+    scanner: Scanner,
+    budget: Budget,
+}
+
+/// The model that the settings name.
+fn model_of(place: &Place, arguments: &Arguments, settings: &Settings, runtime: &tokio::runtime::Runtime) -> Result<Talk, Failure> {
     if let Some(folder) = &arguments.replay {
-        return Ok((Box::new(Replay::new(Recordings::new(folder))), true, "replay".into()));
+        let model: AnyModel = Box::new(Replay::new(Recordings::new(folder)));
+        return Ok(Talk { model, is_local: true, host: "replay".into(), scanner: scanner(), budget: budget_of(settings, true)? });
     }
-    let (model, is_local, host) = endpoint_of(place, settings)?;
+    let (model, is_local, host, scanner) = endpoint_of(place, settings)?;
+    let mut budget = budget_of(settings, is_local)?;
     let way = match arguments.way {
         Some(ModelWay::Tools) => Way::Tools,
         Some(ModelWay::Object) => Way::Object,
         Some(ModelWay::Words) => Way::Words,
         None => {
-            let probed = runtime.block_on(probe(&model)).map_err(Failure::could_not_start)?;
+            let probed = probed(&model, &mut budget, runtime)?;
             probed.way().ok_or_else(|| {
                 let failure = Failure::could_not_start("the model gives no call in any way that it can be asked");
                 failure.with_help("`neuroflow agent doctor` says what it answers")
@@ -131,10 +148,36 @@ fn model_of(
         })),
         None => Box::new(Structured::new(model, way)),
     };
-    Ok((model, is_local, host))
+    Ok(Talk { model, is_local, host, scanner, budget })
 }
 
-fn endpoint_of(place: &Place, settings: &Settings) -> Result<(OpenAi, bool, String), Failure> {
+/// Finds out how a model is asked, within the budget.
+fn probed(model: &OpenAi, budget: &mut Budget, runtime: &tokio::runtime::Runtime) -> Result<Probe, Failure> {
+    let probed = runtime.block_on(probe_within(model, budget));
+    keep_today(budget);
+    probed.map_err(|error| match error {
+        ProbeError::Budget(error) => used_up(error),
+        error @ ProbeError::Model(_) => Failure::could_not_start(error),
+    })
+}
+
+/// That the budget is used up, with what to do where a clock was wrong.
+fn used_up(error: Exhausted) -> Failure {
+    let is_ahead = matches!(error, Exhausted::Limit { ahead: Some(_), .. });
+    let path = today_file().filter(|_| is_ahead);
+    let help = path.map(|path| format!("when the clock is right, the day in {} was not: remove that file", path.display()));
+    Failure { help, ..Failure::could_not_start(error) }
+}
+
+/// Looks for what must not leave this machine, but for the key of an endpoint.
+fn scanner() -> Scanner {
+    match std::env::var_os("HOME") {
+        Some(home) => Scanner::new().with_home(Path::new(&home)),
+        None => Scanner::new(),
+    }
+}
+
+fn endpoint_of(place: &Place, settings: &Settings) -> Result<(OpenAi, bool, String, Scanner), Failure> {
     // A project that somebody else wrote may name any machine and any variable; a key goes only where the person sends it.
     let url = settings.endpoint.as_deref().unwrap_or_default();
     let is_meant = url.is_empty() || Endpoint::new(url, "").is_local() || place.settings()?.agent.endpoint.as_deref() == Some(url);
@@ -154,23 +197,30 @@ fn endpoint_of(place: &Place, settings: &Settings) -> Result<(OpenAi, bool, Stri
             failure.with_help("write `endpoint = \"http://127.0.0.1:8080/v1\"` and `model = \"…\"` under [agent] of neuroflow.toml")
         );
     };
-    let name = settings.model.clone().unwrap_or_else(|| "default".into());
+    let name = model_name(settings);
+    let scanner = key.iter().fold(scanner(), |scanner, key| scanner.with_key(key));
     let endpoint = Endpoint { url, model: name, key, offline: place.settings()?.offline, limits: Limits::default() };
     let is_local = endpoint.is_local();
     let host = endpoint.url.split("://").nth(1).and_then(|rest| rest.split(['/', ':']).next()).unwrap_or_default().to_owned();
-    let mut scanner = Scanner::new();
-    if let Some(home) = std::env::var_os("HOME") {
-        scanner = scanner.with_home(Path::new(&home));
-    }
-    let model = OpenAi::new(endpoint, scanner).map_err(Failure::could_not_start)?;
-    Ok((model, is_local, host))
+    let model = OpenAi::new(endpoint, scanner.clone()).map_err(Failure::could_not_start)?;
+    Ok((model, is_local, host, scanner))
+}
+
+/// What is limited, and what the model costs.
+fn limits_of(settings: &Settings, model: &str, is_local: bool) -> Result<(BudgetLimits, Option<Price>), Failure> {
+    let limits = settings.budget.limits().map_err(Failure::could_not_start)?;
+    let prices = budget::prices(&settings.prices).map_err(Failure::could_not_start)?;
+    Ok((limits, prices.of(model, is_local)))
+}
+
+/// The model's name at its endpoint.
+fn model_name(settings: &Settings) -> String {
+    settings.model.clone().unwrap_or_else(|| "default".into())
 }
 
 fn budget_of(settings: &Settings, is_local: bool) -> Result<Budget, Failure> {
-    let limits = settings.budget.limits().map_err(Failure::could_not_start)?;
-    let prices = budget::prices(&settings.prices).map_err(Failure::could_not_start)?;
-    let model = settings.model.clone().unwrap_or_else(|| "default".into());
-    let price = prices.of(&model, is_local);
+    let model = model_name(settings);
+    let (limits, price) = limits_of(settings, &model, is_local)?;
     Ok(Budget::new(limits, model, price, Spent::default(), read_today()))
 }
 
@@ -194,12 +244,13 @@ fn keep_today(budget: &mut Budget) {
 
 pub(crate) fn doctor(place: &Place) -> Result<Exit, Failure> {
     let settings = gate(place)?.project().settings.clone();
-    let (model, is_local, host) = endpoint_of(place, &settings)?;
+    let (model, is_local, host, _) = endpoint_of(place, &settings)?;
     println!("model     {}", escape_line(&model.name()));
     println!("place     {}", if is_local { "this machine" } else { "another machine" });
     println!("may see   {}", seen_as(settings.exposure(if is_local { None } else { Some(&host) })));
     println!("approval  {}", settings.level().word());
-    let found: Probe = runtime()?.block_on(probe(&model)).map_err(Failure::could_not_start)?;
+    let mut budget = budget_of(&settings, is_local)?;
+    let found = probed(&model, &mut budget, &runtime()?)?;
     for (way, trial) in &found.trials {
         let said = match trial {
             Trial::Works { obeyed: true } => "works".to_owned(),
@@ -209,6 +260,7 @@ pub(crate) fn doctor(place: &Place) -> Result<Exit, Failure> {
         };
         println!("{:<9} {}", way.to_string(), escape_line(&said));
     }
+    println!("it took   {} tokens, {} dollars", budget.spent().tokens, budget.spent().usd);
     match found.way() {
         Some(way) => println!("it is asked by {way}"),
         None => return Err(Failure::could_not_start("the model gives no call in any way that it can be asked")),
@@ -222,22 +274,41 @@ struct Session<'p> {
     chat: Chat<AnyModel>,
     runtime: tokio::runtime::Runtime,
     file: String,
+    /// Who is asked, whatever the settings say by now.
+    model: String,
+    is_local: bool,
+    scanner: Scanner,
 }
 
 impl Session<'_> {
+    /// Asks once. The exit code says whether there is a whole answer.
     fn once(&mut self, said: &str) -> Result<Exit, Failure> {
-        match self.turn(said)? {
-            Some(Turn::Offered(ids)) => {
-                for id in &ids {
-                    print!("{}", self.card(id)?.1);
-                    println!("it waits for an answer: `neuroflow agent review {}`", id.short());
+        let turn = self.turn(said);
+        let ended = turn.and_then(|turn| {
+            let (ids, question, exit) = match turn {
+                Some(Turn::Offered(ids)) => (ids, None, Exit::Done),
+                Some(Turn::Asked(question, ids)) => (ids, Some(question), Exit::Done),
+                Some(Turn::Said) => (Vec::new(), None, Exit::Done),
+                Some(Turn::Unfinished(unfinished)) => {
+                    unanswered(unfinished);
+                    (Vec::new(), None, Exit::StepFailed)
                 }
+                None => (Vec::new(), None, Exit::Interrupted),
+            };
+            for id in &ids {
+                print!("{}", self.card(id)?.1);
+                println!("it waits for an answer: `neuroflow agent review {}`", id.short());
             }
-            Some(Turn::Asked(question)) => ask(&question),
-            Some(Turn::Said) | None => {}
-        }
+            question.iter().for_each(ask);
+            Ok(exit)
+        });
         self.end();
-        Ok(Exit::Done)
+        ended
+    }
+
+    /// What still reads for an answer that nobody waits for does not hold the program.
+    fn leave(self) {
+        self.runtime.shutdown_background();
     }
 
     fn talk(&mut self) -> Result<Exit, Failure> {
@@ -248,26 +319,28 @@ impl Session<'_> {
             if said.trim().is_empty() {
                 continue;
             }
-            let _ = editor.add_history_entry(said.as_str());
+            // What is refused for a key in it is kept nowhere; a question with a path is there to be mended.
+            let finding = self.scanner.scan(said.as_bytes());
+            if finding.as_ref().is_none_or(|finding| finding.kind == FindingKind::Home) {
+                let _ = editor.add_history_entry(said.as_str());
+            }
             if let Some(command) = said.trim().strip_prefix('/') {
                 match self.command(command) {
                     Ok(true) => {}
                     Ok(false) => break,
-                    Err(failure) => eprintln!("{failure}"),
+                    Err(failure) => complain(&failure),
                 }
                 continue;
             }
             match self.turn(&said) {
-                Ok(Some(Turn::Offered(ids))) => {
-                    for id in &ids {
-                        if let Err(failure) = self.decide(id) {
-                            eprintln!("{failure}");
-                        }
-                    }
+                Ok(Some(Turn::Offered(ids))) => self.decide_all(&ids),
+                Ok(Some(Turn::Asked(question, ids))) => {
+                    self.decide_all(&ids);
+                    ask(&question);
                 }
-                Ok(Some(Turn::Asked(question))) => ask(&question),
+                Ok(Some(Turn::Unfinished(unfinished))) => unanswered(unfinished),
                 Ok(Some(Turn::Said) | None) => {}
-                Err(failure) => eprintln!("{failure}"),
+                Err(failure) => complain(&failure),
             }
         }
         if history.parent().is_some_and(Path::is_dir) {
@@ -298,7 +371,12 @@ impl Session<'_> {
             };
             let _ = written.and_then(|()| out.flush());
         };
+        // A person may have raised a limit meanwhile, as the error about it says.
+        let root = std::env::current_dir().map_err(Failure::could_not_start)?;
+        let settings = ProjectSettings::read(&root)?.agent.and(self.place.settings()?.agent);
+        let (limits, price) = limits_of(&settings, &self.model, self.is_local)?;
         let chat = &mut self.chat;
+        chat.set(limits, price, settings.window);
         chat.budget_mut().join_today(&read_today());
         let turn = self.runtime.block_on(async {
             tokio::select! {
@@ -313,32 +391,52 @@ impl Session<'_> {
         match turn {
             None => {
                 println!("stopped");
-                self.chat.tell("the person stopped the answer");
+                self.chat.stopped();
                 Ok(None)
             }
             Some(Ok(turn)) => Ok(Some(turn)),
-            Some(Err(error @ ChatError::Budget(Exhausted::Limit { ahead: Some(_), .. }))) => {
-                let kept =
-                    today_file().map(|path| format!("when the clock is right, the day in {} was not: remove that file", path.display()));
-                Err(Failure { help: kept, ..Failure::could_not_start(error) })
+            Some(Err(ChatError::Budget(error))) => Err(used_up(error)),
+            Some(Err(error @ ChatError::Window(_))) => Err(Failure::could_not_start(error)),
+            Some(Err(error @ ChatError::Model(ModelError::Leak(_)))) => {
+                Err(Failure::could_not_start(error).with_help("it is taken back; say it again without that"))
             }
-            Some(Err(error @ ChatError::Budget(_))) => Err(Failure::could_not_start(error)),
             Some(Err(error)) => {
                 Err(Failure::could_not_start(error).with_help("nothing is lost; say it again, or `neuroflow agent doctor`"))
             }
         }
     }
 
+    /// A proposal that waits, as a card; one that is stale by now says so.
     fn card(&self, id: &ProposalId) -> Result<(neuroflow_agent::Proposal, String, Card), Failure> {
         let gate = self.chat.desk().gate();
         let proposal = gate.store().proposal(id).map_err(Failure::could_not_start)?;
-        let card = Card::of(gate.project(), &proposal, State::Offered, None, gate.uncommitted(&proposal));
+        let moved = self.runtime.block_on(async {
+            tokio::select! {
+                moved = neuroflow_agent::moved(gate.project(), id) => moved.map_err(Failure::could_not_start),
+                _ = tokio::signal::ctrl_c() => Err(Failure::could_not_start(format!("whether {} is stale was not found out", id.short()))),
+            }
+        })?;
+        let uncommitted = if moved.is_none() { gate.uncommitted(&proposal) } else { Vec::new() };
+        let card = Card::of(gate.project(), &proposal, State::Offered, moved, uncommitted);
         Ok((proposal, terminal(&card, colours()), card))
+    }
+
+    fn decide_all(&mut self, ids: &[ProposalId]) {
+        for id in ids {
+            if let Err(failure) = self.decide(id) {
+                complain(&failure);
+            }
+        }
     }
 
     fn decide(&mut self, id: &ProposalId) -> Result<(), Failure> {
         let (proposal, text, card) = self.card(id)?;
         print!("{text}");
+        if let Some(moved) = &card.moved {
+            println!("it can be read, and no longer approved; ask for it again");
+            self.chat.tell(&format!("proposal {} is stale: {}", id.short(), escape_line(moved)));
+            return Ok(());
+        }
         let decided = decide(self.chat.desk().gate(), &proposal, &card)?;
         let short = id.short();
         match decided {
@@ -361,6 +459,8 @@ impl Session<'_> {
         let ended = run_now(self.place, &self.file);
         let said = match &ended {
             Ok(exit) => format!("a run ended: {exit:?}"),
+            // The mistakes were printed.
+            Err(failure) if failure.message.is_empty() => "a run could not be made: the pipeline has mistakes; `check` names them".into(),
             Err(failure) => format!("a run could not be made: {}", escape_line(&failure.message)),
         };
         self.chat.tell(&said);
@@ -382,9 +482,7 @@ impl Session<'_> {
                 if waiting.is_empty() {
                     println!("no proposal waits for an answer");
                 }
-                for id in &waiting {
-                    self.decide(id)?;
-                }
+                self.decide_all(&waiting);
             }
             "undo" => super::agent::undo(self.chat.desk().gate(), &self.runtime)?,
             "look" => self.look(rest.trim())?,
@@ -455,6 +553,18 @@ fn read(editor: &mut rustyline::DefaultEditor) -> Result<Option<String>, Failure
             Err(error) => return Err(Failure::could_not_start(error)),
         }
     }
+}
+
+/// Shows an error that was not printed yet.
+fn complain(failure: &Failure) {
+    if !failure.message.is_empty() {
+        eprintln!("{failure}");
+    }
+}
+
+/// Says why there is no whole answer.
+fn unanswered(unfinished: Unfinished) {
+    eprintln!("note: {unfinished}");
 }
 
 fn ask(question: &Question) {

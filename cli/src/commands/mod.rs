@@ -22,6 +22,7 @@ pub(crate) mod keep;
 pub(crate) mod log;
 pub(crate) mod mcp;
 pub(crate) mod of_the_field;
+mod prompt;
 pub(crate) mod propose;
 pub(crate) mod run;
 pub(crate) mod runs;
