@@ -2,6 +2,7 @@
 
 use crate::proposal::ProposalId;
 use crate::review::Level;
+use crate::store::without_links;
 use neuroflow_engine::Digest;
 use serde::{Deserialize, Serialize};
 use std::fs::{File, OpenOptions};
@@ -122,6 +123,7 @@ impl Ledger {
     /// When it can't be opened or locked, or its chain does not hold.
     pub fn hold(path: &Path) -> Result<Ledger, LedgerError> {
         let told = |error| LedgerError::File { path: path.to_path_buf(), error };
+        without_links(path).map_err(told)?;
         let mut file = OpenOptions::new().read(true).append(true).create(true).open(path).map_err(told)?;
         file.lock().map_err(told)?;
         let mut text = Vec::new();
@@ -142,7 +144,7 @@ impl Ledger {
     /// # Errors
     /// When it can't be read, or its chain does not hold.
     pub fn read(path: &Path) -> Result<Vec<Entry>, LedgerError> {
-        match std::fs::read(path) {
+        match without_links(path).and_then(|()| std::fs::read(path)) {
             Ok(mut text) => {
                 text.truncate(text.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1));
                 Ok(read(&text)?.0)
@@ -211,6 +213,6 @@ pub(crate) fn by_day(entries: &[Entry]) -> impl Iterator<Item = (&str, &Entry)> 
 
 /// The digests of all lines, for what names one.
 pub(crate) fn heads(path: &Path) -> std::collections::HashSet<Digest> {
-    let text = std::fs::read(path).unwrap_or_default();
+    let text = without_links(path).and_then(|()| std::fs::read(path)).unwrap_or_default();
     text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).map(Digest::of).collect()
 }

@@ -12,7 +12,7 @@ use neuroflow_agent::{
 use neuroflow_engine::git::short;
 use neuroflow_engine::program::ProgramOptions;
 use std::io::{BufRead, IsTerminal, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 pub(crate) fn agent(place: &Place, command: &AgentCommand) -> Result<Exit, Failure> {
@@ -189,6 +189,15 @@ pub(crate) enum Decision {
 
 /// Asks at a terminal what becomes of a proposal, and does it.
 pub(crate) fn decide(gate: &Gate, proposal: &Proposal, card: &Card) -> Result<Decision, Failure> {
+    let mut desktop = None;
+    let decided = decide_with(gate, proposal, card, &mut desktop);
+    if let Some(desktop) = desktop {
+        desktop.leave();
+    }
+    decided
+}
+
+fn decide_with(gate: &Gate, proposal: &Proposal, card: &Card, desktop: &mut Option<Desktop>) -> Result<Decision, Failure> {
     let id = proposal.id();
     let keys = if proposal.plan.is_some() { "approve [a] · approve, don't run [w] · " } else { "approve [a] · " };
     loop {
@@ -225,7 +234,7 @@ pub(crate) fn decide(gate: &Gate, proposal: &Proposal, card: &Card) -> Result<De
             }
             "x" => card.tasks().iter().for_each(|line| println!("  {line}")),
             "e" => {
-                if let Some(edited) = edit(gate, proposal)? {
+                if let Some(edited) = edit(gate, proposal, desktop)? {
                     gate.reject(&id, "edited into another proposal", &neuroflow_agent::person_name()).map_err(could_not)?;
                     let card = Card::of(gate.project(), &edited, State::Offered, None, gate.uncommitted(&edited));
                     print!("{}", terminal(&card, colours()));
@@ -251,33 +260,88 @@ fn apply(gate: &Gate, proposal: &Proposal, approval: Approval, with_own: bool) -
     Ok(applied)
 }
 
-/// The change as a person makes it in an editor; none when it stays as it is.
-fn edit(gate: &Gate, proposal: &Proposal) -> Result<Option<Proposal>, Failure> {
+/// A text that a person is working on: a file in a folder of its own, which nobody else can look into or has prepared.
+struct Desktop {
+    folder: tempfile::TempDir,
+    file: PathBuf,
+}
+
+impl Desktop {
+    fn new(name: &str, text: &str) -> std::io::Result<Desktop> {
+        let mut builder = tempfile::Builder::new();
+        builder.prefix("neuroflow-edit-");
+        #[cfg(unix)]
+        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o700));
+        let folder = builder.tempdir()?;
+        let file = folder.path().join(name);
+        std::fs::OpenOptions::new().write(true).create_new(true).open(&file)?.write_all(text.as_bytes())?;
+        Ok(Desktop { folder, file })
+    }
+
+    /// Leaves what was written where it is.
+    fn leave(self) {
+        println!("what you wrote is kept in {}", escape_line(&self.file.display().to_string()));
+        let _ = self.folder.keep();
+    }
+}
+
+/// The editor that a person named. A variable that is set to nothing names none.
+fn editor() -> String {
+    let named = ["VISUAL", "EDITOR"].into_iter().filter_map(|name| std::env::var(name).ok());
+    named.into_iter().find(|editor| !editor.trim().is_empty()).unwrap_or_else(|| "vi".into())
+}
+
+/// The change as a person makes it in an editor; none when it stays as it is. What was written and can't be offered yet stays on the desktop.
+fn edit(gate: &Gate, proposal: &Proposal, desktop: &mut Option<Desktop>) -> Result<Option<Proposal>, Failure> {
     let Some(file) = proposal.files.iter().find(|file| file.path == proposal.pipeline).or(proposal.files.first()) else { return Ok(None) };
     let before = gate.project().read(&file.path).map_err(|error| print_wrong(&error))?.unwrap_or_default();
     let offered = file.apply(&before).map_err(|error| print_wrong(&Wrong::Edit(error)))?;
-    let editor = std::env::var("VISUAL").or_else(|_| std::env::var("EDITOR")).unwrap_or_else(|_| "vi".into());
-    let folder = gate.store().folder().join("edit");
-    let place = folder.join(file.path.rsplit('/').next().unwrap_or("pipeline.nf"));
-    std::fs::create_dir_all(&folder).and_then(|()| std::fs::write(&place, &offered)).map_err(Failure::could_not_start)?;
+    let on_it = match desktop.take() {
+        Some(begun) => begun,
+        None => Desktop::new(file.path.rsplit('/').next().unwrap_or("pipeline.nf"), &offered).map_err(|error| {
+            let failure = Failure::could_not_start(format!("there is no place to edit it in: {error}"));
+            failure.with_help("TMPDIR names another folder")
+        })?,
+    };
+    let place = on_it.file.clone();
+    let editor = editor();
     let mut words = editor.split_whitespace();
     let program = words.next().unwrap_or("vi");
     let status = std::process::Command::new(program).args(words).arg(&place).status();
-    let made = std::fs::read_to_string(&place).map_err(Failure::could_not_start);
-    let _ = std::fs::remove_dir_all(&folder);
-    if !status.is_ok_and(|status| status.success()) {
+    let ended_well = status.is_ok_and(|status| status.success());
+    if !ended_well {
         println!("the editor `{program}` did not end well; nothing is changed (EDITOR names another)");
-        return Ok(None);
     }
-    let made = made?;
-    if made == offered {
-        println!("nothing was changed in it");
-        return Ok(None);
+    let made = match std::fs::read_to_string(&place) {
+        Ok(made) if made == offered => {
+            if ended_well {
+                println!("nothing was changed in it");
+            }
+            return Ok(None);
+        }
+        Ok(made) => Some(made).filter(|_| ended_well),
+        Err(error) => {
+            eprintln!("error: {}: {error}", escape_line(&place.display().to_string()));
+            None
+        }
+    };
+    let edited = match made {
+        Some(made) => offer_edited(gate, proposal, &file.path, before, made)?,
+        None => None,
+    };
+    if edited.is_none() {
+        println!("what you wrote is kept; [e] goes on with it, in {}", escape_line(&place.display().to_string()));
+        *desktop = Some(on_it);
     }
+    Ok(edited)
+}
+
+/// Offers a person's text in place of a proposal; none, with the reason shown, when it can't be offered.
+fn offer_edited(gate: &Gate, proposal: &Proposal, path: &str, before: String, made: String) -> Result<Option<Proposal>, Failure> {
     let change = neuroflow_dsl::edit::Change { at: 0, old: before, new: made };
     let mut files: Vec<(String, How)> = Vec::new();
     for other in &proposal.files {
-        let how = if other.path == file.path { How::Changes(vec![change.clone()]) } else { How::Changes(other.changes.clone()) };
+        let how = if other.path == path { How::Changes(vec![change.clone()]) } else { How::Changes(other.changes.clone()) };
         files.push((other.path.clone(), how));
     }
     let draft = Draft {
@@ -291,20 +355,22 @@ fn edit(gate: &Gate, proposal: &Proposal) -> Result<Option<Proposal>, Failure> {
         transcript: proposal.transcript,
         parent: Some(proposal.id()),
     };
-    match runtime()?.block_on(gate.project().propose(draft)) {
-        Ok(edited) => {
-            gate.offer(&edited, &neuroflow_agent::person_name()).map_err(could_not)?;
-            Ok(Some(edited))
-        }
+    let edited = match runtime()?.block_on(gate.project().propose(draft)) {
+        Ok(edited) => edited,
         Err(Wrong::Mistakes { file, text, found }) => {
             print_diagnostics(Path::new(&file), &text, &found, MessageFormat::Text);
-            Ok(None)
+            return Ok(None);
         }
         Err(error) => {
             eprintln!("{}", print_wrong(&error));
-            Ok(None)
+            return Ok(None);
         }
+    };
+    if let Err(error) = gate.offer(&edited, &neuroflow_agent::person_name()) {
+        eprintln!("{}", could_not(error));
+        return Ok(None);
     }
+    Ok(Some(edited))
 }
 
 /// Offers to take the latest applied proposal back: a change like any other, with its card and its own decision.

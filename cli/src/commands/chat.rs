@@ -242,8 +242,12 @@ impl Session<'_> {
 
     fn talk(&mut self) -> Result<Exit, Failure> {
         let mut editor = rustyline::DefaultEditor::new().map_err(Failure::could_not_start)?;
-        let history = self.chat.desk().gate().store().folder().join("history");
-        let _ = editor.load_history(&history);
+        // A project that was got from somebody may have a link in this place; lines are then remembered nowhere.
+        let history = self.chat.desk().gate().store().place("history");
+        match &history {
+            Ok(history) => drop(editor.load_history(history)),
+            Err(error) => eprintln!("warning: the lines that you type are not kept: {error}"),
+        }
         while let Some(said) = read(&mut editor)? {
             if said.trim().is_empty() {
                 continue;
@@ -270,7 +274,11 @@ impl Session<'_> {
                 Err(failure) => eprintln!("{failure}"),
             }
         }
-        if history.parent().is_some_and(Path::is_dir) {
+        // Looked at again: the folder may have been made meanwhile.
+        let store = self.chat.desk().gate().store();
+        if let Ok(history) = history.and_then(|_| store.place("history"))
+            && store.folder().is_dir()
+        {
             let _ = editor.save_history(&history);
         }
         self.end();
