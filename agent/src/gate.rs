@@ -162,8 +162,9 @@ impl Gate {
     }
 
     /// Files of a proposal with changes of their own that no commit holds; with them, a commit of the proposal would not be the proposal alone.
+    /// Without them where git can't say; a change is then not made either.
     pub fn uncommitted(&self, proposal: &Proposal) -> Vec<String> {
-        commit::uncommitted(&self.project.root, &proposal.files.iter().map(|file| file.path.as_str()).collect::<Vec<_>>())
+        commit::uncommitted(&self.project.root, &paths(proposal)).unwrap_or_default()
     }
 
     /// Makes an approved change: the files are written, and committed where there is version control. `with_own` first commits what a person changed in the
@@ -187,7 +188,8 @@ impl Gate {
             ledger.append(Entry { reason: what.clone(), ..Entry::now(Event::Stale, Some(&id), approval.by()) })?;
             return Err(GateError::Stale { id, what });
         }
-        let own = self.uncommitted(proposal);
+        commit::ready(&self.project.root, &paths(proposal))?;
+        let own = commit::uncommitted(&self.project.root, &paths(proposal))?;
         if !own.is_empty() && !with_own {
             return Err(GateError::Uncommitted(own));
         }
@@ -247,15 +249,29 @@ impl Gate {
         head: &Digest,
     ) -> Result<Option<String>, GateError> {
         let transcript = proposal.transcript.and_then(|digest| self.store.transcript(&digest));
+        let aside = self.store.aside(id).map_err(|error| GateError::File { what: "the way back can't be kept".into(), error })?;
         // A person's own changes of the same files come first, so that the proposal's commit is the proposal alone.
-        commit::own(&self.project.root, &self.uncommitted(proposal), id)?;
+        let own = commit::uncommitted(&self.project.root, &paths(proposal))?;
+        let own = commit::own(&self.project.root, &own, id, &aside)?;
+        let done = self.write_texts(texts).and_then(|()| {
+            Ok(commit::commit(&self.project.root, proposal, approval, texts, transcript.as_deref(), head, &aside)?)
+        });
+        // A commit that was made only for the sake of this one does not outlive it.
+        done.inspect_err(|_| {
+            if let Some(own) = own {
+                own.take_back();
+            }
+        })
+    }
+
+    fn write_texts(&self, texts: &[(String, String)]) -> Result<(), GateError> {
         for (path, text) in texts {
             let place = self.project.place(path)?;
             let written = place.parent().map_or(Ok(()), std::fs::create_dir_all).and_then(|()| store::write_whole(&place, text.as_bytes()));
             written.map_err(|error| GateError::File { what: format!("{path} can't be written"), error })?;
             fault("written");
         }
-        Ok(commit::commit(&self.project.root, proposal, approval, texts, transcript.as_deref(), head)?)
+        Ok(())
     }
 
     fn restore(&self, before: &[(String, Option<String>)]) {
@@ -272,7 +288,7 @@ impl Gate {
     fn held(&self) -> Result<Ledger, GateError> {
         let mut ledger = self.store.hold()?;
         let Some((id, actor)) = unfinished(ledger.entries()) else { return Ok(ledger) };
-        let mut entry = match commit::find(&self.project.root, &id) {
+        let mut entry = match commit::find(&self.project.root, &id)? {
             Some(commit) => Entry { detail: serde_json::json!({ "commit": commit }), ..Entry::now(Event::Applied, Some(&id), &actor) },
             None => {
                 if let (Some(before), Ok(proposal)) = (self.store.undo(&id), self.store.proposal(&id)) {
@@ -314,6 +330,11 @@ impl Gate {
             Err(error) => Err(error.into()),
         }
     }
+}
+
+/// The files of a proposal.
+fn paths(proposal: &Proposal) -> Vec<&str> {
+    proposal.files.iter().map(|file| file.path.as_str()).collect()
 }
 
 /// The proposal whose change was begun and not said to have ended, and who approved it.

@@ -176,8 +176,14 @@ impl Store {
         serde_json::from_str(&text).ok()
     }
 
+    /// Where the index lies that hooks look at while a change is made.
+    pub(crate) fn aside(&self, id: &ProposalId) -> io::Result<PathBuf> {
+        self.place(&format!("undo/{id}.index"))
+    }
+
     pub(crate) fn forget_undo(&self, id: &ProposalId) {
         let _ = self.place(&format!("undo/{id}.json")).and_then(std::fs::remove_file);
+        let _ = self.aside(id).and_then(std::fs::remove_file);
     }
 }
 

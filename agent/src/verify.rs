@@ -8,7 +8,7 @@ use crate::settings::Settings;
 use crate::store::Store;
 use git2::{Commit, Repository};
 use neuroflow_engine::Digest;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
 /// What was found about a commit, or about the ledger.
@@ -36,7 +36,10 @@ pub fn verify(root: &Path, range: Option<&str>) -> Result<Vec<Finding>, String> 
         let wrong = Ledger::read(&store.ledger()).err().map(|error| error.to_string());
         found.push(Finding { commit: String::new(), subject: "the ledger".into(), proposal: None, wrong: wrong.into_iter().collect() });
     }
-    let repository = Repository::discover(root).map_err(|_| "there is no repository here".to_owned())?;
+    let repository = Repository::discover(root).map_err(|error| match error.code() {
+        git2::ErrorCode::NotFound => "there is no repository here".to_owned(),
+        _ => format!("there is a git repository here that can't be opened: {}", error.message()),
+    })?;
     let mut walk = repository.revwalk().map_err(told)?;
     // By descent, not by time: a clock may have been set back between two commits.
     walk.set_sorting(git2::Sort::TOPOLOGICAL).map_err(told)?;
@@ -52,15 +55,36 @@ pub fn verify(root: &Path, range: Option<&str>) -> Result<Vec<Finding>, String> 
         None => walk.push_head().map_err(told)?,
     }
     let ledger = Known::read(&store);
+    let first = first_uses(&repository, range).map_err(told)?;
     for oid in walk {
         let commit = repository.find_commit(oid.map_err(told)?).map_err(told)?;
         let message = commit.message().unwrap_or_default().to_owned();
         let Some(id) = trailer(&message, "Neuroflow-Proposal") else { continue };
-        let wrong = check(&repository, root, &store, &commit, &message, id, ledger.as_ref());
+        let mut wrong = check(&repository, root, &store, &commit, &message, id, ledger.as_ref());
+        if let Some(before) = first.get(id).filter(|before| **before != commit.id()) {
+            wrong.push(format!("its proposal was used before, by commit {:.10}; an approval is for one use", before.to_string()));
+        }
         let subject = message.lines().next().unwrap_or_default().to_owned();
         found.push(Finding { commit: oid_text(&commit), subject, proposal: Some(id.to_owned()), wrong });
     }
     Ok(found)
+}
+
+/// The first commit of each proposal, among everything that the end of a range comes from: a use before the range counts too.
+fn first_uses(repository: &Repository, range: Option<&str>) -> Result<HashMap<String, git2::Oid>, git2::Error> {
+    let mut walk = repository.revwalk()?;
+    walk.set_sorting(git2::Sort::TOPOLOGICAL | git2::Sort::REVERSE)?;
+    let end = range.map(|range| range.rsplit("..").next().unwrap_or(range)).filter(|end| !end.is_empty());
+    walk.push(repository.revparse_single(end.unwrap_or("HEAD"))?.peel_to_commit()?.id())?;
+    let mut first = HashMap::new();
+    for oid in walk {
+        let oid = oid?;
+        let commit = repository.find_commit(oid)?;
+        if let Some(id) = trailer(commit.message().unwrap_or_default(), "Neuroflow-Proposal") {
+            first.entry(id.to_owned()).or_insert(oid);
+        }
+    }
+    Ok(first)
 }
 
 fn oid_text(commit: &Commit<'_>) -> String {
@@ -167,12 +191,18 @@ fn same_bytes(repository: &Repository, root: &Path, commit: &Commit<'_>, proposa
     };
     for file in &proposal.files {
         let before = parent.as_ref().and_then(|parent| read(parent, &file.path));
-        if before.as_deref().map(Digest::of) != file.base {
-            return Err(format!("{} was another one before the commit than the proposal was made for", file.path));
-        }
+        // Git may keep a file with other line ends than it has in the folder, for which the proposal was made (`text eol=crlf`).
+        let is_base = |before: &Option<Vec<u8>>| before.as_deref().map(Digest::of) == file.base;
+        let turned = before.clone().map(|bytes| with_crlf(&bytes));
+        let (before, is_turned) = match (is_base(&before), is_base(&turned)) {
+            (true, _) => (before, false),
+            (false, true) => (turned, true),
+            (false, false) => return Err(format!("{} was another one before the commit than the proposal was made for", file.path)),
+        };
         let before = String::from_utf8(before.unwrap_or_default()).map_err(|_| format!("{} is no text", file.path))?;
         let made = file.apply(&before).map_err(|error| format!("{}: {error}", file.path))?;
-        if read(&tree, &file.path).as_deref() != Some(made.as_bytes()) {
+        let committed = read(&tree, &file.path).map(|bytes| if is_turned { with_crlf(&bytes) } else { bytes });
+        if committed.as_deref() != Some(made.as_bytes()) {
             return Err(format!("{}: the commit has other bytes than the proposal gives", file.path));
         }
     }
@@ -184,6 +214,18 @@ fn same_bytes(repository: &Repository, root: &Path, commit: &Commit<'_>, proposa
         }
     }
     Ok(())
+}
+
+/// A text whose lines end in `\n`, with `\r\n` instead.
+fn with_crlf(bytes: &[u8]) -> Vec<u8> {
+    let mut turned = Vec::with_capacity(bytes.len());
+    for (at, byte) in bytes.iter().enumerate() {
+        if *byte == b'\n' && at.checked_sub(1).and_then(|before| bytes.get(before)) != Some(&b'\r') {
+            turned.push(b'\r');
+        }
+        turned.push(*byte);
+    }
+    turned
 }
 
 /// The project's folder as a path of the repository.

@@ -6,7 +6,7 @@ use crate::arguments::{AgentCommand, CardFormat, MessageFormat, SummaryOf};
 use crate::exit::{Exit, Failure};
 use crate::project::Project as Settings;
 use neuroflow_agent::{
-    Applied, Approval, Card, Desk, Draft, Entry, Event, Exposure, Gate, GateError, How, Ledger, Level, Origin, Person, Project, Proposal,
+    Applied, Approval, Card, CommitError, Desk, Draft, Entry, Event, Exposure, Gate, GateError, How, Ledger, Level, Origin, Person, Project, Proposal,
     ProposalId, State, Wrong, ask, calibration, escape_line, terminal,
 };
 use neuroflow_engine::git::short;
@@ -44,6 +44,9 @@ fn for_trials(cache: &Path) -> neuroflow_engine::schedule::WorkerCommand {
 
 pub(crate) fn could_not(error: GateError) -> Failure {
     let help = match &error {
+        GateError::Commit(CommitError::Unopened(_)) => {
+            Some("`git status` says more; a folder of somebody whom you trust: `git config --global --add safe.directory FOLDER`")
+        }
         GateError::Stale { .. } => Some("`neuroflow agent review ID` still shows it"),
         GateError::Uncommitted(_) => Some("commit or undo them first"),
         _ => None,
