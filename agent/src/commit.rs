@@ -117,6 +117,14 @@ pub(crate) fn uncommitted(root: &Path, paths: &[&str]) -> Result<Vec<String>, Co
     Ok(known(&repository, root, paths)?.into_iter().filter(differs).map(|file| file.path).collect())
 }
 
+/// Whether git follows a file, so that it came with the repository.
+pub(crate) fn is_followed(root: &Path, file: &Path) -> bool {
+    let Ok(Some(repository)) = repository(root) else { return false };
+    let path = file.strip_prefix(root).ok().and_then(Path::to_str);
+    let place = path.and_then(|path| in_repository(&repository, root, path));
+    place.is_some_and(|place| repository.index().is_ok_and(|index| index.get_path(&place, 0).is_some()))
+}
+
 /// Whether a commit of some files can be made as things are.
 ///
 /// # Errors

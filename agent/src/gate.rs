@@ -1,12 +1,16 @@
 //! The gate: the one place that changes files of a project, and only with an approval in hand.
 
+use crate::card::Card;
 use crate::commit::{self, CommitError};
+use crate::guard::Warning;
 use crate::ledger::{Entry, Event, Ledger, LedgerError};
 use crate::project::{Project, Wrong};
 use crate::proposal::{Proposal, ProposalId};
 use crate::review::{self, Approval, Level};
+use crate::settings::Settings;
 use crate::store::{self, State, Status, Store};
 use neuroflow_engine::Digest;
+use neuroflow_engine::delta::DeltaRow;
 use std::io;
 
 /// The gate of a project.
@@ -125,7 +129,52 @@ impl Gate {
     /// When it can't be read.
     pub async fn freshness(&self, id: &ProposalId) -> Result<Option<String>, GateError> {
         let proposal = self.store.proposal(id).map_err(GateError::Proposal)?;
-        self.moved(&proposal).await
+        Ok(match self.again(&proposal).await? {
+            Again::Same(_) => None,
+            Again::Moved(what) => Some(what),
+        })
+    }
+
+    /// The card of a proposal as it stands now. For one that waits, what it does is worked out anew: the file may have come with the project, and say anything.
+    ///
+    /// # Errors
+    /// When it can't be read.
+    pub async fn card(&self, id: &ProposalId) -> Result<Card, GateError> {
+        let proposal = self.store.proposal(id).map_err(GateError::Proposal)?;
+        let state = self.statuses()?.into_iter().find(|status| status.id == *id).map_or(State::Offered, |status| status.state);
+        let shown = |moved, uncommitted| Card::of(&self.project, &proposal, state, moved, uncommitted);
+        if state != State::Offered {
+            return Ok(shown(None, Vec::new()));
+        }
+        let mut card = match self.again(&proposal).await? {
+            Again::Moved(what) => shown(Some(what), Vec::new()),
+            Again::Same(now) => {
+                let mut card = shown(None, self.uncommitted(&proposal));
+                (card.plan, card.cost, card.warnings) = (now.plan, now.cost, now.warnings);
+                card
+            }
+        };
+        if commit::is_followed(&self.project.root, &self.store.file_of(id)) {
+            let told = "it came with the project's files: who made it, and what they had read, is only what it says itself";
+            card.warnings.push(Warning::new("origin", told));
+        }
+        Ok(card)
+    }
+
+    /// What is set now, for the agent: a project's settings may have been made stricter since this began. The strictest counts.
+    ///
+    /// # Errors
+    /// When neuroflow.toml can't be read.
+    pub fn settings(&self) -> Result<Settings, GateError> {
+        let told = |error: io::Error| GateError::File { what: "neuroflow.toml can't be read".into(), error };
+        match std::fs::read_to_string(self.project.root.join("neuroflow.toml")) {
+            Ok(text) => {
+                let now = Settings::parse(&text).map_err(|error| told(io::Error::other(error.to_string())))?;
+                Ok(self.project.settings.clone().and(now))
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(self.project.settings.clone()),
+            Err(error) => Err(told(error)),
+        }
     }
 
     /// Notes a no.
@@ -178,15 +227,21 @@ impl Gate {
         if *approval.proposal() != id || approval.plan() != proposal.plan_digest() {
             return Err(GateError::NotApproved);
         }
-        let needed = review::needed(proposal, &self.project.settings);
-        if approval.level() < needed {
-            return Err(GateError::Level(needed, approval.level()));
-        }
+        let settings = self.settings()?;
+        let enough = |proposal: &Proposal| match review::needed(proposal, &settings) {
+            needed if approval.level() < needed => Err(GateError::Level(needed, approval.level())),
+            _ => Ok(()),
+        };
+        enough(proposal)?;
         let mut ledger = self.held()?;
         open(ledger.entries(), &id)?;
-        if let Some(what) = self.moved(proposal).await? {
-            ledger.append(Entry { reason: what.clone(), ..Entry::now(Event::Stale, Some(&id), approval.by()) })?;
-            return Err(GateError::Stale { id, what });
+        match self.again(proposal).await? {
+            // What it costs may be more by now than it says.
+            Again::Same(now) => enough(&now)?,
+            Again::Moved(what) => {
+                ledger.append(Entry { reason: what.clone(), ..Entry::now(Event::Stale, Some(&id), approval.by()) })?;
+                return Err(GateError::Stale { id, what });
+            }
         }
         commit::ready(&self.project.root, &paths(proposal))?;
         let own = commit::uncommitted(&self.project.root, &paths(proposal))?;
@@ -311,25 +366,53 @@ impl Gate {
         after.is_some() && now == after
     }
 
-    /// What moved since a proposal was made; none when all is as it was.
-    async fn moved(&self, proposal: &Proposal) -> Result<Option<String>, GateError> {
+    /// The proposal as it would be made now, or what moved since it was made.
+    async fn again(&self, proposal: &Proposal) -> Result<Again, GateError> {
         for file in &proposal.files {
             let now = self.project.read(&file.path)?.map(|text| Digest::of(text.as_bytes()));
             match (now, file.base) {
                 (now, base) if now == base => {}
-                (None, Some(_)) => return Ok(Some(format!("{} is gone", file.path))),
-                (Some(_), None) => return Ok(Some(format!("{} is there now", file.path))),
-                _ => return Ok(Some(format!("{} changed since", file.path))),
+                (None, Some(_)) => return Ok(Again::Moved(format!("{} is gone", file.path))),
+                (Some(_), None) => return Ok(Again::Moved(format!("{} is there now", file.path))),
+                _ => return Ok(Again::Moved(format!("{} changed since", file.path))),
             }
         }
-        match self.project.digest_now(proposal).await {
-            Ok(now) if now == proposal.plan_digest() => Ok(None),
-            Ok(_) => Ok(Some("an input, a used file or a stage changed, and with it the plan".into())),
-            Err(Wrong::Plan(reason)) => Ok(Some(format!("it can't be planned any more: {reason}"))),
-            Err(Wrong::Mistakes { .. }) => Ok(Some("the changed pipeline no longer checks".into())),
-            Err(error) => Err(error.into()),
-        }
+        Ok(match self.project.again(proposal).await {
+            Ok(now) => match differs(proposal, &now) {
+                Some(what) => Again::Moved(what.to_owned()),
+                None => Again::Same(Box::new(now)),
+            },
+            Err(Wrong::Plan(reason)) => Again::Moved(format!("it can't be planned any more: {reason}")),
+            Err(Wrong::Mistakes { .. }) => Again::Moved("the changed pipeline no longer checks".into()),
+            Err(error) => Again::Moved(error.to_string()),
+        })
     }
+}
+
+/// A proposal, worked out anew.
+enum Again {
+    /// It says what it does.
+    Same(Box<Proposal>),
+    /// It does not, or no longer.
+    Moved(String),
+}
+
+/// What a proposal says of its consequences and is not so. How many tasks are in the cache and what others will cost changes with each run, and is not meant.
+fn differs(said: &Proposal, now: &Proposal) -> Option<&'static str> {
+    if said.plan_digest() != now.plan_digest() {
+        return Some("an input, a used file or a stage changed, and with it the plan");
+    }
+    let of_plan = |proposal: &Proposal| {
+        let row = |row: &DeltaRow| (row.step.clone(), row.part.clone(), row.fate, row.tasks, row.because.clone());
+        proposal.plan.as_ref().map(|plan| (plan.rows.iter().map(row).collect::<Vec<_>>(), plan.tasks, plan.moves.clone(), plan.later.clone()))
+    };
+    if of_plan(said) != of_plan(now) {
+        return Some("what it says would run is not what would run");
+    }
+    let of_warnings = |proposal: &Proposal| {
+        proposal.warnings.iter().map(|warning| (warning.kind.clone(), warning.message.clone())).collect::<Vec<_>>()
+    };
+    (of_warnings(said) != of_warnings(now)).then_some("what it says is to be looked at twice is not all, or no longer so")
 }
 
 /// The files of a proposal.

@@ -113,6 +113,11 @@ impl Store {
         Ok(id)
     }
 
+    /// Where a proposal lies.
+    pub(crate) fn file_of(&self, id: &ProposalId) -> PathBuf {
+        self.folder.join("proposals").join(format!("{id}.json"))
+    }
+
     /// A proposal by name. What was changed since it was kept is no longer that proposal.
     ///
     /// # Errors

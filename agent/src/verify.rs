@@ -1,14 +1,16 @@
 //! Proof, a year later: each commit of a proposal is made again from its parent, and must give the same bytes.
 
 use crate::commit::{REFS, trailer};
+use crate::guard::Warning;
 use crate::ledger::{Event, Ledger, heads};
+use crate::project::Project;
 use crate::proposal::{Proposal, ProposalId};
 use crate::review::{self, Level};
 use crate::settings::Settings;
 use crate::store::Store;
 use git2::{Commit, Repository};
 use neuroflow_engine::Digest;
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
 
 /// What was found about a commit, or about the ledger.
@@ -24,11 +26,13 @@ pub struct Finding {
     pub wrong: Vec<String>,
 }
 
-/// Checks the commits of a range (`REV..`, `A..B`, or a single revision for all before it) and the ledger, when there is one.
+/// Checks the commits of a range (`REV..`, `A..B`, or a single revision for all before it) and the ledger, when there is one. The project's stages say what
+/// was to be looked at twice.
 ///
 /// # Errors
 /// When there is no repository, or the range names nothing.
-pub fn verify(root: &Path, range: Option<&str>) -> Result<Vec<Finding>, String> {
+pub fn verify(project: &Project, range: Option<&str>) -> Result<Vec<Finding>, String> {
+    let root = project.root.as_path();
     let told = |error: git2::Error| format!("git: {}", error.message());
     let mut found = Vec::new();
     let store = Store::of(root);
@@ -60,7 +64,7 @@ pub fn verify(root: &Path, range: Option<&str>) -> Result<Vec<Finding>, String> 
         let commit = repository.find_commit(oid.map_err(told)?).map_err(told)?;
         let message = commit.message().unwrap_or_default().to_owned();
         let Some(id) = trailer(&message, "Neuroflow-Proposal") else { continue };
-        let mut wrong = check(&repository, root, &store, &commit, &message, id, ledger.as_ref());
+        let mut wrong = check(&repository, project, &store, &commit, &message, id, ledger.as_ref());
         if let Some(before) = first.get(id).filter(|before| **before != commit.id()) {
             wrong.push(format!("its proposal was used before, by commit {:.10}; an approval is for one use", before.to_string()));
         }
@@ -110,21 +114,22 @@ impl Known {
 
 fn check(
     repository: &Repository,
-    root: &Path,
+    project: &Project,
     store: &Store,
     commit: &Commit<'_>,
     message: &str,
     id: &str,
     ledger: Option<&Known>,
 ) -> Vec<String> {
-    let mut wrong = Vec::new();
+    let (root, mut wrong) = (project.root.as_path(), Vec::new());
     let Some(id) = ProposalId::parse(id) else { return vec!["the trailer names no proposal".into()] };
-    let proposal = match proposal_of(repository, store, &id) {
+    let mut proposal = match proposal_of(repository, store, &id) {
         Ok(proposal) => proposal,
         Err(reason) => return vec![reason],
     };
-    if let Err(reason) = same_bytes(repository, root, commit, &proposal) {
-        wrong.push(reason);
+    match same_bytes(repository, root, commit, &proposal) {
+        Ok(()) => wrong.extend(hidden(repository, project, commit, &mut proposal)),
+        Err(reason) => wrong.push(reason),
     }
     let plan = proposal.plan_digest().map(|plan| format!("b3-{plan}"));
     if trailer(message, "Neuroflow-Plan") != plan.as_deref() {
@@ -214,6 +219,57 @@ fn same_bytes(repository: &Repository, root: &Path, commit: &Commit<'_>, proposa
         }
     }
     Ok(())
+}
+
+/// What a person should have looked at twice and the proposal does not say. It is added to the proposal, so that the level is judged by all of it.
+///
+/// Kinds are counted: another version may say the same in other words.
+fn hidden(repository: &Repository, project: &Project, commit: &Commit<'_>, proposal: &mut Proposal) -> Option<String> {
+    let before = pipelines_before(repository, &project.root, commit, proposal);
+    let edited = proposal.files.iter().filter(|file| !file.edits.is_empty());
+    let mut differs = edited.filter(|file| {
+        let text = before.get(&file.path).map_or("", String::as_str);
+        // Another version may put an edit elsewhere, or no longer know it; what is not a plain new call anyway needs a terminal.
+        neuroflow_dsl::edit::apply(text, &file.edits).is_ok_and(|edited| edited.changes != file.changes)
+    });
+    if differs.next().is_some() {
+        proposal.warnings.push(Warning::new("edits", "its typed edits give another change today"));
+    }
+    let found = project.warned(proposal, &before)?;
+    let mut hidden: Vec<Warning> = Vec::new();
+    for warning in &found {
+        let count = |all: &[Warning]| all.iter().filter(|one| one.kind == warning.kind).count();
+        let is_said = proposal.warnings.iter().any(|one| one.message == warning.message);
+        if !is_said && count(&hidden) + count(&proposal.warnings) < count(&found) {
+            hidden.push(warning.clone());
+        }
+    }
+    let first = hidden.first().map(|warning| format!("its card did not show what is to be looked at twice: {}", warning.message));
+    proposal.warnings.extend(hidden);
+    first
+}
+
+/// The pipelines of the project before a commit, as they were in the folder.
+fn pipelines_before(repository: &Repository, root: &Path, commit: &Commit<'_>, proposal: &Proposal) -> BTreeMap<String, String> {
+    let mut all = BTreeMap::new();
+    let Some(tree) = commit.parent(0).ok().and_then(|parent| parent.tree().ok()) else { return all };
+    let below = below(repository, root);
+    let _ = tree.walk(git2::TreeWalkMode::PreOrder, |folder, entry| {
+        let path = entry.name().ok().map(|name| Path::new(folder).join(name));
+        let path = path.as_deref().and_then(|path| path.strip_prefix(&below).ok()?.to_str());
+        let is_meant = |path: &&str| path.ends_with(".nf") || proposal.files.iter().any(|file| file.path == **path);
+        if let Some(path) = path.filter(is_meant)
+            && let Ok(blob) = repository.find_blob(entry.id())
+        {
+            let base = proposal.files.iter().find(|file| file.path == path).and_then(|file| file.base);
+            let bytes = blob.content().to_vec();
+            let is_turned = base.is_some_and(|base| base != Digest::of(&bytes));
+            let bytes = if is_turned { with_crlf(&bytes) } else { bytes };
+            all.extend(String::from_utf8(bytes).ok().map(|text| (path.to_owned(), text)));
+        }
+        git2::TreeWalkResult::Ok
+    });
+    all
 }
 
 /// A text whose lines end in `\n`, with `\r\n` instead.

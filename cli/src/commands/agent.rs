@@ -4,7 +4,7 @@ use super::data::runtime;
 use super::{Place, print_diagnostics};
 use crate::arguments::{AgentCommand, CardFormat, MessageFormat, SummaryOf};
 use crate::exit::{Exit, Failure};
-use crate::project::Project as Settings;
+use crate::project::{FILE, Project as Settings};
 use neuroflow_agent::{
     Applied, Approval, Card, CommitError, Desk, Draft, Entry, Event, Exposure, Gate, GateError, How, Ledger, Level, Origin, Person, Project, Proposal,
     ProposalId, State, Wrong, ask, calibration, escape_line, terminal,
@@ -20,21 +20,65 @@ pub(crate) fn agent(place: &Place, command: &AgentCommand) -> Result<Exit, Failu
         AgentCommand::Review { id, r#as } => review(place, id.as_deref(), *r#as),
         AgentCommand::Log { n } => log(place, *n),
         AgentCommand::History => history(place),
-        AgentCommand::Verify { range } => verify(range.as_deref()),
+        AgentCommand::Verify { range } => verify(place, range.as_deref()),
         AgentCommand::Summarize { pipeline, what, depth } => summarize(place, pipeline.as_deref(), *what, *depth),
         AgentCommand::Doctor => super::chat::doctor(place),
     }
 }
 
-/// The gate of the project that is worked in. Nothing is fetched for a proposal.
+/// The gate of the project that is worked in.
 pub(crate) fn gate(place: &Place) -> Result<Gate, Failure> {
-    let root = std::env::current_dir().map_err(Failure::could_not_start)?;
-    let mut session = place.session()?;
-    session.sources.offline = true;
-    let settings = Settings::read(&root)?.agent.and(place.settings()?.agent);
-    let gate = Gate::of(Project { root, session: Arc::new(session), settings, worker: Some(for_trials) });
+    let gate = Gate::of(project(place)?);
     gate.mend().map_err(could_not)?;
     Ok(gate)
+}
+
+/// The folder of the project that is worked in: the nearest one, from here upward, that has a neuroflow.toml or an agent's folder; else this one.
+///
+/// Nothing above the work tree of git is looked at, and no folder of somebody else: its settings would be theirs.
+pub(crate) fn root() -> Result<PathBuf, Failure> {
+    let here = std::env::current_dir().map_err(Failure::could_not_start)?;
+    for folder in here.ancestors() {
+        if folder != here && !is_of_same_owner(folder, &here) {
+            break;
+        }
+        // A link counts as well: it is refused where it is opened, and not passed over.
+        let has = |name: &str| folder.join(name).symlink_metadata().is_ok();
+        if has(FILE) || has(".neuroflow") {
+            return Ok(folder.to_path_buf());
+        }
+        if has(".git") {
+            break;
+        }
+    }
+    Ok(here)
+}
+
+#[cfg(unix)]
+fn is_of_same_owner(one: &Path, other: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let owner = |path: &Path| path.metadata().map(|found| found.uid()).ok();
+    owner(one).is_some() && owner(one) == owner(other)
+}
+
+#[cfg(not(unix))]
+fn is_of_same_owner(_one: &Path, _other: &Path) -> bool {
+    true
+}
+
+/// The project that is worked in. Nothing is fetched for a proposal.
+fn project(place: &Place) -> Result<Project, Failure> {
+    let (here, root) = (std::env::current_dir().map_err(Failure::could_not_start)?, root()?);
+    // A project's data sets and its remote cache are read from the folder that one is in.
+    let told = |error: std::io::Error| Failure::could_not_start(format!("{}: {error}", root.display()));
+    let cache = std::path::absolute(place.settings()?.cache).map_err(told)?;
+    std::env::set_current_dir(&root).map_err(told)?;
+    let session = Place { cache: Some(cache), offline: place.offline }.session();
+    std::env::set_current_dir(here).map_err(Failure::could_not_start)?;
+    let mut session = session?;
+    session.sources.offline = true;
+    let settings = Settings::read(&root)?.agent.and(place.settings()?.agent);
+    Ok(Project { root, session: Arc::new(session), settings, worker: Some(for_trials) })
 }
 
 /// A worker for trials: it has a cache of its own, no programs to start, and no network.
@@ -154,11 +198,8 @@ fn review(place: &Place, id: Option<&str>, form: CardFormat) -> Result<Exit, Fai
         }
     };
     let proposal = gate.store().proposal(&id).map_err(Failure::could_not_start)?;
-    let state = statuses.iter().find(|status| status.id == id).map_or(State::Offered, |status| status.state);
-    let moved = if state == State::Offered { runtime()?.block_on(gate.freshness(&id)).map_err(could_not)? } else { None };
-    let waits = state == State::Offered && moved.is_none();
-    let uncommitted = if waits { gate.uncommitted(&proposal) } else { Vec::new() };
-    let card = Card::of(gate.project(), &proposal, state, moved, uncommitted);
+    let card = runtime()?.block_on(gate.card(&id)).map_err(could_not)?;
+    let waits = card.state == State::Offered && card.moved.is_none();
     match form {
         CardFormat::Text => print!("{}", terminal(&card, colours())),
         CardFormat::Markdown => print!("{}", neuroflow_agent::markdown(&card)),
@@ -222,7 +263,7 @@ fn decide_with(gate: &Gate, proposal: &Proposal, card: &Card, desktop: &mut Opti
                     }
                     true
                 };
-                let Some(approval) = ask(proposal, &gate.project().settings, &mut AtTerminal).map_err(Failure::could_not_start)? else {
+                let Some(approval) = ask(proposal, &gate.settings().map_err(could_not)?, &mut AtTerminal).map_err(Failure::could_not_start)? else {
                     println!("that is not its name; nothing is changed");
                     continue;
                 };
@@ -411,6 +452,8 @@ pub(crate) fn undo(gate: &Gate, runtime: &tokio::runtime::Runtime) -> Result<(),
 }
 
 pub(crate) fn run_now(place: &Place, pipeline: &str) -> Result<Exit, Failure> {
+    // A pipeline is named from the project's folder, and what it runs with is read from there.
+    std::env::set_current_dir(root()?).map_err(Failure::could_not_start)?;
     super::run::run(place, &crate::arguments::Run::of(Path::new(pipeline)))
 }
 
@@ -535,9 +578,8 @@ fn history(place: &Place) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
-fn verify(range: Option<&str>) -> Result<Exit, Failure> {
-    let root = std::env::current_dir().map_err(Failure::could_not_start)?;
-    let findings = neuroflow_agent::verify(&root, range).map_err(Failure::could_not_start)?;
+fn verify(place: &Place, range: Option<&str>) -> Result<Exit, Failure> {
+    let findings = neuroflow_agent::verify(&project(place)?, range).map_err(Failure::could_not_start)?;
     let mut wrong = 0;
     for finding in &findings {
         let commit = finding.commit.get(..10).unwrap_or("-");

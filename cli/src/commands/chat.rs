@@ -146,7 +146,7 @@ fn endpoint_of(place: &Place, settings: &Settings) -> Result<(OpenAi, bool, Stri
             .with_help("if you trust it, write the same `endpoint` under [agent] of neuroflow's config.toml in your own settings folder"));
     }
     let key = KeySource::from_settings("neuroflow.toml", settings.key_settings());
-    let root = std::env::current_dir().map_err(Failure::could_not_start)?;
+    let root = super::agent::root()?;
     let key = key.and_then(|key| key.read(|name| std::env::var(name).ok(), &root)).map_err(Failure::could_not_start)?;
     let Some(url) = settings.endpoint.clone() else {
         let failure = Failure::could_not_start("no model is set");
@@ -340,13 +340,16 @@ impl Session<'_> {
     fn card(&self, id: &ProposalId) -> Result<(neuroflow_agent::Proposal, String, Card), Failure> {
         let gate = self.chat.desk().gate();
         let proposal = gate.store().proposal(id).map_err(Failure::could_not_start)?;
-        let card = Card::of(gate.project(), &proposal, State::Offered, None, gate.uncommitted(&proposal));
+        let card = self.runtime.block_on(gate.card(id)).map_err(could_not)?;
         Ok((proposal, terminal(&card, colours()), card))
     }
 
     fn decide(&mut self, id: &ProposalId) -> Result<(), Failure> {
         let (proposal, text, card) = self.card(id)?;
         print!("{text}");
+        if card.moved.is_some() {
+            return Ok(());
+        }
         let decided = decide(self.chat.desk().gate(), &proposal, &card)?;
         let short = id.short();
         match decided {

@@ -264,7 +264,7 @@ fn write_trace(trace: &Trace, pipeline: &str, path: &Path) {
 
 /// What was predicted when changes of this pipeline were approved, beside what came. It costs the run nothing when it can't be said.
 fn predicted(place: &Place, file: &Path, text: &str, (prepared, outcome, record): (&Prepared, &RunOutcome, &RunRecord)) {
-    let Ok(root) = std::env::current_dir() else { return };
+    let Ok(root) = super::agent::root() else { return };
     if !neuroflow_agent::Store::of(&root).ledger().exists() {
         return;
     }
