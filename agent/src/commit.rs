@@ -3,6 +3,7 @@
 use crate::hooks;
 use crate::proposal::{Origin, Proposal, ProposalId};
 use crate::review::{Approval, Level};
+use crate::secret::{Finding, Scanner};
 use git2::build::TreeUpdateBuilder;
 use git2::{Commit, ErrorCode, FileMode, IndexEntry, ObjectType, Oid, Repository, RepositoryState, Signature, Time};
 use neuroflow_engine::Digest;
@@ -47,6 +48,9 @@ pub enum CommitError {
         /// What it said.
         said: String,
     },
+    /// What would be committed holds a key, or the home folder where a model wrote it.
+    #[error("the proposal can't be committed: {0}")]
+    Secret(Finding),
     /// A signature is needed and could not be made.
     #[error("the commit can't be signed: {0}")]
     Signature(String),
@@ -222,9 +226,14 @@ pub(crate) fn commit(
             Ok(None)
         };
     };
-    let id = proposal.id();
+    let (id, scanner) = (proposal.id(), Scanner::of_this_process());
+    // It may have been kept before its key was known here, or by somebody else.
+    if let Some(found) = proposal.secret(&scanner) {
+        return Err(CommitError::Secret(found));
+    }
+    let transcript = transcript.filter(|text| scanner.key_in(text.as_bytes()).is_none());
     let files: Vec<(&str, Vec<u8>)> = texts.iter().map(|(path, text)| (path.as_str(), text.as_bytes().to_vec())).collect();
-    let message = message(proposal, approval, ledger);
+    let message = scanner.redact(&message(proposal, approval, ledger));
     // The proposal and its conversation travel with the repository. They are there before the commit that names them: a commit without them proves nothing,
     // and they without a commit claim nothing.
     let mut tree = repository.treebuilder(None)?;

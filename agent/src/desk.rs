@@ -135,8 +135,11 @@ impl Desk {
     fn without_places(&self, text: String) -> String {
         let project = self.gate.project();
         let home = std::env::var_os("HOME").map(std::path::PathBuf::from);
-        let places = [(Some(project.root.as_path()), "."), (Some(project.session.cache.root()), "CACHE"), (home.as_deref(), "~")];
-        places.into_iter().fold(text, |text, (place, word)| match place.and_then(|place| place.to_str()).filter(|place| place.len() > 1) {
+        let named = [(Some(project.root.as_path()), "."), (Some(project.session.cache.root()), "CACHE"), (home.as_deref(), "~")];
+        // Behind a link a place has two names, and the system may tell either.
+        let real = named.map(|(place, word)| (place.and_then(|place| place.canonicalize().ok()), word));
+        let places = named.into_iter().chain(real.iter().map(|(place, word)| (place.as_deref(), *word)));
+        places.fold(text, |text, (place, word)| match place.and_then(|place| place.to_str()).filter(|place| place.len() > 1) {
             Some(place) => text.replace(&format!("{place}/"), &format!("{word}/")).replace(&format!("{place}\""), &format!("{word}\"")),
             None => text,
         })

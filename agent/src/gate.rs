@@ -7,6 +7,7 @@ use crate::ledger::{Entry, Event, Ledger, LedgerError};
 use crate::project::{Project, Wrong};
 use crate::proposal::{Proposal, ProposalId};
 use crate::review::{self, Approval, Level};
+use crate::secret::KeySource;
 use crate::settings::Settings;
 use crate::store::{self, State, Status, Store};
 use neuroflow_engine::Digest;
@@ -76,6 +77,12 @@ pub enum GateError {
 impl Gate {
     /// The gate of a project.
     pub fn of(project: Project) -> Gate {
+        // Read for nothing but to be known, and looked for in all that is kept; one of a keyring is known once a model was asked with it.
+        if let Ok(source @ (KeySource::Variable(_) | KeySource::File(_))) =
+            KeySource::from_settings("neuroflow.toml", project.settings.key_settings())
+        {
+            let _ = source.read(|name| std::env::var(name).ok(), &project.root);
+        }
         let store = Store::of(&project.root);
         Gate { project, store }
     }

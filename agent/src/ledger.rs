@@ -2,6 +2,7 @@
 
 use crate::proposal::ProposalId;
 use crate::review::Level;
+use crate::secret::Scanner;
 use crate::store::without_links;
 use neuroflow_engine::Digest;
 use serde::{Deserialize, Serialize};
@@ -170,7 +171,12 @@ impl Ledger {
     /// When it can't be written; then it is not there.
     pub fn append(&mut self, mut entry: Entry) -> Result<(), LedgerError> {
         entry.before = self.head;
-        let mut line = serde_json::to_string(&entry).unwrap_or_default();
+        let said = serde_json::to_string(&entry).unwrap_or_default();
+        // What somebody said as a reason, or calls themselves, may be a key.
+        let mut line = Scanner::of_this_process().redact(&said);
+        if line != said {
+            entry = serde_json::from_str(&line).map_err(|error| LedgerError::File { path: self.path.clone(), error: error.into() })?;
+        }
         let head = Digest::of(line.as_bytes());
         line.push('\n');
         let length = self.file.metadata().map(|found| found.len());

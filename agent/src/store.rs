@@ -2,6 +2,7 @@
 
 use crate::ledger::{Entry, Event, Ledger, LedgerError};
 use crate::proposal::{Proposal, ProposalId};
+use crate::secret::Scanner;
 use neuroflow_engine::Digest;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -105,9 +106,12 @@ impl Store {
     /// Keeps a proposal.
     ///
     /// # Errors
-    /// When it can't be written.
+    /// When it can't be written, or holds what must not be written down.
     pub fn keep(&self, proposal: &Proposal) -> io::Result<ProposalId> {
         let id = proposal.id();
+        if let Some(found) = proposal.secret(&Scanner::of_this_process()) {
+            return Err(io::Error::other(found.to_string()));
+        }
         let path = self.make("proposals")?.join(format!("{id}.json"));
         write_whole(&path, proposal.encode().as_bytes())?;
         Ok(id)
@@ -154,11 +158,12 @@ impl Store {
         all
     }
 
-    /// Keeps a conversation, or the part of it that a proposal comes from.
+    /// Keeps a conversation, or the part of it that a proposal comes from, without keys and the home folder. Gives the digest of what is kept.
     ///
     /// # Errors
     /// When it can't be written.
     pub fn keep_transcript(&self, text: &str) -> io::Result<Digest> {
+        let text = Scanner::of_this_process().redact(text);
         let digest = Digest::of(text.as_bytes());
         write_whole(&self.make("transcripts")?.join(format!("{digest}.jsonl")), text.as_bytes())?;
         Ok(digest)
