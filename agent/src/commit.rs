@@ -71,6 +71,13 @@ fn in_repository(repository: &Repository, root: &Path, path: &str) -> Option<Pat
     Some(root.canonicalize().ok()?.strip_prefix(workdir).ok()?.join(path))
 }
 
+/// A project's folder as a path of its repository, with `/` behind it.
+pub(crate) fn below(root: &Path) -> String {
+    let place = repository(root).ok().flatten().and_then(|repository| in_repository(&repository, root, ""));
+    let parts: Vec<String> = place.iter().flat_map(|place| place.components()).map(|part| part.as_os_str().to_string_lossy().into()).collect();
+    parts.iter().map(|part| format!("{part}/")).collect()
+}
+
 /// The content of a file as git keeps it: with the line ends that the attributes of its path ask for.
 fn blob(repository: &Repository, place: &Path, bytes: &[u8]) -> Result<Oid, CommitError> {
     let mut writer = repository.blob_writer(Some(place))?;

@@ -138,6 +138,11 @@ impl Project {
         Ok(place)
     }
 
+    /// The project's folder as a path of its repository, with `/` behind it: how git names its files. Empty for the whole of a repository, and for none.
+    pub fn below(&self) -> String {
+        crate::commit::below(&self.root)
+    }
+
     /// What a file says; none when there is none.
     ///
     /// # Errors

@@ -191,3 +191,33 @@ fn gits_own_variables_and_settings_count_as_they_do_for_git() {
     assert!(git(&place, &["cat-file", "commit", "HEAD"]).contains("\ngpgsig -----BEGIN SSH SIGNATURE-----"));
     run(&place, &["agent", "verify"]).exits(0);
 }
+
+#[test]
+fn a_patch_that_git_writes_in_a_folder_of_the_repository_is_taken() {
+    let place = files();
+    std::fs::remove_file(place.path().join("small.nf")).unwrap();
+    place.write("lab/units.csv", text(&place, "units.csv"));
+    place.write("lab/mäuse 1.nf", PIPELINE);
+    place.write(".gitignore", "cache/\nhome/\n.neuroflow/\n");
+    for arguments in [["init", "-q", "-b", "main", "."].as_slice(), &["add", "."], &["commit", "-q", "-m", "first"]] {
+        git(&place, arguments);
+    }
+    // Without context, an insertion stands behind the line that is named.
+    place.write("lab/mäuse 1.nf", PIPELINE.replace("folds = 4", "folds = 5").replace("areas = sql", "# new\nareas = sql"));
+    for (name, option) in [("plain", "--unified=3"), ("bare", "--unified=0"), ("without", "--no-prefix"), ("inner", "--relative")] {
+        let patch = place.git(&place.path().join("lab"), &["diff", option]);
+        place.write(&format!("home/{name}.diff"), patch);
+    }
+    git(&place, &["checkout", "-q", "."]);
+    let mut ids = Vec::new();
+    for name in ["plain", "bare", "without", "inner"] {
+        let file = format!("../home/{name}.diff");
+        let mut command = super::neuroflow(&place);
+        command.current_dir(place.path().join("lab")).args(["propose", &file, "--format", "json"]);
+        let told = crate::support::said(command.output().unwrap()).exits(0);
+        let card: serde_json::Value = serde_json::from_str(&told.out).unwrap();
+        ids.push(card["proposal"]["files"][0]["after"].as_str().unwrap().to_owned());
+        assert_eq!(card["proposal"]["files"][0]["path"], "mäuse 1.nf");
+    }
+    assert!(ids.iter().all(|after| *after == ids[0]), "{ids:?}");
+}
