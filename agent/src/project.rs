@@ -7,12 +7,12 @@ use neuroflow_dsl::diagnostics::has_errors;
 use neuroflow_dsl::edit::EditError;
 use neuroflow_dsl::{Catalogue, Checked, Diagnostic, Files, Pipeline};
 use neuroflow_engine::cost::{self, CostEstimate};
-use neuroflow_engine::delta::PlanDelta;
+use neuroflow_engine::delta::{PlanDelta, known_steps};
 use neuroflow_engine::folder::Folder;
 use neuroflow_engine::schedule::WorkerCommand;
 use neuroflow_engine::session::{Prepared, Purpose, Session, SessionError};
 use neuroflow_engine::readers;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -233,13 +233,14 @@ impl Project {
             seen: &draft.seen,
             origin: &draft.origin,
         };
-        let Consequences { plan, cost, warnings } = self.consequences(&subject).await?;
+        let Consequences { plan, cost, warnings, known } = self.consequences(&subject).await?;
         Ok(Proposal {
             format: FORMAT,
             pipeline: draft.pipeline,
             files,
             intent: draft.intent,
             predictions: draft.predictions,
+            known,
             plan,
             cost,
             warnings,
@@ -292,13 +293,14 @@ impl Project {
             seen: &proposal.seen,
             origin: &proposal.origin,
         };
-        let Consequences { plan, cost, warnings } = self.consequences(&subject).await?;
+        // Whether results were known when something was predicted is no question of now.
+        let Consequences { plan, cost, warnings, known: _ } = self.consequences(&subject).await?;
         Ok(Proposal { plan, cost, warnings, ..proposal.clone() })
     }
 
     async fn consequences(&self, subject: &Subject<'_>) -> Result<Consequences, Wrong> {
         let Subject { pipeline: path, files, changed, befores, predictions, seen, origin } = *subject;
-        let mut found = Consequences { plan: None, cost: CostEstimate::default(), warnings: letters(files) };
+        let mut found = Consequences { plan: None, cost: CostEstimate::default(), warnings: letters(files), known: Vec::new() };
         if !files.iter().any(|file| file.path.ends_with(".nf")) {
             return Ok(found);
         }
@@ -332,6 +334,17 @@ impl Project {
             .map_err(|error| Wrong::Plan(error.to_string()))?;
         found.cost = cost::estimate(&self.session, &after.prepared.plan, &running);
         found.plan = Some(delta);
+        if !predictions.is_empty() {
+            let known = known_steps(&after.prepared, &self.session.cache).map_err(|error| Wrong::Plan(error.to_string()))?;
+            let steps: BTreeSet<&str> = after.prepared.pipeline.steps.iter().map(|step| step.name.text.as_str()).collect();
+            // What is compared with a result that is not there yet is not known either.
+            let is_known = |condition: &&String| {
+                let words = condition.split(|letter: char| !(letter.is_ascii_alphanumeric() || letter == '_'));
+                let mut named = words.filter(|word| steps.contains(word)).peekable();
+                named.peek().is_some() && named.all(|step| known.contains(step))
+            };
+            found.known = predictions.iter().filter(is_known).cloned().collect();
+        }
         Ok(found)
     }
 
@@ -377,6 +390,8 @@ struct Consequences {
     plan: Option<PlanDelta>,
     cost: CostEstimate,
     warnings: Vec<Warning>,
+    /// Predictions whose results are there.
+    known: Vec<String>,
 }
 
 /// Whether a person can be expected to read it.

@@ -201,6 +201,10 @@ pub struct Proposal {
     pub intent: String,
     /// Conditions on scores that should hold after the run, written before it.
     pub predictions: Vec<String>,
+    /// Those of them whose results were in the cache when they were written: they predict nothing. Left out when there are none, so that proposals of
+    /// versions that did not look keep their names.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub known: Vec<String>,
     /// What it does to the plan; none when it changes no pipeline.
     pub plan: Option<PlanDelta>,
     /// What it costs.
@@ -281,6 +285,7 @@ mod tests {
             files: vec![file],
             intent: intent.into(),
             predictions: Vec::new(),
+            known: Vec::new(),
             plan: None,
             cost: CostEstimate::default(),
             warnings: Vec::new(),

@@ -39,6 +39,23 @@ fn a_change_is_proposed_approved_committed_run_and_compared() {
 }
 
 #[test]
+fn what_is_predicted_when_its_result_is_there_is_said_to_be_known_and_does_not_count() {
+    let place = project();
+    place.write("small.nf", PIPELINE.replace("folds = 4", "folds = 5"));
+    run(&place, &["run", "small.nf", "--quiet"]).exits(0);
+    git(&place, &["checkout", "-q", "small.nf"]);
+    let id = propose(&place, FIVE_FOLDS, &["--predict", "min(direction[*].accuracy) >= 0"]);
+    for form in ["text", "markdown", "html"] {
+        run(&place, &["agent", "review", &id, "--as", form]).exits(0).says("its results were known");
+    }
+    let Some(mut terminal) = Terminal::start(&place, &["agent", "review", &id], &[]) else { return };
+    terminal.approves("a", &id).wait("predicted by").wait("its results were known when it was written");
+    assert_eq!(terminal.ends().0, 0);
+    let told = run(&place, &["agent", "history"]).exits(0).says("predictions whose results were known: 1");
+    assert!(!told.out.contains("1 held"), "{}", told.out);
+}
+
+#[test]
 fn later_no_all_tasks_and_unknown_keys_change_nothing() {
     let place = project();
     let id = propose(&place, FIVE_FOLDS, &[]);

@@ -96,6 +96,15 @@ impl Card {
         }
     }
 
+    /// What was predicted, and whether that was before its results.
+    fn predicted(&self) -> impl Iterator<Item = String> + '_ {
+        self.predictions.iter().map(|condition| {
+            let is_known = self.proposal.known.contains(condition);
+            let when = if is_known { "its results were known: this predicts nothing" } else { "written before any result" };
+            format!("{condition}   ({when})")
+        })
+    }
+
     /// The level that a yes to what is on this card needs.
     pub fn needs(&self, settings: &Settings) -> Level {
         let shown = Proposal { cost: self.cost.clone(), warnings: self.warnings.clone(), ..self.proposal.clone() };

@@ -559,13 +559,16 @@ fn history(place: &Place) -> Result<Exit, Failure> {
         for one in entry.detail["predictions"].as_array().into_iter().flatten() {
             let judged: Result<neuroflow_agent::Judged, _> = serde_json::from_value(one.clone());
             let Ok(judged) = judged else { continue };
-            println!("{id}  {:<12} {}   ({})", judged.word(), escape_line(&judged.condition), escape_line(&judged.numbers));
+            println!("{id}  {:<12} {}   ({})", judged.word(), escape_line(&judged.condition), escape_line(&judged.told()));
         }
     }
     let found = calibration(&entries);
     let tested = found.held + found.failed;
     if tested + found.untested > 0 {
         println!("predictions: {} held, {} failed, {} not testable", found.held, found.failed, found.untested);
+    }
+    if found.known > 0 {
+        println!("predictions whose results were known: {}; they count for nothing", found.known);
     }
     if !found.costs.is_empty() {
         let within = found.costs.iter().filter(|(_, most, took)| took <= most).count();

@@ -276,7 +276,7 @@ fn predicted(place: &Place, file: &Path, text: &str, (prepared, outcome, record)
         Ok(all) => {
             for (id, judged) in &all {
                 for one in judged {
-                    let (condition, numbers) = (neuroflow_agent::escape_line(&one.condition), neuroflow_agent::escape_line(&one.numbers));
+                    let (condition, numbers) = (neuroflow_agent::escape_line(&one.condition), neuroflow_agent::escape_line(&one.told()));
                     println!("predicted by {}: {condition}: {} ({numbers})", id.short(), one.word());
                 }
             }
