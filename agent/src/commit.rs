@@ -74,7 +74,8 @@ fn in_repository(repository: &Repository, root: &Path, path: &str) -> Option<Pat
 /// A project's folder as a path of its repository, with `/` behind it.
 pub(crate) fn below(root: &Path) -> String {
     let place = repository(root).ok().flatten().and_then(|repository| in_repository(&repository, root, ""));
-    let parts: Vec<String> = place.iter().flat_map(|place| place.components()).map(|part| part.as_os_str().to_string_lossy().into()).collect();
+    let parts: Vec<String> =
+        place.iter().flat_map(|place| place.components()).map(|part| part.as_os_str().to_string_lossy().into()).collect();
     parts.iter().map(|part| format!("{part}/")).collect()
 }
 

@@ -315,9 +315,9 @@ impl Gate {
         // A person's own changes of the same files come first, so that the proposal's commit is the proposal alone.
         let own = commit::uncommitted(&self.project.root, &paths(proposal))?;
         let own = commit::own(&self.project.root, &own, id, &aside)?;
-        let done = self.write_texts(texts).and_then(|()| {
-            Ok(commit::commit(&self.project.root, proposal, approval, texts, transcript.as_deref(), head, &aside)?)
-        });
+        let done = self
+            .write_texts(texts)
+            .and_then(|()| Ok(commit::commit(&self.project.root, proposal, approval, texts, transcript.as_deref(), head, &aside)?));
         // A commit that was made only for the sake of this one does not outlive it.
         done.inspect_err(|_| {
             if let Some(own) = own {
@@ -353,7 +353,9 @@ impl Gate {
         let mut entry = match commit::find(&self.project.root, &id)? {
             Some(commit) => Entry { detail: serde_json::json!({ "commit": commit }), ..Entry::now(Event::Applied, Some(&id), &actor) },
             None => {
-                if let (Some(before), Ok(proposal)) = (self.store.undo(&id), self.store.proposal(&id)) {
+                // What came with the repository is nothing that was left behind here, and would be a way to change files without a yes.
+                let is_brought = commit::is_followed(&self.project.root, &self.store.ledger());
+                if let (false, Some(before), Ok(proposal)) = (is_brought, self.store.undo(&id), self.store.proposal(&id)) {
                     // Only what is still as the change left it: somebody may have gone on.
                     let ours: Vec<_> = before.into_iter().filter(|(path, _)| self.is_as_left(&proposal, path)).collect();
                     self.restore(&ours);
@@ -411,14 +413,16 @@ fn differs(said: &Proposal, now: &Proposal) -> Option<&'static str> {
     }
     let of_plan = |proposal: &Proposal| {
         let row = |row: &DeltaRow| (row.step.clone(), row.part.clone(), row.fate, row.tasks, row.because.clone());
-        proposal.plan.as_ref().map(|plan| (plan.rows.iter().map(row).collect::<Vec<_>>(), plan.tasks, plan.moves.clone(), plan.later.clone()))
+        proposal
+            .plan
+            .as_ref()
+            .map(|plan| (plan.rows.iter().map(row).collect::<Vec<_>>(), plan.tasks, plan.moves.clone(), plan.later.clone()))
     };
     if of_plan(said) != of_plan(now) {
         return Some("what it says would run is not what would run");
     }
-    let of_warnings = |proposal: &Proposal| {
-        proposal.warnings.iter().map(|warning| (warning.kind.clone(), warning.message.clone())).collect::<Vec<_>>()
-    };
+    let of_warnings =
+        |proposal: &Proposal| proposal.warnings.iter().map(|warning| (warning.kind.clone(), warning.message.clone())).collect::<Vec<_>>();
     (of_warnings(said) != of_warnings(now)).then_some("what it says is to be looked at twice is not all, or no longer so")
 }
 

@@ -9,9 +9,9 @@ use neuroflow_dsl::{Catalogue, Checked, Diagnostic, Files, Pipeline};
 use neuroflow_engine::cost::{self, CostEstimate};
 use neuroflow_engine::delta::{PlanDelta, known_steps};
 use neuroflow_engine::folder::Folder;
+use neuroflow_engine::readers;
 use neuroflow_engine::schedule::WorkerCommand;
 use neuroflow_engine::session::{Prepared, Purpose, Session, SessionError};
-use neuroflow_engine::readers;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -397,12 +397,12 @@ struct Consequences {
 /// Whether a person can be expected to read it.
 fn within_limits(intent: &str, predictions: &[String]) -> Result<(), Wrong> {
     if predictions.len() > MOST_PREDICTIONS {
-            return Err(Wrong::File(format!("{} predictions are too many; {MOST_PREDICTIONS} are allowed", predictions.len())));
-        }
-        let long = [("the intent", intent)].into_iter().chain(predictions.iter().map(|one| ("a prediction", one.as_str())));
-        if let Some((what, text)) = long.into_iter().find(|(_, text)| text.len() > LONGEST_SENTENCE) {
-            return Err(Wrong::File(format!("{what} of {} bytes is too long to be read; {LONGEST_SENTENCE} are allowed", text.len())));
-        }
+        return Err(Wrong::File(format!("{} predictions are too many; {MOST_PREDICTIONS} are allowed", predictions.len())));
+    }
+    let long = [("the intent", intent)].into_iter().chain(predictions.iter().map(|one| ("a prediction", one.as_str())));
+    if let Some((what, text)) = long.into_iter().find(|(_, text)| text.len() > LONGEST_SENTENCE) {
+        return Err(Wrong::File(format!("{what} of {} bytes is too long to be read; {LONGEST_SENTENCE} are allowed", text.len())));
+    }
     Ok(())
 }
 

@@ -204,8 +204,11 @@ fn hunk(head: &str, lines: &[&str], at: usize) -> Result<(Hunk, usize), PatchErr
     let mut next = at + 1;
     while old_left + new_left > 0 {
         let Some(line) = lines.get(next) else { return Err(wrong(next, "lines are missing at the end")) };
-        let (mark, text) =
-            if line.trim_end_matches('\r').is_empty() { (' ', *line) } else { (line.chars().next().unwrap_or(' '), line.get(1..).unwrap_or_default()) };
+        let (mark, text) = if line.trim_end_matches('\r').is_empty() {
+            (' ', *line)
+        } else {
+            (line.chars().next().unwrap_or(' '), line.get(1..).unwrap_or_default())
+        };
         let (in_old, in_new) = match mark {
             ' ' => (true, true),
             '-' => (true, false),

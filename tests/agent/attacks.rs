@@ -328,6 +328,25 @@ fn what_a_prepared_proposal_says_of_its_consequences_is_not_believed() {
 }
 
 #[test]
+fn a_prepared_way_back_changes_nothing() {
+    // As if a change had been begun and not ended: what the files were before is then put back without a question.
+    let place = project();
+    let id = propose(&place, FIVE_FOLDS, &[]);
+    place.write("small.nf", PIPELINE.replace("folds = 4", "folds = 5"));
+    place.write(&format!(".neuroflow/agent/undo/{id}.json"), r#"[["small.nf", "pipeline other\n"]]"#);
+    let offered = text(&place, ".neuroflow/agent/ledger.jsonl");
+    let id = neuroflow_agent::ProposalId::parse(&id).unwrap();
+    let mut begun = Entry::now(Event::Approving, Some(&id), "Ada Test");
+    begun.before = neuroflow_engine::Digest::of(offered.trim_end().as_bytes());
+    place.write(".neuroflow/agent/ledger.jsonl", format!("{offered}{}\n", serde_json::to_string(&begun).unwrap()));
+    git(&place, &["add", "-f", ".neuroflow"]);
+    git(&place, &["commit", "-q", "-a", "-m", "prepared"]);
+    run(&place, &["agent", "review"]).exits(0);
+    assert_eq!(text(&place, "small.nf"), PIPELINE.replace("folds = 4", "folds = 5"));
+    assert_eq!(events(&place), ["offered", "approving", "failed"]);
+}
+
+#[test]
 fn a_commit_of_a_forged_proposal_does_not_verify() {
     let place = project();
     let honest = without_expectation(&place);

@@ -289,7 +289,9 @@ fn a_key_that_comes_back_is_written_down_nowhere() {
     let mut desk = Desk::new(Gate::of(outside.project(settings)), "small.nf".into(), Exposure::Schema, origin);
     let mut offer = |intent: &str| {
         let arguments = json!({ "intent": intent, "op": "set_param", "name": "draws", "value": "11" });
-        block(desk.call("propose_edit", &whole("propose_edit", &arguments), &|| json!({ "content": format!("you sent {KEY}") }).to_string()))
+        block(
+            desk.call("propose_edit", &whole("propose_edit", &arguments), &|| json!({ "content": format!("you sent {KEY}") }).to_string()),
+        )
     };
     let refused = offer(&format!("because of {KEY}"));
     assert!(refused.offered.is_none() && refused.text.contains("the key of the endpoint"), "{}", refused.text);

@@ -6,8 +6,8 @@ use crate::arguments::{AgentCommand, CardFormat, MessageFormat, SummaryOf};
 use crate::exit::{Exit, Failure};
 use crate::project::{FILE, Project as Settings};
 use neuroflow_agent::{
-    Applied, Approval, Card, CommitError, Desk, Draft, Entry, Event, Exposure, Gate, GateError, How, Ledger, Level, Origin, Person, Project, Proposal,
-    ProposalId, State, Wrong, ask, calibration, escape_line, terminal,
+    Applied, Approval, Card, CommitError, Desk, Draft, Entry, Event, Exposure, Gate, GateError, How, Ledger, Level, Origin, Person,
+    Project, Proposal, ProposalId, State, Wrong, ask, calibration, escape_line, terminal,
 };
 use neuroflow_engine::git::short;
 use neuroflow_engine::program::ProgramOptions;
@@ -263,7 +263,9 @@ fn decide_with(gate: &Gate, proposal: &Proposal, card: &Card, desktop: &mut Opti
                     }
                     true
                 };
-                let Some(approval) = ask(proposal, &gate.settings().map_err(could_not)?, &mut AtTerminal).map_err(Failure::could_not_start)? else {
+                let Some(approval) =
+                    ask(proposal, &gate.settings().map_err(could_not)?, &mut AtTerminal).map_err(Failure::could_not_start)?
+                else {
                     println!("that is not its name; nothing is changed");
                     continue;
                 };
