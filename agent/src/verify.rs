@@ -226,15 +226,6 @@ fn same_bytes(repository: &Repository, root: &Path, commit: &Commit<'_>, proposa
 /// Kinds are counted: another version may say the same in other words.
 fn hidden(repository: &Repository, project: &Project, commit: &Commit<'_>, proposal: &mut Proposal) -> Option<String> {
     let before = pipelines_before(repository, &project.root, commit, proposal);
-    let edited = proposal.files.iter().filter(|file| !file.edits.is_empty());
-    let mut differs = edited.filter(|file| {
-        let text = before.get(&file.path).map_or("", String::as_str);
-        // Another version may put an edit elsewhere, or no longer know it; what is not a plain new call anyway needs a terminal.
-        neuroflow_dsl::edit::apply(text, &file.edits).is_ok_and(|edited| edited.changes != file.changes)
-    });
-    if differs.next().is_some() {
-        proposal.warnings.push(Warning::new("edits", "its typed edits give another change today"));
-    }
     let found = project.warned(proposal, &before)?;
     let mut hidden: Vec<Warning> = Vec::new();
     for warning in &found {
