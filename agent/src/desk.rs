@@ -213,14 +213,11 @@ impl Desk {
     pub fn without_places(&self, text: &str) -> String {
         let project = self.gate.project();
         let home = std::env::var_os("HOME").map(std::path::PathBuf::from);
-        let real = home.as_ref().and_then(|home| home.canonicalize().ok());
-        let places = [
-            (Some(project.root.as_path()), "."),
-            (Some(project.session.cache.root()), "CACHE"),
-            (home.as_deref(), "~"),
-            (real.as_deref(), "~"),
-        ];
-        let places = places.into_iter().filter_map(|(place, word)| Some((place?.to_str()?, word))).filter(|(place, _)| place.len() > 1);
+        let named = [(Some(project.root.as_path()), "."), (Some(project.session.cache.root()), "CACHE"), (home.as_deref(), "~")];
+        // Behind a link a place has two names, and the system may tell either.
+        let real = named.map(|(place, word)| (place.and_then(|place| place.canonicalize().ok()), word));
+        let places = named.into_iter().chain(real.iter().map(|(place, word)| (place.as_deref(), *word)));
+        let places = places.filter_map(|(place, word)| Some((place?.to_str()?, word))).filter(|(place, _)| place.len() > 1);
         places.fold(text.to_owned(), |text, (place, word)| replaced(&text, place, word))
     }
 

@@ -1,12 +1,17 @@
 //! The gate: the one place that changes files of a project, and only with an approval in hand.
 
+use crate::card::Card;
 use crate::commit::{self, CommitError};
+use crate::guard::Warning;
 use crate::ledger::{Entry, Event, Ledger, LedgerError};
 use crate::project::{Project, Wrong};
 use crate::proposal::{Proposal, ProposalId};
 use crate::review::{self, Approval, Level};
+use crate::secret::KeySource;
+use crate::settings::Settings;
 use crate::store::{self, State, Status, Store};
 use neuroflow_engine::Digest;
+use neuroflow_engine::delta::DeltaRow;
 use std::io;
 
 /// The gate of a project.
@@ -72,6 +77,12 @@ pub enum GateError {
 impl Gate {
     /// The gate of a project.
     pub fn of(project: Project) -> Gate {
+        // Read for nothing but to be known, and looked for in all that is kept; one of a keyring is known once a model was asked with it.
+        if let Ok(source @ (KeySource::Variable(_) | KeySource::File(_))) =
+            KeySource::from_settings("neuroflow.toml", project.settings.key_settings())
+        {
+            let _ = source.read(|name| std::env::var(name).ok(), &project.root);
+        }
         let store = Store::of(&project.root);
         Gate { project, store }
     }
@@ -125,7 +136,52 @@ impl Gate {
     /// When it can't be read.
     pub async fn freshness(&self, id: &ProposalId) -> Result<Option<String>, GateError> {
         let proposal = self.store.proposal(id).map_err(GateError::Proposal)?;
-        self.moved(&proposal).await
+        Ok(match self.again(&proposal).await? {
+            Again::Same(_) => None,
+            Again::Moved(what) => Some(what),
+        })
+    }
+
+    /// The card of a proposal as it stands now. For one that waits, what it does is worked out anew: the file may have come with the project, and say anything.
+    ///
+    /// # Errors
+    /// When it can't be read.
+    pub async fn card(&self, id: &ProposalId) -> Result<Card, GateError> {
+        let proposal = self.store.proposal(id).map_err(GateError::Proposal)?;
+        let state = self.statuses()?.into_iter().find(|status| status.id == *id).map_or(State::Offered, |status| status.state);
+        let shown = |moved, uncommitted| Card::of(&self.project, &proposal, state, moved, uncommitted);
+        if state != State::Offered {
+            return Ok(shown(None, Vec::new()));
+        }
+        let mut card = match self.again(&proposal).await? {
+            Again::Moved(what) => shown(Some(what), Vec::new()),
+            Again::Same(now) => {
+                let mut card = shown(None, self.uncommitted(&proposal));
+                (card.plan, card.cost, card.warnings) = (now.plan, now.cost, now.warnings);
+                card
+            }
+        };
+        if commit::is_followed(&self.project.root, &self.store.file_of(id)) {
+            let told = "it came with the project's files: who made it, and what they had read, is only what it says itself";
+            card.warnings.push(Warning::new("origin", told));
+        }
+        Ok(card)
+    }
+
+    /// What is set now, for the agent: a project's settings may have been made stricter since this began. The strictest counts.
+    ///
+    /// # Errors
+    /// When neuroflow.toml can't be read.
+    pub fn settings(&self) -> Result<Settings, GateError> {
+        let told = |error: io::Error| GateError::File { what: "neuroflow.toml can't be read".into(), error };
+        match std::fs::read_to_string(self.project.root.join("neuroflow.toml")) {
+            Ok(text) => {
+                let now = Settings::parse(&text).map_err(|error| told(io::Error::other(error.to_string())))?;
+                Ok(self.project.settings.clone().and(now))
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(self.project.settings.clone()),
+            Err(error) => Err(told(error)),
+        }
     }
 
     /// Notes a no.
@@ -162,8 +218,9 @@ impl Gate {
     }
 
     /// Files of a proposal with changes of their own that no commit holds; with them, a commit of the proposal would not be the proposal alone.
+    /// Without them where git can't say; a change is then not made either.
     pub fn uncommitted(&self, proposal: &Proposal) -> Vec<String> {
-        commit::uncommitted(&self.project.root, &proposal.files.iter().map(|file| file.path.as_str()).collect::<Vec<_>>())
+        commit::uncommitted(&self.project.root, &paths(proposal)).unwrap_or_default()
     }
 
     /// Makes an approved change: the files are written, and committed where there is version control. `with_own` first commits what a person changed in the
@@ -177,17 +234,24 @@ impl Gate {
         if *approval.proposal() != id || approval.plan() != proposal.plan_digest() {
             return Err(GateError::NotApproved);
         }
-        let needed = review::needed(proposal, &self.project.settings);
-        if approval.level() < needed {
-            return Err(GateError::Level(needed, approval.level()));
-        }
+        let settings = self.settings()?;
+        let enough = |proposal: &Proposal| match review::needed(proposal, &settings) {
+            needed if approval.level() < needed => Err(GateError::Level(needed, approval.level())),
+            _ => Ok(()),
+        };
+        enough(proposal)?;
         let mut ledger = self.held()?;
         open(ledger.entries(), &id)?;
-        if let Some(what) = self.moved(proposal).await? {
-            ledger.append(Entry { reason: what.clone(), ..Entry::now(Event::Stale, Some(&id), approval.by()) })?;
-            return Err(GateError::Stale { id, what });
+        match self.again(proposal).await? {
+            // What it costs may be more by now than it says.
+            Again::Same(now) => enough(&now)?,
+            Again::Moved(what) => {
+                ledger.append(Entry { reason: what.clone(), ..Entry::now(Event::Stale, Some(&id), approval.by()) })?;
+                return Err(GateError::Stale { id, what });
+            }
         }
-        let own = self.uncommitted(proposal);
+        commit::ready(&self.project.root, &paths(proposal))?;
+        let own = commit::uncommitted(&self.project.root, &paths(proposal))?;
         if !own.is_empty() && !with_own {
             return Err(GateError::Uncommitted(own));
         }
@@ -247,15 +311,29 @@ impl Gate {
         head: &Digest,
     ) -> Result<Option<String>, GateError> {
         let transcript = proposal.transcript.and_then(|digest| self.store.transcript(&digest));
+        let aside = self.store.aside(id).map_err(|error| GateError::File { what: "the way back can't be kept".into(), error })?;
         // A person's own changes of the same files come first, so that the proposal's commit is the proposal alone.
-        commit::own(&self.project.root, &self.uncommitted(proposal), id)?;
+        let own = commit::uncommitted(&self.project.root, &paths(proposal))?;
+        let own = commit::own(&self.project.root, &own, id, &aside)?;
+        let done = self
+            .write_texts(texts)
+            .and_then(|()| Ok(commit::commit(&self.project.root, proposal, approval, texts, transcript.as_deref(), head, &aside)?));
+        // A commit that was made only for the sake of this one does not outlive it.
+        done.inspect_err(|_| {
+            if let Some(own) = own {
+                own.take_back();
+            }
+        })
+    }
+
+    fn write_texts(&self, texts: &[(String, String)]) -> Result<(), GateError> {
         for (path, text) in texts {
             let place = self.project.place(path)?;
             let written = place.parent().map_or(Ok(()), std::fs::create_dir_all).and_then(|()| store::write_whole(&place, text.as_bytes()));
             written.map_err(|error| GateError::File { what: format!("{path} can't be written"), error })?;
             fault("written");
         }
-        Ok(commit::commit(&self.project.root, proposal, approval, texts, transcript.as_deref(), head)?)
+        Ok(())
     }
 
     fn restore(&self, before: &[(String, Option<String>)]) {
@@ -272,10 +350,12 @@ impl Gate {
     fn held(&self) -> Result<Ledger, GateError> {
         let mut ledger = self.store.hold()?;
         let Some((id, actor)) = unfinished(ledger.entries()) else { return Ok(ledger) };
-        let mut entry = match commit::find(&self.project.root, &id) {
+        let mut entry = match commit::find(&self.project.root, &id)? {
             Some(commit) => Entry { detail: serde_json::json!({ "commit": commit }), ..Entry::now(Event::Applied, Some(&id), &actor) },
             None => {
-                if let (Some(before), Ok(proposal)) = (self.store.undo(&id), self.store.proposal(&id)) {
+                // What came with the repository is nothing that was left behind here, and would be a way to change files without a yes.
+                let is_brought = commit::is_followed(&self.project.root, &self.store.ledger());
+                if let (false, Some(before), Ok(proposal)) = (is_brought, self.store.undo(&id), self.store.proposal(&id)) {
                     // Only what is still as the change left it: somebody may have gone on.
                     let ours: Vec<_> = before.into_iter().filter(|(path, _)| self.is_as_left(&proposal, path)).collect();
                     self.restore(&ours);
@@ -295,25 +375,60 @@ impl Gate {
         after.is_some() && now == after
     }
 
-    /// What moved since a proposal was made; none when all is as it was.
-    async fn moved(&self, proposal: &Proposal) -> Result<Option<String>, GateError> {
+    /// The proposal as it would be made now, or what moved since it was made.
+    async fn again(&self, proposal: &Proposal) -> Result<Again, GateError> {
         for file in &proposal.files {
             let now = self.project.read(&file.path)?.map(|text| Digest::of(text.as_bytes()));
             match (now, file.base) {
                 (now, base) if now == base => {}
-                (None, Some(_)) => return Ok(Some(format!("{} is gone", file.path))),
-                (Some(_), None) => return Ok(Some(format!("{} is there now", file.path))),
-                _ => return Ok(Some(format!("{} changed since", file.path))),
+                (None, Some(_)) => return Ok(Again::Moved(format!("{} is gone", file.path))),
+                (Some(_), None) => return Ok(Again::Moved(format!("{} is there now", file.path))),
+                _ => return Ok(Again::Moved(format!("{} changed since", file.path))),
             }
         }
-        match self.project.digest_now(proposal).await {
-            Ok(now) if now == proposal.plan_digest() => Ok(None),
-            Ok(_) => Ok(Some("an input, a used file or a stage changed, and with it the plan".into())),
-            Err(Wrong::Plan(reason)) => Ok(Some(format!("it can't be planned any more: {reason}"))),
-            Err(Wrong::Mistakes { .. }) => Ok(Some("the changed pipeline no longer checks".into())),
-            Err(error) => Err(error.into()),
-        }
+        Ok(match self.project.again(proposal).await {
+            Ok(now) => match differs(proposal, &now) {
+                Some(what) => Again::Moved(what.to_owned()),
+                None => Again::Same(Box::new(now)),
+            },
+            Err(Wrong::Plan(reason)) => Again::Moved(format!("it can't be planned any more: {reason}")),
+            Err(Wrong::Mistakes { .. }) => Again::Moved("the changed pipeline no longer checks".into()),
+            Err(error) => Again::Moved(error.to_string()),
+        })
     }
+}
+
+/// A proposal, worked out anew.
+enum Again {
+    /// It says what it does.
+    Same(Box<Proposal>),
+    /// It does not, or no longer.
+    Moved(String),
+}
+
+/// What a proposal says of its consequences and is not so. How many tasks are in the cache and what others will cost changes with each run, and is not meant.
+fn differs(said: &Proposal, now: &Proposal) -> Option<&'static str> {
+    if said.plan_digest() != now.plan_digest() {
+        return Some("an input, a used file or a stage changed, and with it the plan");
+    }
+    let of_plan = |proposal: &Proposal| {
+        let row = |row: &DeltaRow| (row.step.clone(), row.part.clone(), row.fate, row.tasks, row.because.clone());
+        proposal
+            .plan
+            .as_ref()
+            .map(|plan| (plan.rows.iter().map(row).collect::<Vec<_>>(), plan.tasks, plan.moves.clone(), plan.later.clone()))
+    };
+    if of_plan(said) != of_plan(now) {
+        return Some("what it says would run is not what would run");
+    }
+    let of_warnings =
+        |proposal: &Proposal| proposal.warnings.iter().map(|warning| (warning.kind.clone(), warning.message.clone())).collect::<Vec<_>>();
+    (of_warnings(said) != of_warnings(now)).then_some("what it says is to be looked at twice is not all, or no longer so")
+}
+
+/// The files of a proposal.
+fn paths(proposal: &Proposal) -> Vec<&str> {
+    proposal.files.iter().map(|file| file.path.as_str()).collect()
 }
 
 /// The proposal whose change was begun and not said to have ended, and who approved it.

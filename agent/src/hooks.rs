@@ -29,12 +29,14 @@ pub(crate) fn run(repository: &Repository, name: &str, arguments: &[&std::ffi::O
 }
 
 /// Runs the hook `pre-commit` with an index of exactly what is to be committed, as `git commit -- FILES` does: what else is staged is not looked at.
-/// What the hook changes in that index is not taken over, for a person approved the bytes as they are.
-pub(crate) fn before_commit(repository: &Repository, tree: &Tree<'_>) -> Result<(), CommitError> {
+/// What the hook changes in that index is not taken over, for a person approved the bytes as they are. It lies at `aside`, where the next command finds and
+/// removes it when this one is ended in the middle.
+pub(crate) fn before_commit(repository: &Repository, tree: &Tree<'_>, aside: &Path) -> Result<(), CommitError> {
     if hook(repository, "pre-commit").is_none() {
         return Ok(());
     }
-    let path = repository.path().join(format!("neuroflow-index-{}", std::process::id()));
+    let path = aside.to_path_buf();
+    let _ = std::fs::remove_file(&path);
     let mut index = Index::open(&path)?;
     let done = index.read_tree(tree).and_then(|()| index.write()).map_err(CommitError::from);
     let done = done.and_then(|()| run_with(repository, "pre-commit", &[], Some(&path)));

@@ -2,6 +2,8 @@
 
 use crate::proposal::ProposalId;
 use crate::review::Level;
+use crate::secret::Scanner;
+use crate::store::without_links;
 use neuroflow_engine::Digest;
 use serde::{Deserialize, Serialize};
 use std::fs::{File, OpenOptions};
@@ -122,6 +124,7 @@ impl Ledger {
     /// When it can't be opened or locked, or its chain does not hold.
     pub fn hold(path: &Path) -> Result<Ledger, LedgerError> {
         let told = |error| LedgerError::File { path: path.to_path_buf(), error };
+        without_links(path).map_err(told)?;
         let mut file = OpenOptions::new().read(true).append(true).create(true).open(path).map_err(told)?;
         file.lock().map_err(told)?;
         let mut text = Vec::new();
@@ -142,7 +145,7 @@ impl Ledger {
     /// # Errors
     /// When it can't be read, or its chain does not hold.
     pub fn read(path: &Path) -> Result<Vec<Entry>, LedgerError> {
-        match std::fs::read(path) {
+        match without_links(path).and_then(|()| std::fs::read(path)) {
             Ok(mut text) => {
                 text.truncate(text.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1));
                 Ok(read(&text)?.0)
@@ -168,7 +171,12 @@ impl Ledger {
     /// When it can't be written; then it is not there.
     pub fn append(&mut self, mut entry: Entry) -> Result<(), LedgerError> {
         entry.before = self.head;
-        let mut line = serde_json::to_string(&entry).unwrap_or_default();
+        let said = serde_json::to_string(&entry).unwrap_or_default();
+        // What somebody said as a reason, or calls themselves, may be a key.
+        let mut line = Scanner::of_this_process().redact(&said);
+        if line != said {
+            entry = serde_json::from_str(&line).map_err(|error| LedgerError::File { path: self.path.clone(), error: error.into() })?;
+        }
         let head = Digest::of(line.as_bytes());
         line.push('\n');
         let length = self.file.metadata().map(|found| found.len());
@@ -211,6 +219,6 @@ pub(crate) fn by_day(entries: &[Entry]) -> impl Iterator<Item = (&str, &Entry)> 
 
 /// The digests of all lines, for what names one.
 pub(crate) fn heads(path: &Path) -> std::collections::HashSet<Digest> {
-    let text = std::fs::read(path).unwrap_or_default();
+    let text = without_links(path).and_then(|()| std::fs::read(path)).unwrap_or_default();
     text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).map(Digest::of).collect()
 }

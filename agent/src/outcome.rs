@@ -18,6 +18,9 @@ pub struct Judged {
     pub holds: Option<bool>,
     /// The condition with the numbers filled in, or why it can't be told.
     pub numbers: String,
+    /// Whether its results were there when it was written.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub known: bool,
 }
 
 impl Judged {
@@ -28,6 +31,11 @@ impl Judged {
             Some(false) => "failed",
             None => "not testable",
         }
+    }
+
+    /// The numbers, and what takes the worth from them.
+    pub fn told(&self) -> String {
+        if self.known { format!("{}; its results were known when it was written", self.numbers) } else { self.numbers.clone() }
     }
 }
 
@@ -40,6 +48,8 @@ pub struct Calibration {
     pub failed: usize,
     /// Those that could not be tested.
     pub untested: usize,
+    /// Those whose results were there when they were written; they count for none of the others.
+    pub known: usize,
     /// For each compared proposal with a known cost: estimated seconds, the seconds that nine of ten should keep, and what it took.
     pub costs: Vec<(f64, f64, f64)>,
 }
@@ -71,8 +81,12 @@ pub fn compare(
 ) -> Result<Vec<(ProposalId, Vec<Judged>)>, GateError> {
     let mut all = Vec::new();
     for (id, proposal) in waiting(gate, pipeline)? {
-        let judged: Vec<Judged> =
-            proposal.predictions.iter().map(|condition| judged(gate, pipeline, text, condition, prepared, outcome)).collect();
+        let known = |condition: &String| proposal.known.contains(condition);
+        let judged: Vec<Judged> = proposal
+            .predictions
+            .iter()
+            .map(|condition| Judged { known: known(condition), ..judged(gate, pipeline, text, condition, prepared, outcome) })
+            .collect();
         // A run that ended early says nothing; a later one will.
         if judged.iter().any(|one| one.holds.is_none()) && !outcome.is_complete() {
             continue;
@@ -95,10 +109,10 @@ pub fn compare(
 }
 
 fn judged(gate: &Gate, pipeline: &str, text: &str, condition: &str, prepared: &Prepared, outcome: &RunOutcome) -> Judged {
-    let untestable = |numbers: String| Judged { condition: condition.to_owned(), holds: None, numbers };
+    let untestable = |numbers: String| Judged { condition: condition.to_owned(), holds: None, numbers, known: false };
     match gate.project().predicted(pipeline, text, condition, &BTreeMap::new()) {
         Ok(further) => match judge(prepared, outcome, &further).into_iter().next_back() {
-            Some(decided) => Judged { condition: condition.to_owned(), holds: decided.holds, numbers: decided.numbers },
+            Some(decided) => Judged { condition: condition.to_owned(), holds: decided.holds, numbers: decided.numbers, known: false },
             None => untestable("its steps were not asked for in this run".into()),
         },
         Err(error) => untestable(error.to_string()),
@@ -112,6 +126,7 @@ pub fn calibration(entries: &[Entry]) -> Calibration {
         let judged: Vec<Judged> = serde_json::from_value(entry.detail["predictions"].clone()).unwrap_or_default();
         for one in &judged {
             match one.holds {
+                _ if one.known => found.known += 1,
                 Some(true) => found.held += 1,
                 Some(false) => found.failed += 1,
                 None => found.untested += 1,

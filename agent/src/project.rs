@@ -1,18 +1,18 @@
 //! A project as the gate sees it: its folder, its settings, and what a change of its pipelines would do. Nothing here writes a file of the project.
 
 use crate::guard::{self, Warning};
-use crate::proposal::{Draft, FORMAT, FileChange, How, Proposal};
+use crate::proposal::{Draft, FORMAT, FileChange, How, Origin, Proposal, Seen};
 use crate::settings::Settings;
 use neuroflow_dsl::diagnostics::has_errors;
 use neuroflow_dsl::edit::EditError;
 use neuroflow_dsl::{Catalogue, Checked, Diagnostic, Files, Pipeline};
 use neuroflow_engine::cost::{self, CostEstimate};
-use neuroflow_engine::delta::PlanDelta;
+use neuroflow_engine::delta::{PlanDelta, known_steps};
 use neuroflow_engine::folder::Folder;
+use neuroflow_engine::readers;
 use neuroflow_engine::schedule::WorkerCommand;
 use neuroflow_engine::session::{Prepared, Purpose, Session, SessionError};
-use neuroflow_engine::{Digest, readers};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -138,6 +138,11 @@ impl Project {
         Ok(place)
     }
 
+    /// The project's folder as a path of its repository, with `/` behind it: how git names its files. Empty for the whole of a repository, and for none.
+    pub fn below(&self) -> String {
+        crate::commit::below(&self.root)
+    }
+
     /// What a file says; none when there is none.
     ///
     /// # Errors
@@ -198,13 +203,7 @@ impl Project {
     /// # Errors
     /// Everything for which it can't be offered to a person; see [`Wrong`].
     pub async fn propose(&self, draft: Draft) -> Result<Proposal, Wrong> {
-        if draft.predictions.len() > MOST_PREDICTIONS {
-            return Err(Wrong::File(format!("{} predictions are too many; {MOST_PREDICTIONS} are allowed", draft.predictions.len())));
-        }
-        let long = [("the intent", &draft.intent)].into_iter().chain(draft.predictions.iter().map(|one| ("a prediction", one)));
-        if let Some((what, text)) = long.into_iter().find(|(_, text)| text.len() > LONGEST_SENTENCE) {
-            return Err(Wrong::File(format!("{what} of {} bytes is too long to be read; {LONGEST_SENTENCE} are allowed", text.len())));
-        }
+        within_limits(&draft.intent, &draft.predictions)?;
         let (mut files, mut changed, mut befores) = (Vec::new(), BTreeMap::new(), BTreeMap::new());
         for (path, how) in &draft.files {
             if matches!(how, How::Whole(_)) && !path.starts_with("knowledge/") {
@@ -225,47 +224,23 @@ impl Project {
         if files.is_empty() {
             return Err(Wrong::Nothing);
         }
-        let mut warnings = letters(&files);
-        let (mut plan, mut cost) = (None, CostEstimate::default());
-        if files.iter().any(|file| file.path.ends_with(".nf")) {
-            let path = &draft.pipeline;
-            let text = match changed.get(path) {
-                Some(text) => text.clone(),
-                None => self.read(path)?.ok_or_else(|| Wrong::File(format!("there is no pipeline {path}")))?,
-            };
-            let checked = self.check(path, &text, &changed);
-            if has_errors(&checked.diagnostics) {
-                return Err(Wrong::Mistakes { file: path.clone(), text, found: checked.diagnostics });
-            }
-            let was = match befores.get(path).cloned().unwrap_or(self.read(path)?) {
-                Some(was) => Some(self.check(path, &was, &BTreeMap::new())).filter(|was| !has_errors(&was.diagnostics)),
-                None => None,
-            };
-            let tainted = !draft.seen.free_text.is_empty();
-            let compared = guard::compare(was.as_ref().map(|was| &was.pipeline), &checked.pipeline, &self.root, &self.settings, tainted);
-            if !draft.origin.is_human() {
-                let forbidden: Vec<Warning> = compared.iter().filter(|one| one.forbidden).cloned().collect();
-                if !forbidden.is_empty() {
-                    return Err(Wrong::Forbidden(forbidden));
-                }
-            }
-            warnings.extend(compared);
-            for condition in &draft.predictions {
-                self.predicted(path, &text, condition, &changed)?;
-            }
-            let before = self.plan_now(path).await?;
-            let after = self.plan(path, &text, checked.pipeline).await?;
-            let (delta, running) = PlanDelta::between(before.as_ref().map(|before| &before.prepared), &after.prepared, &self.session.cache)
-                .map_err(|error| Wrong::Plan(error.to_string()))?;
-            cost = cost::estimate(&self.session, &after.prepared.plan, &running);
-            plan = Some(delta);
-        }
+        let subject = Subject {
+            pipeline: &draft.pipeline,
+            files: &files,
+            changed: &changed,
+            befores: &befores,
+            predictions: &draft.predictions,
+            seen: &draft.seen,
+            origin: &draft.origin,
+        };
+        let Consequences { plan, cost, warnings, known } = self.consequences(&subject).await?;
         Ok(Proposal {
             format: FORMAT,
             pipeline: draft.pipeline,
             files,
             intent: draft.intent,
             predictions: draft.predictions,
+            known,
             plan,
             cost,
             warnings,
@@ -290,33 +265,145 @@ impl Project {
         }
     }
 
-    /// The plan as it would be now with the change: what an approval must still name when it is applied.
+    /// A proposal as it would be made now, from the files that it was made for and its changes alone: what it says of its own consequences is not believed.
     ///
     /// # Errors
-    /// When the files are no longer those that the proposal was made for, or the plan can't be made.
-    pub async fn digest_now(&self, proposal: &Proposal) -> Result<Option<Digest>, Wrong> {
-        if proposal.plan.is_none() {
-            return Ok(None);
-        }
-        let mut changed = BTreeMap::new();
+    /// When it could not be offered any more; see [`Wrong`].
+    pub(crate) async fn again(&self, proposal: &Proposal) -> Result<Proposal, Wrong> {
+        within_limits(&proposal.intent, &proposal.predictions)?;
+        let (mut changed, mut befores) = (BTreeMap::new(), BTreeMap::new());
         for file in &proposal.files {
-            let text = self.read(&file.path)?.unwrap_or_default();
-            changed.insert(file.path.clone(), file.apply(&text)?);
+            let before = self.read(&file.path)?;
+            let text = before.as_deref().unwrap_or_default();
+            if !file.edits.is_empty() && neuroflow_dsl::edit::apply(text, &file.edits)?.changes != file.changes {
+                return Err(Wrong::File(format!("{}: its typed edits give another change than it would make", file.path)));
+            }
+            if file.edits.is_empty() && file.path.ends_with(".nf") && !proposal.origin.is_human() {
+                return Err(Wrong::File(format!("{}: a pipeline is changed by edits", file.path)));
+            }
+            changed.insert(file.path.clone(), file.apply(text)?);
+            befores.insert(file.path.clone(), before);
         }
-        let path = &proposal.pipeline;
+        let subject = Subject {
+            pipeline: &proposal.pipeline,
+            files: &proposal.files,
+            changed: &changed,
+            befores: &befores,
+            predictions: &proposal.predictions,
+            seen: &proposal.seen,
+            origin: &proposal.origin,
+        };
+        // Whether results were known when something was predicted is no question of now.
+        let Consequences { plan, cost, warnings, known: _ } = self.consequences(&subject).await?;
+        Ok(Proposal { plan, cost, warnings, ..proposal.clone() })
+    }
+
+    async fn consequences(&self, subject: &Subject<'_>) -> Result<Consequences, Wrong> {
+        let Subject { pipeline: path, files, changed, befores, predictions, seen, origin } = *subject;
+        let mut found = Consequences { plan: None, cost: CostEstimate::default(), warnings: letters(files), known: Vec::new() };
+        if !files.iter().any(|file| file.path.ends_with(".nf")) {
+            return Ok(found);
+        }
         let text = match changed.get(path) {
             Some(text) => text.clone(),
-            None => self.read(path)?.unwrap_or_default(),
+            None => self.read(path)?.ok_or_else(|| Wrong::File(format!("there is no pipeline {path}")))?,
         };
-        let checked = self.check(path, &text, &changed);
+        let checked = self.check(path, &text, changed);
         if has_errors(&checked.diagnostics) {
-            return Err(Wrong::Mistakes { file: path.clone(), text, found: checked.diagnostics });
+            return Err(Wrong::Mistakes { file: path.to_owned(), text, found: checked.diagnostics });
+        }
+        let was = match befores.get(path).cloned().unwrap_or(self.read(path)?) {
+            Some(was) => Some(self.check(path, &was, &BTreeMap::new())).filter(|was| !has_errors(&was.diagnostics)),
+            None => None,
+        };
+        let tainted = !seen.free_text.is_empty();
+        let compared = guard::compare(was.as_ref().map(|was| &was.pipeline), &checked.pipeline, &self.root, &self.settings, tainted);
+        if !origin.is_human() {
+            let forbidden: Vec<Warning> = compared.iter().filter(|one| one.forbidden).cloned().collect();
+            if !forbidden.is_empty() {
+                return Err(Wrong::Forbidden(forbidden));
+            }
+        }
+        found.warnings.extend(compared);
+        for condition in predictions {
+            self.predicted(path, &text, condition, changed)?;
         }
         let before = self.plan_now(path).await?;
         let after = self.plan(path, &text, checked.pipeline).await?;
-        let delta = PlanDelta::between(before.as_ref().map(|before| &before.prepared), &after.prepared, &self.session.cache);
-        delta.map(|(delta, _)| Some(delta.digest)).map_err(|error| Wrong::Plan(error.to_string()))
+        let (delta, running) = PlanDelta::between(before.as_ref().map(|before| &before.prepared), &after.prepared, &self.session.cache)
+            .map_err(|error| Wrong::Plan(error.to_string()))?;
+        found.cost = cost::estimate(&self.session, &after.prepared.plan, &running);
+        found.plan = Some(delta);
+        if !predictions.is_empty() {
+            let known = known_steps(&after.prepared, &self.session.cache).map_err(|error| Wrong::Plan(error.to_string()))?;
+            let steps: BTreeSet<&str> = after.prepared.pipeline.steps.iter().map(|step| step.name.text.as_str()).collect();
+            // What is compared with a result that is not there yet is not known either.
+            let is_known = |condition: &&String| {
+                let words = condition.split(|letter: char| !(letter.is_ascii_alphanumeric() || letter == '_'));
+                let mut named = words.filter(|word| steps.contains(word)).peekable();
+                named.peek().is_some() && named.all(|step| known.contains(step))
+            };
+            found.known = predictions.iter().filter(is_known).cloned().collect();
+        }
+        Ok(found)
     }
+
+    /// What of a change in the past was to be looked at twice, from the texts of that time alone: `before` are the pipelines as they were. None when they do
+    /// not check with the stages of today.
+    pub(crate) fn warned(&self, proposal: &Proposal, before: &BTreeMap<String, String>) -> Option<Vec<Warning>> {
+        let mut after = before.clone();
+        for file in &proposal.files {
+            after.insert(file.path.clone(), file.apply(before.get(&file.path).map_or("", String::as_str)).ok()?);
+        }
+        let path = &proposal.pipeline;
+        let mut found = letters(&proposal.files);
+        if let Some(text) = after.get(path) {
+            let checked = self.check(path, text, &after);
+            if has_errors(&checked.diagnostics) {
+                return None;
+            }
+            let was = before.get(path).map(|was| self.check(path, was, before)).filter(|was| !has_errors(&was.diagnostics));
+            let tainted = !proposal.seen.free_text.is_empty();
+            // Where links of today lead says nothing of then.
+            let nowhere = Path::new("");
+            found.extend(guard::compare(was.as_ref().map(|was| &was.pipeline), &checked.pipeline, nowhere, &self.settings, tainted));
+        }
+        Some(found)
+    }
+}
+
+/// A change whose consequences are worked out.
+struct Subject<'a> {
+    pipeline: &'a str,
+    files: &'a [FileChange],
+    /// The texts of the files with the change.
+    changed: &'a BTreeMap<String, String>,
+    /// Their texts without it.
+    befores: &'a BTreeMap<String, Option<String>>,
+    predictions: &'a [String],
+    seen: &'a Seen,
+    origin: &'a Origin,
+}
+
+/// What a change does, as it is worked out here.
+struct Consequences {
+    plan: Option<PlanDelta>,
+    cost: CostEstimate,
+    warnings: Vec<Warning>,
+    /// Predictions whose results are there.
+    known: Vec<String>,
+}
+
+/// Whether a person can be expected to read it.
+fn within_limits(intent: &str, predictions: &[String]) -> Result<(), Wrong> {
+    if predictions.len() > MOST_PREDICTIONS {
+        return Err(Wrong::File(format!("{} predictions are too many; {MOST_PREDICTIONS} are allowed", predictions.len())));
+    }
+    let long = [("the intent", intent)].into_iter().chain(predictions.iter().map(|one| ("a prediction", one.as_str())));
+    if let Some((what, text)) = long.into_iter().find(|(_, text)| text.len() > LONGEST_SENTENCE) {
+        return Err(Wrong::File(format!("{what} of {} bytes is too long to be read; {LONGEST_SENTENCE} are allowed", text.len())));
+    }
+    Ok(())
 }
 
 /// Letters that may be other ones than they seem.
@@ -334,7 +421,14 @@ fn letters(files: &[FileChange]) -> Vec<Warning> {
 /// When it lies outside of the folder.
 pub fn path_below(root: &Path, file: &Path) -> Result<String, Wrong> {
     let told = || Wrong::File(format!("{} lies outside of the project's folder", file.display()));
-    let absolute = std::path::absolute(file).map_err(|_| told())?;
+    let mut absolute = PathBuf::new();
+    for part in std::path::absolute(file).map_err(|_| told())?.components() {
+        match part {
+            // From a folder of the project `../x.nf` is meant as it is written; what lies behind a link is refused anyway.
+            std::path::Component::ParentDir => drop(absolute.pop()),
+            part => absolute.push(part),
+        }
+    }
     let below = absolute.strip_prefix(root).map_err(|_| told())?;
     let parts: Option<Vec<&str>> = below.components().map(|part| part.as_os_str().to_str()).collect();
     parts.map(|parts| parts.join("/")).ok_or_else(told)

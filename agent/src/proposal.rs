@@ -1,6 +1,7 @@
 //! A proposal: an immutable value whose name is the digest of all that it says.
 
 use crate::guard::Warning;
+use crate::secret::{Finding, Scanner};
 use neuroflow_dsl::edit::{Change, Edit, EditError};
 use neuroflow_engine::Digest;
 use neuroflow_engine::cost::CostEstimate;
@@ -200,6 +201,10 @@ pub struct Proposal {
     pub intent: String,
     /// Conditions on scores that should hold after the run, written before it.
     pub predictions: Vec<String>,
+    /// Those of them whose results were in the cache when they were written: they predict nothing. Left out when there are none, so that proposals of
+    /// versions that did not look keep their names.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub known: Vec<String>,
     /// What it does to the plan; none when it changes no pipeline.
     pub plan: Option<PlanDelta>,
     /// What it costs.
@@ -240,6 +245,28 @@ impl Proposal {
         Ok(proposal)
     }
 
+    /// What stands in it and must not be written down. A key never; in what a model wrote, neither the home folder nor what looks like a key, as far as the
+    /// files do not say it already. A person's own pipeline may name a folder of theirs.
+    pub(crate) fn secret(&self, scanner: &Scanner) -> Option<Finding> {
+        let whole = self.encode();
+        if self.origin.is_human() {
+            return scanner.key_in(whole.as_bytes());
+        }
+        // What is worked out here is no word of the model's.
+        let mut written = Proposal { plan: None, warnings: Vec::new(), seen: Seen::default(), ..self.clone() };
+        for file in &mut written.files {
+            let is_there = file.changes.iter().any(|change| scanner.scan(change.old.as_bytes()).is_some());
+            file.changes.retain_mut(|change| {
+                change.old.clear();
+                !is_there
+            });
+            if is_there {
+                file.edits.clear();
+            }
+        }
+        scanner.key_in(whole.as_bytes()).or_else(|| scanner.scan(written.encode().as_bytes()))
+    }
+
     /// What the plan computes afterwards; what an approval names beside the proposal itself.
     pub fn plan_digest(&self) -> Option<Digest> {
         self.plan.as_ref().map(|plan| plan.digest)
@@ -249,6 +276,46 @@ impl Proposal {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn made(origin: Origin, old: &str, new: &str, intent: &str) -> Proposal {
+        let change = Change { at: 0, old: old.into(), new: new.into() };
+        let file = FileChange { path: "a.nf".into(), base: None, edits: Vec::new(), changes: vec![change], after: Digest::of(b"") };
+        Proposal {
+            format: FORMAT,
+            pipeline: "a.nf".into(),
+            files: vec![file],
+            intent: intent.into(),
+            predictions: Vec::new(),
+            known: Vec::new(),
+            plan: None,
+            cost: CostEstimate::default(),
+            warnings: Vec::new(),
+            seen: Seen::default(),
+            origin,
+            transcript: None,
+            parent: None,
+        }
+    }
+
+    #[test]
+    fn a_key_is_written_down_for_nobody_and_a_home_folder_for_no_model() {
+        const KEY: &str = "planted\"key-0123456789";
+        let scanner = Scanner::new().with_key(&crate::secret::Secret::new(KEY).unwrap()).with_home(std::path::Path::new("/home/someone"));
+        let model = || Origin::Chat { model: "m".into() };
+        let home = "x = csv(\"/home/someone/x.csv\")";
+        for origin in [model(), Origin::Human] {
+            for (old, new, intent) in [(KEY, "", ""), ("", KEY, ""), ("", "", KEY)] {
+                assert!(made(origin.clone(), old, new, intent).secret(&scanner).is_some(), "{origin:?} {old} {new} {intent}");
+            }
+            assert!(made(origin, "a", "b", "why").secret(&scanner).is_none());
+        }
+        assert!(
+            made(model(), "", home, "").secret(&scanner).is_some() && made(model(), "", "", "/home/someone").secret(&scanner).is_some()
+        );
+        assert!(made(Origin::Human, "", home, "").secret(&scanner).is_none());
+        // It stands in the file already.
+        assert!(made(model(), home, &format!("{home} # more"), "").secret(&scanner).is_none());
+    }
 
     #[test]
     fn a_proof_hangs_on_replacements_and_not_on_where_edits_put_things_today() {

@@ -10,6 +10,7 @@ pub use scanner::{Finding, FindingKind, Scanner};
 
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 /// A key. The only way to its text is [`Secret::expose`], which is easy to search for.
 #[derive(Clone)]
@@ -151,14 +152,36 @@ impl KeySource {
     /// # Errors
     /// When the variable is not set, the file can't be read, lies within the project, or is open to others, the keyring has none, or what is there is no key.
     pub fn read(&self, environment: impl Fn(&str) -> Option<String>, project: &Path) -> Result<Option<Secret>, SecretError> {
-        match self {
-            Self::None => Ok(None),
-            Self::Variable(name) => {
-                let text = environment(name).ok_or_else(|| SecretError::Unset(name.clone()))?;
-                Secret::new(&text).map(Some)
-            }
-            Self::File(path) => read_file(path, project).map(Some),
-            Self::Keyring(name) => keyring::read(name).map(Some),
+        let key = match self {
+            Self::None => return Ok(None),
+            Self::Variable(name) => Secret::new(&environment(name).ok_or_else(|| SecretError::Unset(name.clone()))?)?,
+            Self::File(path) => read_file(path, project)?,
+            Self::Keyring(name) => keyring::read(name)?,
+        };
+        remember(&key);
+        Ok(Some(key))
+    }
+}
+
+/// Keys that this process has read: what is written down is looked through for them, wherever they came from.
+static READ: Mutex<Vec<Secret>> = Mutex::new(Vec::new());
+
+fn remember(key: &Secret) {
+    let mut read = READ.lock().unwrap_or_else(PoisonError::into_inner);
+    if !read.iter().any(|known| known.expose() == key.expose()) {
+        read.push(key.clone());
+    }
+}
+
+impl Scanner {
+    /// Looks for each key that this process has read, and for the home folder: for all that must not be written down.
+    #[must_use]
+    pub fn of_this_process() -> Self {
+        let read = READ.lock().unwrap_or_else(PoisonError::into_inner);
+        let scanner = read.iter().fold(Scanner::new(), Scanner::with_key);
+        match std::env::var_os("HOME") {
+            Some(home) => scanner.with_home(Path::new(&home)),
+            None => scanner,
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::ledger::{Entry, Event, Ledger, LedgerError};
 use crate::proposal::{Proposal, ProposalId};
+use crate::secret::Scanner;
 use neuroflow_engine::Digest;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -69,15 +70,28 @@ impl Store {
         &self.folder
     }
 
+    /// A place in the folder.
+    ///
+    /// # Errors
+    /// When it lies behind a link, or is one.
+    pub fn place(&self, part: &str) -> io::Result<PathBuf> {
+        let place = self.folder.join(part);
+        without_links(&place)?;
+        Ok(place)
+    }
+
     fn make(&self, part: &str) -> io::Result<PathBuf> {
-        let folder = self.folder.join(part);
+        let (folder, ignore) = (self.place(part)?, self.place(".gitignore")?);
         std::fs::create_dir_all(&folder)?;
         // What is kept here travels under refs/neuroflow, not as files of the project.
-        let ignore = self.folder.join(".gitignore");
         if !ignore.exists() {
             std::fs::write(ignore, "*\n")?;
         }
         Ok(folder)
+    }
+
+    fn text(&self, part: &str) -> io::Result<String> {
+        std::fs::read_to_string(self.place(part)?)
     }
 
     /// Holds the ledger.
@@ -92,12 +106,20 @@ impl Store {
     /// Keeps a proposal.
     ///
     /// # Errors
-    /// When it can't be written.
+    /// When it can't be written, or holds what must not be written down.
     pub fn keep(&self, proposal: &Proposal) -> io::Result<ProposalId> {
         let id = proposal.id();
+        if let Some(found) = proposal.secret(&Scanner::of_this_process()) {
+            return Err(io::Error::other(found.to_string()));
+        }
         let path = self.make("proposals")?.join(format!("{id}.json"));
         write_whole(&path, proposal.encode().as_bytes())?;
         Ok(id)
+    }
+
+    /// Where a proposal lies.
+    pub(crate) fn file_of(&self, id: &ProposalId) -> PathBuf {
+        self.folder.join("proposals").join(format!("{id}.json"))
     }
 
     /// A proposal by name. What was changed since it was kept is no longer that proposal.
@@ -105,8 +127,8 @@ impl Store {
     /// # Errors
     /// When it is not there, can't be read, or is not what its name says.
     pub fn proposal(&self, id: &ProposalId) -> Result<Proposal, String> {
-        let path = self.folder.join("proposals").join(format!("{id}.json"));
-        let text = std::fs::read_to_string(&path).map_err(|error| format!("proposal {} can't be read: {error}", id.short()))?;
+        let text = self.text(&format!("proposals/{id}.json"));
+        let text = text.map_err(|error| format!("proposal {} can't be read: {error}", id.short()))?;
         let proposal = Proposal::decode(&text).map_err(|reason| format!("proposal {}: {reason}", id.short()))?;
         if proposal.id() != *id {
             return Err(format!("proposal {} was changed after it was made", id.short()));
@@ -129,18 +151,19 @@ impl Store {
     }
 
     fn all(&self) -> Vec<ProposalId> {
-        let entries = std::fs::read_dir(self.folder.join("proposals")).into_iter().flatten().flatten();
+        let entries = self.place("proposals").and_then(std::fs::read_dir).into_iter().flatten().flatten();
         let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
         let mut all: Vec<ProposalId> = names.filter_map(|name| ProposalId::parse(name.strip_suffix(".json")?)).collect();
         all.sort();
         all
     }
 
-    /// Keeps a conversation, or the part of it that a proposal comes from.
+    /// Keeps a conversation, or the part of it that a proposal comes from, without keys and the home folder. Gives the digest of what is kept.
     ///
     /// # Errors
     /// When it can't be written.
     pub fn keep_transcript(&self, text: &str) -> io::Result<Digest> {
+        let text = Scanner::of_this_process().redact(text);
         let digest = Digest::of(text.as_bytes());
         write_whole(&self.make("transcripts")?.join(format!("{digest}.jsonl")), text.as_bytes())?;
         Ok(digest)
@@ -148,7 +171,7 @@ impl Store {
 
     /// A conversation.
     pub fn transcript(&self, digest: &Digest) -> Option<String> {
-        let text = std::fs::read_to_string(self.folder.join("transcripts").join(format!("{digest}.jsonl"))).ok()?;
+        let text = self.text(&format!("transcripts/{digest}.jsonl")).ok()?;
         (Digest::of(text.as_bytes()) == *digest).then_some(text)
     }
 
@@ -159,12 +182,18 @@ impl Store {
     }
 
     pub(crate) fn undo(&self, id: &ProposalId) -> Option<Vec<(String, Option<String>)>> {
-        let text = std::fs::read_to_string(self.folder.join("undo").join(format!("{id}.json"))).ok()?;
+        let text = self.text(&format!("undo/{id}.json")).ok()?;
         serde_json::from_str(&text).ok()
     }
 
+    /// Where the index lies that hooks look at while a change is made.
+    pub(crate) fn aside(&self, id: &ProposalId) -> io::Result<PathBuf> {
+        self.place(&format!("undo/{id}.index"))
+    }
+
     pub(crate) fn forget_undo(&self, id: &ProposalId) {
-        let _ = std::fs::remove_file(self.folder.join("undo").join(format!("{id}.json")));
+        let _ = self.place(&format!("undo/{id}.json")).and_then(std::fs::remove_file);
+        let _ = self.aside(id).and_then(std::fs::remove_file);
     }
 }
 
@@ -192,6 +221,21 @@ pub fn states(entries: &[Entry]) -> Vec<Status> {
     all
 }
 
+/// Refuses a place at or below `.neuroflow` that is a link or lies behind one. A project that somebody else made may bring links along, and what is read and
+/// written here would then be another's file.
+pub(crate) fn without_links(place: &Path) -> io::Result<()> {
+    for around in place.ancestors() {
+        if around.symlink_metadata().is_ok_and(|found| found.is_symlink()) {
+            let told = format!("{} is a link, and the agent's files lie in the project itself; remove the link", around.display());
+            return Err(io::Error::other(told));
+        }
+        if around.file_name().is_some_and(|name| name == ".neuroflow") {
+            break;
+        }
+    }
+    Ok(())
+}
+
 /// Writes a file whole or not at all.
 pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
     use std::io::Write;
@@ -199,7 +243,9 @@ pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let aside = folder.join(format!(".{name}.{}.new", std::process::id()));
     let written = (|| {
-        let mut file = std::fs::File::create(&aside)?;
+        // A file of this name is one that a killed process left, or one that somebody put there to be written through: a link is removed, not followed.
+        let create = || std::fs::OpenOptions::new().write(true).create_new(true).open(&aside);
+        let mut file = create().or_else(|_| std::fs::remove_file(&aside).and_then(|()| create()))?;
         file.write_all(bytes)?;
         if let Ok(known) = std::fs::metadata(path) {
             file.set_permissions(known.permissions())?;
@@ -211,4 +257,56 @@ pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
     written.inspect_err(|_| {
         let _ = std::fs::remove_file(&aside);
     })
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::symlink;
+
+    #[test]
+    fn nothing_is_kept_or_read_behind_a_link() {
+        let (place, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let theirs = other.path().join("theirs");
+        std::fs::write(&theirs, "mine\n").unwrap();
+        for (link, target) in [
+            (".neuroflow", other.path()),
+            (".neuroflow/agent", other.path()),
+            (".neuroflow/agent/ledger.jsonl", theirs.as_path()),
+            (".neuroflow/agent/.gitignore", &other.path().join("new")),
+            (".neuroflow/agent/transcripts", other.path()),
+            (".neuroflow/agent/history", theirs.as_path()),
+        ] {
+            let root = place.path().join(link.replace('/', "-"));
+            let link = root.join(link);
+            std::fs::create_dir_all(link.parent().unwrap()).unwrap();
+            symlink(target, &link).unwrap();
+            let store = Store::of(&root);
+            let refused = [
+                store.keep_transcript("a").is_err(),
+                store.hold().is_err(),
+                Ledger::read(&store.ledger()).is_err(),
+                store.place("history").is_err(),
+            ];
+            assert!(refused.contains(&true), "{}", link.display());
+            assert_eq!(std::fs::read_to_string(&theirs).unwrap(), "mine\n");
+            assert_eq!(std::fs::read_dir(other.path()).unwrap().count(), 1, "{}", link.display());
+        }
+        // The project itself may lie behind a link.
+        let root = place.path().join("real");
+        std::fs::create_dir(&root).unwrap();
+        symlink(&root, place.path().join("linked")).unwrap();
+        Store::of(&place.path().join("linked")).keep_transcript("a").unwrap();
+    }
+
+    #[test]
+    fn a_file_is_not_written_through_a_link_beside_it() {
+        let place = tempfile::tempdir().unwrap();
+        let theirs = place.path().join("theirs");
+        std::fs::write(&theirs, "mine\n").unwrap();
+        symlink(&theirs, place.path().join(format!(".a.nf.{}.new", std::process::id()))).unwrap();
+        write_whole(&place.path().join("a.nf"), b"b").unwrap();
+        assert_eq!(std::fs::read_to_string(&theirs).unwrap(), "mine\n");
+        assert_eq!(std::fs::read_to_string(place.path().join("a.nf")).unwrap(), "b");
+    }
 }

@@ -1,14 +1,16 @@
 //! Proof, a year later: each commit of a proposal is made again from its parent, and must give the same bytes.
 
 use crate::commit::{REFS, trailer};
+use crate::guard::Warning;
 use crate::ledger::{Event, Ledger, heads};
+use crate::project::Project;
 use crate::proposal::{Proposal, ProposalId};
 use crate::review::{self, Level};
 use crate::settings::Settings;
 use crate::store::Store;
 use git2::{Commit, Repository};
 use neuroflow_engine::Digest;
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
 
 /// What was found about a commit, or about the ledger.
@@ -24,11 +26,13 @@ pub struct Finding {
     pub wrong: Vec<String>,
 }
 
-/// Checks the commits of a range (`REV..`, `A..B`, or a single revision for all before it) and the ledger, when there is one.
+/// Checks the commits of a range (`REV..`, `A..B`, or a single revision for all before it) and the ledger, when there is one. The project's stages say what
+/// was to be looked at twice.
 ///
 /// # Errors
 /// When there is no repository, or the range names nothing.
-pub fn verify(root: &Path, range: Option<&str>) -> Result<Vec<Finding>, String> {
+pub fn verify(project: &Project, range: Option<&str>) -> Result<Vec<Finding>, String> {
+    let root = project.root.as_path();
     let told = |error: git2::Error| format!("git: {}", error.message());
     let mut found = Vec::new();
     let store = Store::of(root);
@@ -36,7 +40,10 @@ pub fn verify(root: &Path, range: Option<&str>) -> Result<Vec<Finding>, String> 
         let wrong = Ledger::read(&store.ledger()).err().map(|error| error.to_string());
         found.push(Finding { commit: String::new(), subject: "the ledger".into(), proposal: None, wrong: wrong.into_iter().collect() });
     }
-    let repository = Repository::discover(root).map_err(|_| "there is no repository here".to_owned())?;
+    let repository = Repository::discover(root).map_err(|error| match error.code() {
+        git2::ErrorCode::NotFound => "there is no repository here".to_owned(),
+        _ => format!("there is a git repository here that can't be opened: {}", error.message()),
+    })?;
     let mut walk = repository.revwalk().map_err(told)?;
     // By descent, not by time: a clock may have been set back between two commits.
     walk.set_sorting(git2::Sort::TOPOLOGICAL).map_err(told)?;
@@ -52,15 +59,36 @@ pub fn verify(root: &Path, range: Option<&str>) -> Result<Vec<Finding>, String> 
         None => walk.push_head().map_err(told)?,
     }
     let ledger = Known::read(&store);
+    let first = first_uses(&repository, range).map_err(told)?;
     for oid in walk {
         let commit = repository.find_commit(oid.map_err(told)?).map_err(told)?;
         let message = commit.message().unwrap_or_default().to_owned();
         let Some(id) = trailer(&message, "Neuroflow-Proposal") else { continue };
-        let wrong = check(&repository, root, &store, &commit, &message, id, ledger.as_ref());
+        let mut wrong = check(&repository, project, &store, &commit, &message, id, ledger.as_ref());
+        if let Some(before) = first.get(id).filter(|before| **before != commit.id()) {
+            wrong.push(format!("its proposal was used before, by commit {:.10}; an approval is for one use", before.to_string()));
+        }
         let subject = message.lines().next().unwrap_or_default().to_owned();
         found.push(Finding { commit: oid_text(&commit), subject, proposal: Some(id.to_owned()), wrong });
     }
     Ok(found)
+}
+
+/// The first commit of each proposal, among everything that the end of a range comes from: a use before the range counts too.
+fn first_uses(repository: &Repository, range: Option<&str>) -> Result<HashMap<String, git2::Oid>, git2::Error> {
+    let mut walk = repository.revwalk()?;
+    walk.set_sorting(git2::Sort::TOPOLOGICAL | git2::Sort::REVERSE)?;
+    let end = range.map(|range| range.rsplit("..").next().unwrap_or(range)).filter(|end| !end.is_empty());
+    walk.push(repository.revparse_single(end.unwrap_or("HEAD"))?.peel_to_commit()?.id())?;
+    let mut first = HashMap::new();
+    for oid in walk {
+        let oid = oid?;
+        let commit = repository.find_commit(oid)?;
+        if let Some(id) = trailer(commit.message().unwrap_or_default(), "Neuroflow-Proposal") {
+            first.entry(id.to_owned()).or_insert(oid);
+        }
+    }
+    Ok(first)
 }
 
 fn oid_text(commit: &Commit<'_>) -> String {
@@ -86,21 +114,22 @@ impl Known {
 
 fn check(
     repository: &Repository,
-    root: &Path,
+    project: &Project,
     store: &Store,
     commit: &Commit<'_>,
     message: &str,
     id: &str,
     ledger: Option<&Known>,
 ) -> Vec<String> {
-    let mut wrong = Vec::new();
+    let (root, mut wrong) = (project.root.as_path(), Vec::new());
     let Some(id) = ProposalId::parse(id) else { return vec!["the trailer names no proposal".into()] };
-    let proposal = match proposal_of(repository, store, &id) {
+    let mut proposal = match proposal_of(repository, store, &id) {
         Ok(proposal) => proposal,
         Err(reason) => return vec![reason],
     };
-    if let Err(reason) = same_bytes(repository, root, commit, &proposal) {
-        wrong.push(reason);
+    match same_bytes(repository, root, commit, &proposal) {
+        Ok(()) => wrong.extend(hidden(repository, project, commit, &mut proposal)),
+        Err(reason) => wrong.push(reason),
     }
     let plan = proposal.plan_digest().map(|plan| format!("b3-{plan}"));
     if trailer(message, "Neuroflow-Plan") != plan.as_deref() {
@@ -167,12 +196,18 @@ fn same_bytes(repository: &Repository, root: &Path, commit: &Commit<'_>, proposa
     };
     for file in &proposal.files {
         let before = parent.as_ref().and_then(|parent| read(parent, &file.path));
-        if before.as_deref().map(Digest::of) != file.base {
-            return Err(format!("{} was another one before the commit than the proposal was made for", file.path));
-        }
+        // Git may keep a file with other line ends than it has in the folder, for which the proposal was made (`text eol=crlf`).
+        let is_base = |before: &Option<Vec<u8>>| before.as_deref().map(Digest::of) == file.base;
+        let turned = before.clone().map(|bytes| with_crlf(&bytes));
+        let (before, is_turned) = match (is_base(&before), is_base(&turned)) {
+            (true, _) => (before, false),
+            (false, true) => (turned, true),
+            (false, false) => return Err(format!("{} was another one before the commit than the proposal was made for", file.path)),
+        };
         let before = String::from_utf8(before.unwrap_or_default()).map_err(|_| format!("{} is no text", file.path))?;
         let made = file.apply(&before).map_err(|error| format!("{}: {error}", file.path))?;
-        if read(&tree, &file.path).as_deref() != Some(made.as_bytes()) {
+        let committed = read(&tree, &file.path).map(|bytes| if is_turned { with_crlf(&bytes) } else { bytes });
+        if committed.as_deref() != Some(made.as_bytes()) {
             return Err(format!("{}: the commit has other bytes than the proposal gives", file.path));
         }
     }
@@ -184,6 +219,60 @@ fn same_bytes(repository: &Repository, root: &Path, commit: &Commit<'_>, proposa
         }
     }
     Ok(())
+}
+
+/// What a person should have looked at twice and the proposal does not say. It is added to the proposal, so that the level is judged by all of it.
+///
+/// Kinds are counted: another version may say the same in other words.
+fn hidden(repository: &Repository, project: &Project, commit: &Commit<'_>, proposal: &mut Proposal) -> Option<String> {
+    let before = pipelines_before(repository, &project.root, commit, proposal);
+    let found = project.warned(proposal, &before)?;
+    let mut hidden: Vec<Warning> = Vec::new();
+    for warning in &found {
+        let count = |all: &[Warning]| all.iter().filter(|one| one.kind == warning.kind).count();
+        let is_said = proposal.warnings.iter().any(|one| one.message == warning.message);
+        if !is_said && count(&hidden) + count(&proposal.warnings) < count(&found) {
+            hidden.push(warning.clone());
+        }
+    }
+    let first = hidden.first().map(|warning| format!("its card did not show what is to be looked at twice: {}", warning.message));
+    proposal.warnings.extend(hidden);
+    first
+}
+
+/// The pipelines of the project before a commit, as they were in the folder.
+fn pipelines_before(repository: &Repository, root: &Path, commit: &Commit<'_>, proposal: &Proposal) -> BTreeMap<String, String> {
+    let mut all = BTreeMap::new();
+    let Some(tree) = commit.parent(0).ok().and_then(|parent| parent.tree().ok()) else { return all };
+    let below = below(repository, root);
+    let _ = tree.walk(git2::TreeWalkMode::PreOrder, |folder, entry| {
+        let path = entry.name().ok().map(|name| Path::new(folder).join(name));
+        let path = path.as_deref().and_then(|path| path.strip_prefix(&below).ok()?.to_str());
+        let is_meant = |path: &&str| path.ends_with(".nf") || proposal.files.iter().any(|file| file.path == **path);
+        if let Some(path) = path.filter(is_meant)
+            && let Ok(blob) = repository.find_blob(entry.id())
+        {
+            let base = proposal.files.iter().find(|file| file.path == path).and_then(|file| file.base);
+            let bytes = blob.content().to_vec();
+            let is_turned = base.is_some_and(|base| base != Digest::of(&bytes));
+            let bytes = if is_turned { with_crlf(&bytes) } else { bytes };
+            all.extend(String::from_utf8(bytes).ok().map(|text| (path.to_owned(), text)));
+        }
+        git2::TreeWalkResult::Ok
+    });
+    all
+}
+
+/// A text whose lines end in `\n`, with `\r\n` instead.
+fn with_crlf(bytes: &[u8]) -> Vec<u8> {
+    let mut turned = Vec::with_capacity(bytes.len());
+    for (at, byte) in bytes.iter().enumerate() {
+        if *byte == b'\n' && at.checked_sub(1).and_then(|before| bytes.get(before)) != Some(&b'\r') {
+            turned.push(b'\r');
+        }
+        turned.push(*byte);
+    }
+    turned
 }
 
 /// The project's folder as a path of the repository.

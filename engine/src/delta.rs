@@ -144,6 +144,20 @@ impl PlanDelta {
     }
 }
 
+/// Steps of a plan with a result of their own call in the cache already; draws of controls are no results.
+///
+/// # Errors
+/// When the cache can't be read.
+pub fn known_steps(prepared: &Prepared, cache: &Cache) -> Result<BTreeSet<String>, CacheError> {
+    let plan = &prepared.plan;
+    let verdicts = preview(plan, cache, &HashMap::new())?;
+    let is_known = |task: &TaskId| {
+        matches!(verdicts.get(*task), Some(Verdict::Cached { .. })) && !plan.is_join(*task) && plan.control_name(*task).is_none()
+    };
+    let name = |task: TaskId| crate::label::step_name(&plan.instance(plan.step_of(task)).label()).to_owned();
+    Ok((0..plan.len()).filter(is_known).map(name).collect())
+}
+
 /// What a task computes.
 struct Computed {
     key: Digest,

@@ -4,7 +4,7 @@ use crate::calls::result;
 use crate::clients::Client;
 use crate::form::{self, Decision, Elicited};
 use crate::server::Server;
-use neuroflow_agent::{Card, Gate, Level, Proposal, ProposalId, State, ask, markdown, needed, terminal};
+use neuroflow_agent::{Gate, Level, Proposal, ProposalId, ask, markdown, terminal};
 use rmcp::RoleServer;
 use rmcp::model::{
     CallToolResponse, ClientResult, ElicitRequest, ElicitRequestParams, InputRequest, InputRequests, InputRequiredResult, InputResponses,
@@ -34,10 +34,16 @@ impl Server {
             Ok(proposal) => proposal,
             Err(error) => return result(json!({ "error": error }), None).into(),
         };
-        let card = Card::of(gate.project(), &proposal, State::Offered, None, gate.uncommitted(&proposal));
+        let card = match gate.card(id).await {
+            Ok(card) => card,
+            Err(error) => return result(json!({ "error": error.to_string() }), None).into(),
+        };
         content["next"] = at_a_terminal(id).into();
         content["note"] = "a person reads the card and decides; `proposal_status` says what came of it".into();
-        let level = needed(&proposal, &gate.project().settings);
+        let level = match gate.settings() {
+            Ok(settings) => card.needs(&settings),
+            Err(error) => return result(not_approved(content, &error.to_string()), Some(markdown(&card))).into(),
+        };
         content["needs"] = level.word().into();
         if level != Level::Client || !can_show_forms(context) || !self.may_ask() {
             return result(content, Some(markdown(&card))).into();
@@ -94,13 +100,8 @@ impl Server {
             None => not_approved(content, "the client sent no answer to the form"),
         };
         client.answered(&content.to_string());
-        let state = gate
-            .statuses()
-            .ok()
-            .and_then(|all| all.into_iter().find(|status| status.id == id))
-            .map_or(State::Offered, |status| status.state);
-        let card = Card::of(gate.project(), &proposal, state, None, Vec::new());
-        result(content, Some(markdown(&card))).into()
+        let card = gate.card(&id).await.map(|card| markdown(&card)).ok();
+        result(content, card).into()
     }
 
     /// Asks an older client, which answers while the call waits. It waits no longer than the server's limit, and not when the client gives the call up.
@@ -129,7 +130,11 @@ impl Server {
         match form::read(reply, &id) {
             Ok(Decision::Approve) => {
                 let mut person = Elicited { name, echoed: id.short().to_owned() };
-                let approval = match ask(proposal, &gate.project().settings, &mut person) {
+                let settings = match gate.settings() {
+                    Ok(settings) => settings,
+                    Err(error) => return not_approved(content, &error.to_string()),
+                };
+                let approval = match ask(proposal, &settings, &mut person) {
                     Ok(Some(approval)) => approval,
                     Ok(None) => return not_approved(content, "the proposal's name does not fit"),
                     Err(reason) => return not_approved(content, &reason),

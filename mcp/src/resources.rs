@@ -6,7 +6,7 @@
 use crate::clients::Client;
 use crate::server::Server;
 use neuroflow_agent::tools::View;
-use neuroflow_agent::{Card, State, escape, escape_line, json, markdown};
+use neuroflow_agent::{Card, escape, escape_line, json, markdown};
 use neuroflow_engine::record::RunRecord;
 use rmcp::ErrorData;
 use rmcp::model::{CacheScope, ReadResourceResult, Resource, ResourceContents, ResourceTemplate};
@@ -173,11 +173,9 @@ impl Server {
         let gate = self.gate();
         let id = gate.store().find(name).ok()?;
         let proposal = gate.store().proposal(&id).ok()?;
-        let state = gate.statuses().ok()?.into_iter().find(|status| status.id == id)?.state;
-        let moved = if state == State::Offered { neuroflow_agent::moved(gate.project(), &id).await.ok()? } else { None };
-        let uncommitted = if state == State::Offered && moved.is_none() { gate.uncommitted(&proposal) } else { Vec::new() };
+        gate.statuses().ok()?.into_iter().find(|status| status.id == id)?;
         let free_text = proposal.seen.free_text.clone();
-        Some((Card::of(gate.project(), &proposal, state, moved, uncommitted), free_text))
+        Some((gate.card(&id).await.ok()?, free_text))
     }
 }
 

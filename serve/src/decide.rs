@@ -1,6 +1,6 @@
 //! Decisions about proposals: the same gate as at a terminal, at the level of a client.
 
-use neuroflow_agent::{Applied, Card, Gate, GateError, Level, Person, ProposalId, State, ask, needed, terminal};
+use neuroflow_agent::{Applied, Gate, GateError, Level, Person, ProposalId, State, ask, terminal};
 use serde::Serialize;
 
 /// The longest reason that is kept, in characters.
@@ -58,12 +58,9 @@ pub(crate) enum Refusal {
 /// When it can't be read, in words.
 pub(crate) async fn shown(gate: &Gate, id: &ProposalId) -> Result<Shown, String> {
     let proposal = gate.store().proposal(id)?;
-    let statuses = gate.statuses().map_err(|error| error.to_string())?;
-    let state = statuses.iter().find(|status| status.id == *id).map_or(State::Offered, |status| status.state);
-    let moved = if state == State::Offered { gate.freshness(id).await.map_err(|error| error.to_string())? } else { None };
-    let waits = state == State::Offered && moved.is_none();
-    let uncommitted = if waits { gate.uncommitted(&proposal) } else { Vec::new() };
-    let level = needed(&proposal, &gate.project().settings);
+    let card = gate.card(id).await.map_err(|error| error.to_string())?;
+    let (state, waits, uncommitted) = (card.state, card.state == State::Offered && card.moved.is_none(), &card.uncommitted);
+    let level = card.needs(&gate.settings().map_err(|error| error.to_string())?);
     let at_terminal = format!("run `neuroflow agent review {}` in your own terminal", id.short());
     let elsewhere = match level {
         _ if !waits => None,
@@ -81,7 +78,7 @@ pub(crate) async fn shown(gate: &Gate, id: &ProposalId) -> Result<Shown, String>
         state: if waits || state != State::Offered { state.word() } else { State::Stale.word() },
         elsewhere,
         pipeline: proposal.pipeline.clone(),
-        card: terminal(&Card::of(gate.project(), &proposal, state, moved, uncommitted), false),
+        card: terminal(&card, false),
         short,
     })
 }
@@ -93,7 +90,8 @@ pub(crate) async fn shown(gate: &Gate, id: &ProposalId) -> Result<Shown, String>
 pub(crate) async fn approve(gate: &Gate, id: &ProposalId, typed: &str) -> Result<Applied, Refusal> {
     let proposal = gate.store().proposal(id).map_err(Refusal::Not)?;
     let mut person = AtPage { typed: typed.to_owned() };
-    let approval = ask(&proposal, &gate.project().settings, &mut person).map_err(Refusal::Elsewhere)?;
+    let settings = gate.settings().map_err(|error| Refusal::Not(error.to_string()))?;
+    let approval = ask(&proposal, &settings, &mut person).map_err(Refusal::Elsewhere)?;
     let Some(approval) = approval else {
         return Err(Refusal::Not(format!("that is not its name; type {} to say yes", id.short().chars().take(6).collect::<String>())));
     };

@@ -2,6 +2,8 @@
 
 use super::{FIVE_FOLDS, PIPELINE, Terminal, approve, events, git, head, neuroflow, project, propose, run, text};
 use crate::support::{Place, said};
+use neuroflow_agent::{Entry, Event, FileChange, Origin, Proposal};
+use neuroflow_engine::delta::PlanDelta;
 use std::process::Command;
 
 /// Shows the card, changes something, says yes; nothing may be written.
@@ -259,6 +261,124 @@ fn on_a_full_disk_nothing_is_approved() {
     assert_eq!((head(&place), text(&place, "small.nf")), (commit, PIPELINE.to_owned()), "{seen}");
     // With room again it goes on.
     assert!(approve(&place, &id));
+}
+
+/// A patch that takes the expectation out, as it was proposed.
+fn without_expectation(place: &Place) -> Proposal {
+    let line = PIPELINE.lines().find(|line| line.starts_with("expect")).unwrap();
+    let start = PIPELINE.lines().position(|other| other == line).unwrap() + 1;
+    place.write("home/change.diff", format!("--- a/small.nf\n+++ b/small.nf\n@@ -{start},1 +{},0 @@\n-{line}\n", start - 1));
+    let told = run(place, &["propose", "home/change.diff", "--because", "tidy", "--format", "json"]).exits(0);
+    let card: serde_json::Value = serde_json::from_str(&told.out).unwrap();
+    Proposal::decode(&text(place, &format!(".neuroflow/agent/proposals/{}.json", card["id"].as_str().unwrap()))).unwrap()
+}
+
+/// A project that comes with a folder of the agent's in which a proposal waits.
+fn prepared(proposal: &Proposal) -> Place {
+    let place = project();
+    let id = proposal.id();
+    place.write(&format!(".neuroflow/agent/proposals/{id}.json"), proposal.encode());
+    let offered = serde_json::to_string(&Entry::now(Event::Offered, Some(&id), "Ada Test")).unwrap();
+    place.write(".neuroflow/agent/ledger.jsonl", format!("{offered}\n"));
+    place
+}
+
+#[test]
+fn what_a_prepared_proposal_says_of_its_consequences_is_not_believed() {
+    let honest = without_expectation(&project());
+    assert_eq!(honest.warnings.len(), 1, "{:?}", honest.warnings);
+    let edits = Proposal::decode(&{
+        let place = project();
+        let id = propose(&place, FIVE_FOLDS, &[]);
+        text(&place, &format!(".neuroflow/agent/proposals/{id}.json"))
+    })
+    .unwrap();
+    let plan = |proposal: &Proposal| proposal.plan.clone().unwrap();
+    let forged = [
+        (Proposal { warnings: Vec::new(), ..honest.clone() }, "is to be looked at twice"),
+        (Proposal { plan: None, ..honest.clone() }, "stale: "),
+        (Proposal { plan: Some(PlanDelta { rows: Vec::new(), ..plan(&edits) }), ..edits.clone() }, "what would run"),
+        (Proposal { plan: Some(PlanDelta { moves: Vec::new(), ..plan(&edits) }), ..edits.clone() }, "what would run"),
+        // What a client's yes would be enough for, before changes that are others.
+        (
+            Proposal {
+                files: vec![FileChange { edits: edits.files[0].edits.clone(), ..honest.files[0].clone() }],
+                warnings: Vec::new(),
+                ..honest.clone()
+            },
+            "its typed edits give another change",
+        ),
+        (Proposal { origin: Origin::Chat { model: "m".into() }, ..honest.clone() }, "changed by edits"),
+    ];
+    for (proposal, told) in forged {
+        let place = prepared(&proposal);
+        let said = run(&place, &["agent", "review"]).exits(0);
+        let card = said.out.replace("\n               ↳ ", "");
+        assert!(card.contains("stale: ") && card.contains(told), "`{told}` is not on\n{card}");
+        assert_eq!(text(&place, "small.nf"), PIPELINE);
+    }
+    // Costs change with each run, so that those of now are shown.
+    let cheap = Proposal { cost: Default::default(), ..edits.clone() };
+    run(&prepared(&cheap), &["agent", "review"]).exits(0).says("unknown for");
+    // One that is honest waits; that it came with the repository is said.
+    let place = prepared(&edits);
+    git(&place, &["add", "-f", ".neuroflow"]);
+    git(&place, &["commit", "-q", "-m", "prepared"]);
+    run(&place, &["agent", "review"]).exits(0).says("it came with the project's files");
+}
+
+#[test]
+fn a_prepared_way_back_changes_nothing() {
+    // As if a change had been begun and not ended: what the files were before is then put back without a question.
+    let place = project();
+    let id = propose(&place, FIVE_FOLDS, &[]);
+    place.write("small.nf", PIPELINE.replace("folds = 4", "folds = 5"));
+    place.write(&format!(".neuroflow/agent/undo/{id}.json"), r#"[["small.nf", "pipeline other\n"]]"#);
+    let offered = text(&place, ".neuroflow/agent/ledger.jsonl");
+    let id = neuroflow_agent::ProposalId::parse(&id).unwrap();
+    let mut begun = Entry::now(Event::Approving, Some(&id), "Ada Test");
+    begun.before = neuroflow_engine::Digest::of(offered.trim_end().as_bytes());
+    place.write(".neuroflow/agent/ledger.jsonl", format!("{offered}{}\n", serde_json::to_string(&begun).unwrap()));
+    git(&place, &["add", "-f", ".neuroflow"]);
+    git(&place, &["commit", "-q", "-a", "-m", "prepared"]);
+    run(&place, &["agent", "review"]).exits(0);
+    assert_eq!(text(&place, "small.nf"), PIPELINE.replace("folds = 4", "folds = 5"));
+    assert_eq!(events(&place), ["offered", "approving", "failed"]);
+}
+
+#[test]
+fn a_commit_of_a_forged_proposal_does_not_verify() {
+    let place = project();
+    let honest = without_expectation(&place);
+    if !approve(&place, honest.id().as_str()) {
+        return;
+    }
+    run(&place, &["agent", "verify"]).exits(0);
+    let forged = Proposal { warnings: Vec::new(), ..honest.clone() };
+    place.write(&format!(".neuroflow/agent/proposals/{}.json", forged.id()), forged.encode());
+    let message = git(&place, &["log", "-1", "--format=%B"]).replace(honest.id().as_str(), forged.id().as_str());
+    git(&place, &["commit", "-q", "--amend", "-m", &message]);
+    run(&place, &["agent", "verify"]).exits(1).says("its card did not show what is to be looked at twice: no longer expected");
+}
+
+#[test]
+fn settings_that_become_stricter_count_at_once_and_from_any_folder() {
+    let place = project();
+    let id = propose(&place, FIVE_FOLDS, &[]);
+    place.write("home/parts/x.txt", "");
+    let Some(mut terminal) = Terminal::start(&place, &["agent", "review", &id], &[]) else { return };
+    terminal.wait("later [q]: ");
+    place.write("neuroflow.toml", "[agent]\napproval = \"signed\"\n");
+    terminal.types("w").wait("to say yes: ").types(&id).wait("can't be signed");
+    assert_ne!(terminal.ends().0, 0);
+    assert_eq!(text(&place, "small.nf"), PIPELINE);
+    // A folder below is of the same project: one ledger, one neuroflow.toml.
+    let inner = |arguments: &[&str]| said(neuroflow(&place).current_dir(place.path().join("home/parts")).args(arguments).output().unwrap());
+    inner(&["agent", "review"]).exits(0).says(&id[..10]);
+    place.write("home/parts/proposed.json", FIVE_FOLDS.replace('5', "7"));
+    inner(&["propose", "proposed.json", "--pipeline", "../../small.nf"]).exits(0);
+    assert!(!place.path().join("home/parts/.neuroflow").exists());
+    assert_eq!(events(&place).last().map(String::as_str), Some("offered"));
 }
 
 #[cfg(unix)]

@@ -275,3 +275,40 @@ fn the_same_change_passes_at_the_level_of_a_client_when_nothing_was_read() {
     assert_eq!(needed(&settled(proposed(true)), &inside.settings), Level::Terminal);
     assert_eq!(needed(&proposed(false), &inside.settings), Level::Terminal, "what is not known is not cheap");
 }
+
+#[cfg(unix)]
+#[test]
+fn a_key_that_comes_back_is_written_down_nowhere() {
+    use std::os::unix::fs::PermissionsExt;
+    const KEY: &str = "planted+key=of+this+test";
+    let outside = Outside::of(project());
+    let file = outside.beyond.write("key", KEY);
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).unwrap();
+    let settings = Settings::parse(&format!("[agent]\nkey_file = \"{}\"\n", file.display())).unwrap();
+    let origin = Origin::Mcp { client: "c".into(), version: "1".into() };
+    let mut desk = Desk::new(Gate::of(outside.project(settings)), "small.nf".into(), Exposure::Schema, origin);
+    let mut offer = |intent: &str| {
+        let arguments = json!({ "intent": intent, "op": "set_param", "name": "draws", "value": "11" });
+        block(
+            desk.call("propose_edit", &whole("propose_edit", &arguments), &|| json!({ "content": format!("you sent {KEY}") }).to_string()),
+        )
+    };
+    let refused = offer(&format!("because of {KEY}"));
+    assert!(refused.offered.is_none() && refused.text.contains("the key of the endpoint"), "{}", refused.text);
+    let id = offer("eleven draws").offered.unwrap();
+    desk.gate().reject(&id, &format!("no, {KEY}"), "Ada").unwrap();
+    let (mut files, mut folders) = (0, vec![outside.place.path().join(".neuroflow"), outside.place.path().join(".git")]);
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap().flatten() {
+            if entry.file_type().unwrap().is_dir() {
+                folders.push(entry.path());
+                continue;
+            }
+            files += 1;
+            let said = String::from_utf8_lossy(&std::fs::read(entry.path()).unwrap()).into_owned();
+            assert!(!said.contains(KEY), "{}", entry.path().display());
+        }
+    }
+    assert!(files > 3);
+    assert_eq!(desk.gate().statuses().unwrap()[0].reason, "no, [removed]");
+}

@@ -14,6 +14,7 @@ mod injections;
 mod mat5_bytes;
 mod outside;
 mod records;
+mod repository;
 #[path = "../../data/tests/formats/small_files.rs"]
 mod small_files;
 mod terminal;

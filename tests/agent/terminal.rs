@@ -39,6 +39,23 @@ fn a_change_is_proposed_approved_committed_run_and_compared() {
 }
 
 #[test]
+fn what_is_predicted_when_its_result_is_there_is_said_to_be_known_and_does_not_count() {
+    let place = project();
+    place.write("small.nf", PIPELINE.replace("folds = 4", "folds = 5"));
+    run(&place, &["run", "small.nf", "--quiet"]).exits(0);
+    git(&place, &["checkout", "-q", "small.nf"]);
+    let id = propose(&place, FIVE_FOLDS, &["--predict", "min(direction[*].accuracy) >= 0"]);
+    for form in ["text", "markdown", "html"] {
+        run(&place, &["agent", "review", &id, "--as", form]).exits(0).says("its results were known");
+    }
+    let Some(mut terminal) = Terminal::start(&place, &["agent", "review", &id], &[]) else { return };
+    terminal.approves("a", &id).wait("predicted by").wait("its results were known when it was written");
+    assert_eq!(terminal.ends().0, 0);
+    let told = run(&place, &["agent", "history"]).exits(0).says("predictions whose results were known: 1");
+    assert!(!told.out.contains("1 held"), "{}", told.out);
+}
+
+#[test]
 fn later_no_all_tasks_and_unknown_keys_change_nothing() {
     let place = project();
     let id = propose(&place, FIVE_FOLDS, &[]);
@@ -93,6 +110,55 @@ fn an_editor_that_fails_or_writes_a_mistake_changes_nothing() {
         assert_eq!(terminal.ends().0, 0);
     }
     assert_eq!((events(&place), text(&place, "small.nf")), (vec!["offered".to_owned()], PIPELINE.to_owned()));
+}
+
+#[cfg(unix)]
+#[test]
+fn what_a_person_wrote_outlives_a_mistake_and_is_nobody_elses() {
+    let place = project();
+    let id = propose(&place, FIVE_FOLDS, &[]);
+    // What a project that was got from somebody brings along is not written through.
+    place.write("home/precious", "mine\n");
+    std::fs::create_dir_all(place.path().join(".neuroflow/agent/edit")).unwrap();
+    std::os::unix::fs::symlink(place.path().join("home/precious"), place.path().join(".neuroflow/agent/edit/small.nf")).unwrap();
+    // A mistake at first, which is mended in the same text. A VISUAL of nothing names no editor.
+    let script = "stat -c %a \"$(dirname \"$1\")\" > home/mode\n\
+                  if grep -q 'input (' \"$1\"; then sed -i -e '/input (/d' -e 's/folds = 5/folds = 3/' \"$1\"; else echo 'input (' >> \"$1\"; fi\n";
+    let editor = format!("sh {}", place.write("home/editor.sh", script).display());
+    let temporary = place.path().join("home/tmp");
+    std::fs::create_dir(&temporary).unwrap();
+    let variables = [("VISUAL", ""), ("EDITOR", editor.as_str()), ("TMPDIR", temporary.to_str().unwrap())];
+    let kept = || std::fs::read_dir(&temporary).unwrap().count();
+    let Some(mut terminal) = Terminal::start(&place, &["agent", "review", &id], &variables) else { return };
+    terminal.wait("later [q]: ").types("e").wait("what you wrote is kept").wait("later [q]: ");
+    // Another one's editor is in another folder.
+    let mut second = Terminal::start(&place, &["agent", "review", &id], &variables).unwrap();
+    second.wait("later [q]: ").types("e").wait("what you wrote is kept").wait("later [q]: ");
+    assert_eq!(kept(), 2);
+    terminal.types("e").wait("folds: 4 → 3").wait("later [q]: ").types("q");
+    assert_eq!(terminal.ends().0, 0);
+    assert_eq!(kept(), 1);
+    second.types("q").wait("what you wrote is kept in");
+    assert_eq!(second.ends().0, 0);
+    assert_eq!((kept(), text(&place, "home/precious"), text(&place, "home/mode")), (1, "mine\n".to_owned(), "700\n".to_owned()));
+}
+
+#[cfg(unix)]
+#[test]
+fn an_agents_folder_that_is_a_link_is_refused() {
+    for link in [".neuroflow", ".neuroflow/agent", ".neuroflow/agent/proposals", ".neuroflow/agent/ledger.jsonl"] {
+        let place = project();
+        std::fs::create_dir(place.path().join("home/elsewhere")).unwrap();
+        let link = place.path().join(link);
+        std::fs::create_dir_all(link.parent().unwrap()).unwrap();
+        let target = if link.extension().is_some_and(|end| end == "jsonl") { "home/elsewhere/file" } else { "home/elsewhere" };
+        std::os::unix::fs::symlink(place.path().join(target), &link).unwrap();
+        place.write("proposed.json", FIVE_FOLDS);
+        let told = run(&place, &["propose", "proposed.json"]);
+        assert_ne!(told.code, 0, "{}", told.out);
+        told.says("is a link");
+        assert_eq!(std::fs::read_dir(place.path().join("home/elsewhere")).unwrap().count(), 0, "{}", link.display());
+    }
 }
 
 #[test]

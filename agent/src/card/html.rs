@@ -51,7 +51,7 @@ pub fn html(card: &Card) -> String {
     if let Some(plan) = card.plan.as_ref().filter(|plan| !plan.moves.is_empty()) {
         row("can move", &plan.moves.join(", "), "");
     }
-    card.predictions.iter().for_each(|condition| row("predicts", condition, ""));
+    card.predicted().for_each(|condition| row("predicts", &condition, ""));
     if card.plan.is_some() {
         row("cost", &card.costs(), "");
     }

@@ -40,7 +40,7 @@ pub fn markdown(card: &Card) -> String {
     if let Some(plan) = card.plan.as_ref().filter(|plan| !plan.moves.is_empty()) {
         rows.push(("can move", plan.moves.join(", ")));
     }
-    rows.extend(card.predictions.iter().map(|condition| ("predicts", condition.clone())));
+    rows.extend(card.predicted().map(|condition| ("predicts", condition)));
     if card.plan.is_some() {
         rows.push(("cost", card.costs()));
     }

@@ -14,6 +14,8 @@ use crate::diff::{Line, Mark, unified};
 use crate::guard::Warning;
 use crate::project::Project;
 use crate::proposal::{Exposure, FileChange, Proposal, ProposalId};
+use crate::review::{self, Level};
+use crate::settings::Settings;
 use crate::store::State;
 use neuroflow_dsl::edit::Change;
 use neuroflow_engine::Digest;
@@ -92,6 +94,21 @@ impl Card {
             looks: proposal.seen.looks,
             proposal: proposal.clone(),
         }
+    }
+
+    /// What was predicted, and whether that was before its results.
+    fn predicted(&self) -> impl Iterator<Item = String> + '_ {
+        self.predictions.iter().map(|condition| {
+            let is_known = self.proposal.known.contains(condition);
+            let when = if is_known { "its results were known: this predicts nothing" } else { "written before any result" };
+            format!("{condition}   ({when})")
+        })
+    }
+
+    /// The level that a yes to what is on this card needs.
+    pub fn needs(&self, settings: &Settings) -> Level {
+        let shown = Proposal { cost: self.cost.clone(), warnings: self.warnings.clone(), ..self.proposal.clone() };
+        review::needed(&shown, settings)
     }
 
     /// `4 of 61 tasks would run: 3 new, 1 changed; 57 are in the cache`.

@@ -45,7 +45,7 @@ pub fn terminal(card: &Card, colour: bool) -> String {
     if !moves.is_empty() {
         row("can move", vec![moves.join(", ")]);
     }
-    row("predicts", card.predictions.iter().map(|condition| format!("{condition}   (written before any result)")).collect());
+    row("predicts", card.predicted().collect());
     if card.plan.is_some() {
         row("cost", vec![card.costs()]);
     }

@@ -124,6 +124,13 @@ impl Scanner {
         known.or_else(|| shapes(body).next().map(|(at, _, what)| Finding { kind: FindingKind::LooksLike(what), at }))
     }
 
+    /// Whether a key stands in a body that somebody named: no look at what merely may be one.
+    #[must_use]
+    pub fn key_in(&self, body: &[u8]) -> Option<Finding> {
+        let meant = self.words.iter().filter(|(_, kind)| matches!(kind, FindingKind::Key | FindingKind::Canary));
+        meant.filter_map(|(word, kind)| find(body, word, *kind).map(|at| Finding { kind: *kind, at })).min_by_key(|found| found.at)
+    }
+
     /// A text with all of it replaced by `[removed]`, for messages.
     #[must_use]
     pub fn redact(&self, text: &str) -> String {
@@ -273,15 +280,18 @@ mod tests {
         assert_eq!(kinds(&scanner, "/home/someone/data"), Some(FindingKind::Home));
         assert_eq!(kinds(&scanner, "/home/someoneelse/data"), None);
         assert_eq!(kinds(&Scanner::new().with_home(Path::new("/")), "a/b"), None);
-        #[cfg(unix)]
-        {
-            let place = tempfile::tempdir().unwrap();
-            let (real, link) = (place.path().join("really"), place.path().join("link"));
-            std::fs::create_dir(&real).unwrap();
-            std::os::unix::fs::symlink(&real, &link).unwrap();
-            let scanner = Scanner::new().with_home(&link);
-            let real = real.canonicalize().unwrap();
-            assert_eq!(kinds(&scanner, &format!("{}/x", real.display())), Some(FindingKind::Home));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_home_folder_that_is_a_link_is_found_under_both_names() {
+        let place = tempfile::tempdir().unwrap();
+        let (real, link) = (place.path().canonicalize().unwrap().join("real"), place.path().join("link"));
+        std::fs::create_dir(&real).unwrap();
+        std::os::unix::fs::symlink(&real, &link).unwrap();
+        let scanner = Scanner::new().with_home(&link);
+        for home in [&real, &link] {
+            assert_eq!(kinds(&scanner, &format!("{}/data", home.display())), Some(FindingKind::Home));
         }
     }
 

@@ -4,15 +4,15 @@ use super::data::runtime;
 use super::{Place, print_diagnostics};
 use crate::arguments::{AgentCommand, CardFormat, MessageFormat, SummaryOf};
 use crate::exit::{Exit, Failure};
-use crate::project::Project as Settings;
+use crate::project::{FILE, Project as Settings};
 use neuroflow_agent::{
-    Applied, Approval, Card, Desk, Draft, Entry, Event, Exposure, Gate, GateError, How, Ledger, Level, Origin, Person, Project, Proposal,
-    ProposalId, State, Wrong, ask, calibration, escape_line, terminal,
+    Applied, Approval, Card, CommitError, Desk, Draft, Entry, Event, Exposure, Gate, GateError, How, Ledger, Level, Origin, Person,
+    Project, Proposal, ProposalId, State, Wrong, ask, calibration, escape_line, terminal,
 };
 use neuroflow_engine::git::short;
 use neuroflow_engine::program::ProgramOptions;
-use std::io::IsTerminal;
-use std::path::Path;
+use std::io::{IsTerminal, Write};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 pub(crate) fn agent(place: &Place, command: &AgentCommand) -> Result<Exit, Failure> {
@@ -20,21 +20,65 @@ pub(crate) fn agent(place: &Place, command: &AgentCommand) -> Result<Exit, Failu
         AgentCommand::Review { id, r#as } => review(place, id.as_deref(), *r#as),
         AgentCommand::Log { n } => log(place, *n),
         AgentCommand::History => history(place),
-        AgentCommand::Verify { range } => verify(range.as_deref()),
+        AgentCommand::Verify { range } => verify(place, range.as_deref()),
         AgentCommand::Summarize { pipeline, what, depth } => summarize(place, pipeline.as_deref(), *what, *depth),
         AgentCommand::Doctor => super::chat::doctor(place),
     }
 }
 
-/// The gate of the project that is worked in. Nothing is fetched for a proposal.
+/// The gate of the project that is worked in.
 pub(crate) fn gate(place: &Place) -> Result<Gate, Failure> {
-    let root = std::env::current_dir().map_err(Failure::could_not_start)?;
-    let mut session = place.session()?;
-    session.sources.offline = true;
-    let settings = Settings::read(&root)?.agent.and(place.settings()?.agent);
-    let gate = Gate::of(Project { root, session: Arc::new(session), settings, worker: Some(for_trials) });
+    let gate = Gate::of(project(place)?);
     gate.mend().map_err(could_not)?;
     Ok(gate)
+}
+
+/// The folder of the project that is worked in: the nearest one, from here upward, that has a neuroflow.toml or an agent's folder; else this one.
+///
+/// Nothing above the work tree of git is looked at, and no folder of somebody else: its settings would be theirs.
+pub(crate) fn root() -> Result<PathBuf, Failure> {
+    let here = std::env::current_dir().map_err(Failure::could_not_start)?;
+    for folder in here.ancestors() {
+        if folder != here && !is_of_same_owner(folder, &here) {
+            break;
+        }
+        // A link counts as well: it is refused where it is opened, and not passed over.
+        let has = |name: &str| folder.join(name).symlink_metadata().is_ok();
+        if has(FILE) || has(".neuroflow") {
+            return Ok(folder.to_path_buf());
+        }
+        if has(".git") {
+            break;
+        }
+    }
+    Ok(here)
+}
+
+#[cfg(unix)]
+fn is_of_same_owner(one: &Path, other: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let owner = |path: &Path| path.metadata().map(|found| found.uid()).ok();
+    owner(one).is_some() && owner(one) == owner(other)
+}
+
+#[cfg(not(unix))]
+fn is_of_same_owner(_one: &Path, _other: &Path) -> bool {
+    true
+}
+
+/// The project that is worked in. Nothing is fetched for a proposal.
+fn project(place: &Place) -> Result<Project, Failure> {
+    let (here, root) = (std::env::current_dir().map_err(Failure::could_not_start)?, root()?);
+    // A project's data sets and its remote cache are read from the folder that one is in.
+    let told = |error: std::io::Error| Failure::could_not_start(format!("{}: {error}", root.display()));
+    let cache = std::path::absolute(place.settings()?.cache).map_err(told)?;
+    std::env::set_current_dir(&root).map_err(told)?;
+    let session = Place { cache: Some(cache), offline: place.offline }.session();
+    std::env::set_current_dir(here).map_err(Failure::could_not_start)?;
+    let mut session = session?;
+    session.sources.offline = true;
+    let settings = Settings::read(&root)?.agent.and(place.settings()?.agent);
+    Ok(Project { root, session: Arc::new(session), settings, worker: Some(for_trials) })
 }
 
 /// A worker for trials: it has a cache of its own, no programs to start, and no network.
@@ -44,6 +88,9 @@ fn for_trials(cache: &Path) -> neuroflow_engine::schedule::WorkerCommand {
 
 pub(crate) fn could_not(error: GateError) -> Failure {
     let help = match &error {
+        GateError::Commit(CommitError::Unopened(_)) => {
+            Some("`git status` says more; a folder of somebody whom you trust: `git config --global --add safe.directory FOLDER`")
+        }
         GateError::Stale { .. } => Some("`neuroflow agent review ID` still shows it"),
         GateError::Uncommitted(_) => Some("commit or undo them first"),
         _ => None,
@@ -145,11 +192,8 @@ fn review(place: &Place, id: Option<&str>, form: CardFormat) -> Result<Exit, Fai
         }
     };
     let proposal = gate.store().proposal(&id).map_err(Failure::could_not_start)?;
-    let state = statuses.iter().find(|status| status.id == id).map_or(State::Offered, |status| status.state);
-    let moved = if state == State::Offered { runtime()?.block_on(gate.freshness(&id)).map_err(could_not)? } else { None };
-    let waits = state == State::Offered && moved.is_none();
-    let uncommitted = if waits { gate.uncommitted(&proposal) } else { Vec::new() };
-    let card = Card::of(gate.project(), &proposal, state, moved, uncommitted);
+    let card = runtime()?.block_on(gate.card(&id)).map_err(could_not)?;
+    let waits = card.state == State::Offered && card.moved.is_none();
     match form {
         CardFormat::Text => print!("{}", terminal(&card, colours())),
         CardFormat::Markdown => print!("{}", neuroflow_agent::markdown(&card)),
@@ -183,6 +227,15 @@ pub(crate) enum Decision {
 
 /// Asks at a terminal what becomes of a proposal, and does it.
 pub(crate) fn decide(gate: &Gate, proposal: &Proposal, card: &Card) -> Result<Decision, Failure> {
+    let mut desktop = None;
+    let decided = decide_with(gate, proposal, card, &mut desktop);
+    if let Some(desktop) = desktop {
+        desktop.leave();
+    }
+    decided
+}
+
+fn decide_with(gate: &Gate, proposal: &Proposal, card: &Card, desktop: &mut Option<Desktop>) -> Result<Decision, Failure> {
     let id = proposal.id();
     let keys = if proposal.plan.is_some() { "approve [a] · approve, don't run [w] · " } else { "approve [a] · " };
     loop {
@@ -204,7 +257,9 @@ pub(crate) fn decide(gate: &Gate, proposal: &Proposal, card: &Card) -> Result<De
                     }
                     true
                 };
-                let Some(approval) = ask(proposal, &gate.project().settings, &mut AtTerminal).map_err(Failure::could_not_start)? else {
+                let Some(approval) =
+                    ask(proposal, &gate.settings().map_err(could_not)?, &mut AtTerminal).map_err(Failure::could_not_start)?
+                else {
                     println!("that is not its name; nothing is changed");
                     continue;
                 };
@@ -223,7 +278,7 @@ pub(crate) fn decide(gate: &Gate, proposal: &Proposal, card: &Card) -> Result<De
             }
             "x" => card.tasks().iter().for_each(|line| println!("  {line}")),
             "e" => {
-                if let Some(edited) = edit(gate, proposal)? {
+                if let Some(edited) = edit(gate, proposal, desktop)? {
                     gate.reject(&id, "edited into another proposal", &neuroflow_agent::person_name()).map_err(could_not)?;
                     let card = Card::of(gate.project(), &edited, State::Offered, None, gate.uncommitted(&edited));
                     print!("{}", terminal(&card, colours()));
@@ -249,33 +304,88 @@ fn apply(gate: &Gate, proposal: &Proposal, approval: Approval, with_own: bool) -
     Ok(applied)
 }
 
-/// The change as a person makes it in an editor; none when it stays as it is.
-fn edit(gate: &Gate, proposal: &Proposal) -> Result<Option<Proposal>, Failure> {
+/// A text that a person is working on: a file in a folder of its own, which nobody else can look into or has prepared.
+struct Desktop {
+    folder: tempfile::TempDir,
+    file: PathBuf,
+}
+
+impl Desktop {
+    fn new(name: &str, text: &str) -> std::io::Result<Desktop> {
+        let mut builder = tempfile::Builder::new();
+        builder.prefix("neuroflow-edit-");
+        #[cfg(unix)]
+        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o700));
+        let folder = builder.tempdir()?;
+        let file = folder.path().join(name);
+        std::fs::OpenOptions::new().write(true).create_new(true).open(&file)?.write_all(text.as_bytes())?;
+        Ok(Desktop { folder, file })
+    }
+
+    /// Leaves what was written where it is.
+    fn leave(self) {
+        println!("what you wrote is kept in {}", escape_line(&self.file.display().to_string()));
+        let _ = self.folder.keep();
+    }
+}
+
+/// The editor that a person named. A variable that is set to nothing names none.
+fn editor() -> String {
+    let named = ["VISUAL", "EDITOR"].into_iter().filter_map(|name| std::env::var(name).ok());
+    named.into_iter().find(|editor| !editor.trim().is_empty()).unwrap_or_else(|| "vi".into())
+}
+
+/// The change as a person makes it in an editor; none when it stays as it is. What was written and can't be offered yet stays on the desktop.
+fn edit(gate: &Gate, proposal: &Proposal, desktop: &mut Option<Desktop>) -> Result<Option<Proposal>, Failure> {
     let Some(file) = proposal.files.iter().find(|file| file.path == proposal.pipeline).or(proposal.files.first()) else { return Ok(None) };
     let before = gate.project().read(&file.path).map_err(|error| print_wrong(&error))?.unwrap_or_default();
     let offered = file.apply(&before).map_err(|error| print_wrong(&Wrong::Edit(error)))?;
-    let editor = std::env::var("VISUAL").or_else(|_| std::env::var("EDITOR")).unwrap_or_else(|_| "vi".into());
-    let folder = gate.store().folder().join("edit");
-    let place = folder.join(file.path.rsplit('/').next().unwrap_or("pipeline.nf"));
-    std::fs::create_dir_all(&folder).and_then(|()| std::fs::write(&place, &offered)).map_err(Failure::could_not_start)?;
+    let on_it = match desktop.take() {
+        Some(begun) => begun,
+        None => Desktop::new(file.path.rsplit('/').next().unwrap_or("pipeline.nf"), &offered).map_err(|error| {
+            let failure = Failure::could_not_start(format!("there is no place to edit it in: {error}"));
+            failure.with_help("TMPDIR names another folder")
+        })?,
+    };
+    let place = on_it.file.clone();
+    let editor = editor();
     let mut words = editor.split_whitespace();
     let program = words.next().unwrap_or("vi");
     let status = std::process::Command::new(program).args(words).arg(&place).status();
-    let made = std::fs::read_to_string(&place).map_err(Failure::could_not_start);
-    let _ = std::fs::remove_dir_all(&folder);
-    if !status.is_ok_and(|status| status.success()) {
+    let ended_well = status.is_ok_and(|status| status.success());
+    if !ended_well {
         println!("the editor `{program}` did not end well; nothing is changed (EDITOR names another)");
-        return Ok(None);
     }
-    let made = made?;
-    if made == offered {
-        println!("nothing was changed in it");
-        return Ok(None);
+    let made = match std::fs::read_to_string(&place) {
+        Ok(made) if made == offered => {
+            if ended_well {
+                println!("nothing was changed in it");
+            }
+            return Ok(None);
+        }
+        Ok(made) => Some(made).filter(|_| ended_well),
+        Err(error) => {
+            eprintln!("error: {}: {error}", escape_line(&place.display().to_string()));
+            None
+        }
+    };
+    let edited = match made {
+        Some(made) => offer_edited(gate, proposal, &file.path, before, made)?,
+        None => None,
+    };
+    if edited.is_none() {
+        println!("what you wrote is kept; [e] goes on with it, in {}", escape_line(&place.display().to_string()));
+        *desktop = Some(on_it);
     }
+    Ok(edited)
+}
+
+/// Offers a person's text in place of a proposal; none, with the reason shown, when it can't be offered.
+fn offer_edited(gate: &Gate, proposal: &Proposal, path: &str, before: String, made: String) -> Result<Option<Proposal>, Failure> {
     let change = neuroflow_dsl::edit::Change { at: 0, old: before, new: made };
     let mut files: Vec<(String, How)> = Vec::new();
     for other in &proposal.files {
-        let how = if other.path == file.path { How::Changes(vec![change.clone()]) } else { How::Changes(other.changes.clone()) };
+        let how = if other.path == path { How::Changes(vec![change.clone()]) } else { How::Changes(other.changes.clone()) };
         files.push((other.path.clone(), how));
     }
     let draft = Draft {
@@ -289,20 +399,22 @@ fn edit(gate: &Gate, proposal: &Proposal) -> Result<Option<Proposal>, Failure> {
         transcript: proposal.transcript,
         parent: Some(proposal.id()),
     };
-    match runtime()?.block_on(gate.project().propose(draft)) {
-        Ok(edited) => {
-            gate.offer(&edited, &neuroflow_agent::person_name()).map_err(could_not)?;
-            Ok(Some(edited))
-        }
+    let edited = match runtime()?.block_on(gate.project().propose(draft)) {
+        Ok(edited) => edited,
         Err(Wrong::Mistakes { file, text, found }) => {
             print_diagnostics(Path::new(&file), &text, &found, MessageFormat::Text);
-            Ok(None)
+            return Ok(None);
         }
         Err(error) => {
             eprintln!("{}", print_wrong(&error));
-            Ok(None)
+            return Ok(None);
         }
+    };
+    if let Err(error) = gate.offer(&edited, &neuroflow_agent::person_name()) {
+        eprintln!("{}", could_not(error));
+        return Ok(None);
     }
+    Ok(Some(edited))
 }
 
 /// Offers to take the latest applied proposal back: a change like any other, with its card and its own decision.
@@ -346,6 +458,8 @@ pub(crate) fn undo(gate: &Gate, runtime: &tokio::runtime::Runtime) -> Result<(),
 }
 
 pub(crate) fn run_now(place: &Place, pipeline: &str) -> Result<Exit, Failure> {
+    // A pipeline is named from the project's folder, and what it runs with is read from there.
+    std::env::set_current_dir(root()?).map_err(Failure::could_not_start)?;
     super::run::run(place, &crate::arguments::Run::of(Path::new(pipeline)))
 }
 
@@ -451,13 +565,16 @@ fn history(place: &Place) -> Result<Exit, Failure> {
         for one in entry.detail["predictions"].as_array().into_iter().flatten() {
             let judged: Result<neuroflow_agent::Judged, _> = serde_json::from_value(one.clone());
             let Ok(judged) = judged else { continue };
-            println!("{id}  {:<12} {}   ({})", judged.word(), escape_line(&judged.condition), escape_line(&judged.numbers));
+            println!("{id}  {:<12} {}   ({})", judged.word(), escape_line(&judged.condition), escape_line(&judged.told()));
         }
     }
     let found = calibration(&entries);
     let tested = found.held + found.failed;
     if tested + found.untested > 0 {
         println!("predictions: {} held, {} failed, {} not testable", found.held, found.failed, found.untested);
+    }
+    if found.known > 0 {
+        println!("predictions whose results were known: {}; they count for nothing", found.known);
     }
     if !found.costs.is_empty() {
         let within = found.costs.iter().filter(|(_, most, took)| took <= most).count();
@@ -470,9 +587,8 @@ fn history(place: &Place) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
-fn verify(range: Option<&str>) -> Result<Exit, Failure> {
-    let root = std::env::current_dir().map_err(Failure::could_not_start)?;
-    let findings = neuroflow_agent::verify(&root, range).map_err(Failure::could_not_start)?;
+fn verify(place: &Place, range: Option<&str>) -> Result<Exit, Failure> {
+    let findings = neuroflow_agent::verify(&project(place)?, range).map_err(Failure::could_not_start)?;
     let mut wrong = 0;
     for finding in &findings {
         let commit = finding.commit.get(..10).unwrap_or("-");

@@ -189,7 +189,7 @@ fn endpoint_of(place: &Place, settings: &Settings) -> Result<(OpenAi, bool, Stri
             .with_help("if you trust it, write the same `endpoint` under [agent] of neuroflow's config.toml in your own settings folder"));
     }
     let key = KeySource::from_settings("neuroflow.toml", settings.key_settings());
-    let root = std::env::current_dir().map_err(Failure::could_not_start)?;
+    let root = super::agent::root()?;
     let key = key.and_then(|key| key.read(|name| std::env::var(name).ok(), &root)).map_err(Failure::could_not_start)?;
     let Some(url) = settings.endpoint.clone() else {
         let failure = Failure::could_not_start("no model is set");
@@ -313,8 +313,12 @@ impl Session<'_> {
 
     fn talk(&mut self) -> Result<Exit, Failure> {
         let mut editor = rustyline::DefaultEditor::new().map_err(Failure::could_not_start)?;
-        let history = self.chat.desk().gate().store().folder().join("history");
-        let _ = editor.load_history(&history);
+        // A project that was got from somebody may have a link in this place; lines are then remembered nowhere.
+        let history = self.chat.desk().gate().store().place("history");
+        match &history {
+            Ok(history) => drop(editor.load_history(history)),
+            Err(error) => eprintln!("warning: the lines that you type are not kept: {error}"),
+        }
         while let Some(said) = read(&mut editor)? {
             if said.trim().is_empty() {
                 continue;
@@ -343,7 +347,11 @@ impl Session<'_> {
                 Err(failure) => complain(&failure),
             }
         }
-        if history.parent().is_some_and(Path::is_dir) {
+        // Looked at again: the folder may have been made meanwhile.
+        let store = self.chat.desk().gate().store();
+        if let Ok(history) = history.and_then(|_| store.place("history"))
+            && store.folder().is_dir()
+        {
             let _ = editor.save_history(&history);
         }
         self.end();
@@ -410,14 +418,12 @@ impl Session<'_> {
     fn card(&self, id: &ProposalId) -> Result<(neuroflow_agent::Proposal, String, Card), Failure> {
         let gate = self.chat.desk().gate();
         let proposal = gate.store().proposal(id).map_err(Failure::could_not_start)?;
-        let moved = self.runtime.block_on(async {
+        let card = self.runtime.block_on(async {
             tokio::select! {
-                moved = neuroflow_agent::moved(gate.project(), id) => moved.map_err(Failure::could_not_start),
+                card = gate.card(id) => card.map_err(could_not),
                 _ = tokio::signal::ctrl_c() => Err(Failure::could_not_start(format!("whether {} is stale was not found out", id.short()))),
             }
         })?;
-        let uncommitted = if moved.is_none() { gate.uncommitted(&proposal) } else { Vec::new() };
-        let card = Card::of(gate.project(), &proposal, State::Offered, moved, uncommitted);
         Ok((proposal, terminal(&card, colours()), card))
     }
 

@@ -207,7 +207,7 @@ fn pretty<T: serde::Serialize>(value: &T) -> Result<Vec<u8>, Failure> {
 
 /// Proposals to this pipeline and what became of them, as the ledger has it.
 fn proposals(session: &Arc<Session>, record: &RunRecord, folder: &mut Folder<'_>) -> Result<(), Failure> {
-    let Ok(root) = std::env::current_dir() else { return Ok(()) };
+    let Ok(root) = super::agent::root() else { return Ok(()) };
     let store = Store::of(&root);
     // Cards are only shown here, so that no settings count.
     let project = Project { root: root.clone(), session: Arc::clone(session), settings: AgentSettings::default(), worker: None };

@@ -58,7 +58,7 @@ fn read(file: &Path) -> Result<String, Failure> {
 
 fn patch(file: &Path, project: &Project, text: &str) -> Result<Vec<(String, How)>, Failure> {
     let mut read = |path: &str| project.read(path).map_err(|error| error.to_string());
-    let found = drafts(text, &mut read).map_err(|error| {
+    let found = drafts(text, &project.below(), &mut read).map_err(|error| {
         let failure = Failure::could_not_start(format!("{}: {error}", file.display()));
         failure.with_help("write it with `git diff > change.diff`, or give typed edits as JSON: `neuroflow doc edits`")
     })?;

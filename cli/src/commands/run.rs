@@ -268,7 +268,7 @@ fn write_trace(trace: &Trace, pipeline: &str, path: &Path) {
 
 /// What was predicted when changes of this pipeline were approved, beside what came. It costs the run nothing when it can't be said.
 fn predicted(place: &Place, file: &Path, text: &str, (prepared, outcome, record): (&Prepared, &RunOutcome, &RunRecord)) {
-    let Ok(root) = std::env::current_dir() else { return };
+    let Ok(root) = super::agent::root() else { return };
     if !neuroflow_agent::Store::of(&root).ledger().exists() {
         return;
     }
@@ -280,7 +280,7 @@ fn predicted(place: &Place, file: &Path, text: &str, (prepared, outcome, record)
         Ok(all) => {
             for (id, judged) in &all {
                 for one in judged {
-                    let (condition, numbers) = (neuroflow_agent::escape_line(&one.condition), neuroflow_agent::escape_line(&one.numbers));
+                    let (condition, numbers) = (neuroflow_agent::escape_line(&one.condition), neuroflow_agent::escape_line(&one.told()));
                     println!("predicted by {}: {condition}: {} ({numbers})", id.short(), one.word());
                 }
             }
