@@ -211,7 +211,7 @@ pub(crate) fn tensor(
     let at = || Place::Object { path: format!("/{}", object.path), byte: None };
     let everything = dataset.everything();
     let part = part.unwrap_or(&everything);
-    let numbers = tree.numbers(&object.path, dataset, part, &mut tree.budget())?;
+    let numbers = tree.many_numbers(&object.path, dataset, part, &mut tree.budget())?;
     let numbers = numbers.ok_or_else(|| {
         FormatError::new(Format::Hdf5, at(), format!("this holds {}, not numbers", dataset.datatype.word()), "ask for its rows")
     })?;

@@ -2,12 +2,15 @@
 
 use super::attribute::{self, Attribute};
 use super::dataset::{self, Dataset};
-use super::datatype::Reference;
-use super::file::{File, in_object};
+use super::datatype::{Class, Datatype, Reference};
+use super::file::{File, in_object, too_much};
 use super::group::{self, Link, Target};
 use super::header;
 use super::values::{Elements, Values};
+use crate::floats::Floats;
+use crate::grid::{Element, Grid, Scale, Step};
 use crate::source::Source;
+use neuroflow_data::formats::bytes::ByteOrder;
 use neuroflow_data::formats::{Budget, FormatError, Limits};
 use std::collections::HashMap;
 use std::ops::Range;
@@ -191,7 +194,7 @@ impl Tree {
 
     /// The objects that an attribute of references names.
     pub fn attribute_objects(&self, attribute: &Attribute) -> Vec<Option<&Object>> {
-        let super::datatype::Class::Reference(sort) = attribute.datatype.class else { return Vec::new() };
+        let Class::Reference(sort) = attribute.datatype.class else { return Vec::new() };
         self.referred(sort, &attribute.value, attribute.datatype.size, attribute.at)
     }
 
@@ -218,6 +221,26 @@ impl Tree {
         let bytes = dataset.read(&self.file, part, budget).map_err(|error| in_object(error, path))?;
         let elements = Elements::new(&dataset.datatype, &bytes, 0);
         self.values().numbers(&dataset.datatype, elements, budget).map_err(|error| in_object(error, path))
+    }
+
+    /// As [`Tree::numbers`], for many of them: numbers that the machine has as well are taken by all threads into memory of the system.
+    pub fn many_numbers(
+        &self,
+        path: &str,
+        dataset: &Dataset,
+        part: &[Range<u64>],
+        budget: &mut Budget,
+    ) -> Result<Option<Floats>, FormatError> {
+        let Some((element, order)) = plain(&dataset.datatype) else {
+            return self.numbers(path, dataset, part, budget).map(|numbers| numbers.map(Floats::from));
+        };
+        let bytes = dataset.read(&self.file, part, budget).map_err(|error| in_object(error, path))?;
+        let count = bytes.len() as u64 / element.size();
+        budget.charge(count.saturating_mul(8)).map_err(|reason| in_object(too_much(0, reason), path))?;
+        let mut out = Floats::zeros(count as usize);
+        let grid = Grid { element, order, start: 0, axes: vec![Step { len: count, stride: 1 }], scale: Scale::NONE };
+        grid.scatter_part(&bytes, std::slice::from_ref(&(0..count)), &[1], &mut out);
+        Ok(Some(out))
     }
 
     /// All elements of a part of a dataset as text.
@@ -250,6 +273,33 @@ impl Tree {
         }
         self.numbers(&object.path, dataset, &dataset.everything(), &mut self.small_budget()).ok()??.pop()
     }
+}
+
+/// Numbers that are stored as the machine has them, in either byte order.
+fn plain(datatype: &Datatype) -> Option<(Element, ByteOrder)> {
+    let (order, element) = match &datatype.class {
+        Class::Integer { order, signed, offset: 0, precision } if usize::from(*precision) == datatype.size * 8 => {
+            let element = match (datatype.size, signed) {
+                (1, true) => Element::I8,
+                (1, false) => Element::U8,
+                (2, true) => Element::I16,
+                (2, false) => Element::U16,
+                (4, true) => Element::I32,
+                (4, false) => Element::U32,
+                (8, true) => Element::I64,
+                (8, false) => Element::U64,
+                _ => return None,
+            };
+            (order, element)
+        }
+        Class::Float { order, layout } if layout.is_ieee() => match datatype.size {
+            4 => (order, Element::F32),
+            8 => (order, Element::F64),
+            _ => return None,
+        },
+        _ => return None,
+    };
+    Some((element, *order))
 }
 
 /// Names joined to a path.

@@ -3,6 +3,8 @@
 use super::value::{class_name, class_of, size_of};
 use super::{bad, of_mat};
 use crate::document::{Contents, Document, Item, What};
+use crate::floats::Floats;
+use crate::grid::turned;
 use crate::hdf5::datatype::Class;
 use crate::hdf5::document::shown;
 use crate::hdf5::tree::{Object, Sort, Tree, join};
@@ -93,38 +95,22 @@ impl Document for Mat73Document {
         let part = part.unwrap_or(&whole);
         // MATLAB's last axis is HDF5's first one. Axes that only MATLAB has are of length one.
         let stored: Vec<Range<u64>> = part.iter().take(dataset.dims().len()).rev().cloned().collect();
-        let numbers = self.tree.numbers(path, dataset, &stored, &mut self.tree.budget()).map_err(of_mat)?.unwrap_or_default();
+        let numbers = self.tree.many_numbers(path, dataset, &stored, &mut self.tree.budget()).map_err(of_mat)?;
+        let numbers = numbers.unwrap_or_else(|| Floats::zeros(0));
         let lengths: Vec<usize> = part.iter().map(|range| usize::try_from(range.end.saturating_sub(range.start)).unwrap_or(0)).collect();
         let axes = lengths.iter().enumerate().map(|(axis, length)| Axis::count(format!("axis_{axis}"), *length)).collect();
-        Tensor::new(axes, None, row_major(&numbers, &lengths)).map_err(|error| bad(path, error.to_string(), COPY_AGAIN))
+        Tensor::new(axes, None, in_rows(numbers, part)).map_err(|error| bad(path, error.to_string(), COPY_AGAIN))
     }
 }
 
-/// Column-major numbers in row-major order.
-fn row_major(numbers: &[f64], lengths: &[usize]) -> Vec<f64> {
+/// Column-major numbers of a part in row-major order.
+fn in_rows(numbers: Floats, part: &[Range<u64>]) -> Floats {
+    let lengths: Vec<u64> = part.iter().map(|range| range.end.saturating_sub(range.start)).collect();
     if lengths.iter().filter(|length| **length > 1).count() <= 1 {
-        return numbers.to_vec();
+        return numbers;
     }
-    let mut strides = Vec::with_capacity(lengths.len());
-    let mut stride = 1usize;
-    for length in lengths {
-        strides.push(stride);
-        stride = stride.saturating_mul(*length);
-    }
-    let mut out = Vec::with_capacity(numbers.len());
-    let mut position = vec![0usize; lengths.len()];
-    while out.len() < numbers.len() {
-        let place: usize = position.iter().zip(&strides).map(|(own, stride)| own * stride).sum();
-        out.push(numbers.get(place).copied().unwrap_or(f64::NAN));
-        for (own, length) in position.iter_mut().zip(lengths).rev() {
-            *own += 1;
-            if *own < *length {
-                break;
-            }
-            *own = 0;
-        }
-    }
-    out
+    let whole: Vec<Range<u64>> = lengths.iter().map(|length| 0..*length).collect();
+    turned(&numbers, &lengths, &whole)
 }
 
 #[cfg(test)]
@@ -134,7 +120,8 @@ mod tests {
     #[test]
     fn order_is_turned() {
         // [1 2 3; 4 5 6] in MATLAB's order.
-        assert_eq!(row_major(&[1.0, 4.0, 2.0, 5.0, 3.0, 6.0], &[2, 3]), [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]);
-        assert_eq!(row_major(&[1.0, 2.0], &[1, 2]), [1.0, 2.0]);
+        let rows = |numbers: Vec<f64>, part: &[Range<u64>]| in_rows(numbers.into(), part).to_vec();
+        assert_eq!(rows(vec![1.0, 4.0, 2.0, 5.0, 3.0, 6.0], &[4..6, 0..3]), [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]);
+        assert_eq!(rows(vec![1.0, 2.0], &[0..1, 0..2]), [1.0, 2.0]);
     }
 }
