@@ -461,3 +461,13 @@ fn a_stream_of_bytes_is_read_to_its_end() {
     let read = stream.read(&mut answer).unwrap();
     assert!(String::from_utf8_lossy(&answer[..read]).contains("bytes 10-19/1000"));
 }
+
+/// The samples of a recording have a column of times, and are no events.
+#[test]
+fn a_recording_without_events_has_none() {
+    let place = Place::new();
+    place.write("run.vhdr", "Brain Vision Data Exchange Header File Version 1.0\n[Common Infos]\nDataFile=run.eeg\nDataFormat=BINARY\nNumberOfChannels=1\nSamplingInterval=1000\n[Binary Infos]\nBinaryFormat=INT_16\n[Channel Infos]\nCh1=a,,1,uV\n");
+    place.write("run.eeg", [0u8; 200]);
+    place.write("none.nf", "pipeline none \"N\"\ninput run = brainvision(\"run.vhdr\")\ncues = ingest.events(run)\n");
+    place.run(&["run", "none.nf"]).exits(3).says("events");
+}

@@ -60,7 +60,8 @@ pub enum CommitError {
 fn repository(root: &Path) -> Result<Option<Repository>, CommitError> {
     match Repository::discover(root) {
         Ok(repository) => Ok(Some(repository).filter(|found| found.workdir().is_some())),
-        Err(error) if error.code() == ErrorCode::NotFound => Ok(None),
+        // What only looks like none, as a work tree whose repository was moved, is told with git's reason.
+        Err(error) if error.code() == ErrorCode::NotFound && !root.ancestors().any(|folder| folder.join(".git").exists()) => Ok(None),
         Err(error) => Err(CommitError::Unopened(error)),
     }
 }
@@ -106,7 +107,9 @@ fn known(repository: &Repository, root: &Path, paths: &[&str]) -> Result<Vec<Kno
     for path in paths {
         let Some(place) = in_repository(repository, root, path) else { continue };
         let committed = head.as_ref().and_then(|tree| tree.get_path(&place).ok()).map(|entry| entry.id());
-        let staged = index.get_path(&place, 0).map(|entry| entry.id);
+        // What is only to be added one day (`git add -N`) has no content yet.
+        let is_content = |entry: &IndexEntry| entry.flags_extended & git2::IndexEntryExtendedFlag::INTENT_TO_ADD.bits() == 0;
+        let staged = index.get_path(&place, 0).filter(is_content).map(|entry| entry.id);
         let now = match std::fs::read(root.join(path)) {
             Ok(bytes) => {
                 let plain = Oid::hash_object(ObjectType::Blob, &bytes)?;

@@ -12,8 +12,16 @@ pub(crate) fn sign(repository: &Repository, text: &str, proves: bool, by: &git2:
     match format {
         "ssh" => {
             let key = key.map_err(|_| "set `git config user.signingkey` to the file of a key".to_owned())?;
-            let mut command = Command::new("ssh-keygen");
-            command.args(["-Y", "sign", "-n", "git", "-f"]).arg(&key);
+            let mut command = Command::new(config.get_str("gpg.ssh.program").unwrap_or("ssh-keygen"));
+            command.args(["-Y", "sign", "-n", "git", "-f"]);
+            // The key itself in place of its file: the private half is with an agent.
+            let literal = key.to_str().and_then(|text| text.strip_prefix("key::").or(text.starts_with("ssh-").then_some(text)));
+            let file = literal.map(|text| tempfile::NamedTempFile::new().and_then(|mut file| writeln!(file, "{text}").map(|()| file)));
+            let file = file.transpose().map_err(|error| error.to_string())?;
+            match &file {
+                Some(file) => command.arg(file.path()).arg("-U"),
+                None => command.arg(&key),
+            };
             let signature = pipe(command, text)?;
             if signature.starts_with("-----BEGIN SSH SIGNATURE-----") { Ok(signature) } else { Err("ssh-keygen gave no signature".into()) }
         }

@@ -1,7 +1,7 @@
 //! Repositories as they are found: at work, of another kind, with commits that come in between, and with git's own settings.
 
-use super::{FIVE_FOLDS, PIPELINE, Terminal, approve, events, files, git, head, project, propose, run, text};
-use crate::support::Place;
+use super::{FIVE_FOLDS, PIPELINE, Terminal, approve, events, files, git, head, neuroflow, project, propose, run, text};
+use crate::support::{Place, said};
 use std::process::Command;
 
 /// Says yes, and wants a no of the gate that leaves everything as it was. False where no terminal can be opened.
@@ -212,12 +212,27 @@ fn a_patch_that_git_writes_in_a_folder_of_the_repository_is_taken() {
     let mut ids = Vec::new();
     for name in ["plain", "bare", "without", "inner"] {
         let file = format!("../home/{name}.diff");
-        let mut command = super::neuroflow(&place);
+        let mut command = neuroflow(&place);
         command.current_dir(place.path().join("lab")).args(["propose", &file, "--format", "json"]);
-        let told = crate::support::said(command.output().unwrap()).exits(0);
+        let told = said(command.output().unwrap()).exits(0);
         let card: serde_json::Value = serde_json::from_str(&told.out).unwrap();
         ids.push(card["proposal"]["files"][0]["after"].as_str().unwrap().to_owned());
         assert_eq!(card["proposal"]["files"][0]["path"], "mäuse 1.nf");
     }
     assert!(ids.iter().all(|after| *after == ids[0]), "{ids:?}");
+}
+
+/// Whatever was once proposed in the home folder, what lies in it is a project of its own.
+#[test]
+fn the_home_folder_is_no_project_of_what_lies_in_it() {
+    let place = project();
+    let data = place.path().join("home/mydata");
+    std::fs::create_dir_all(place.path().join("home/.neuroflow/agent")).unwrap();
+    place.write("home/mydata/small.nf", PIPELINE);
+    std::fs::copy(place.path().join("units.csv"), data.join("units.csv")).unwrap();
+    place.write("home/mydata/proposed.json", FIVE_FOLDS);
+    let told = said(neuroflow(&place).args(["propose", "proposed.json"]).current_dir(&data).output().unwrap());
+    told.exits(0);
+    assert!(data.join(".neuroflow/agent/ledger.jsonl").is_file());
+    assert!(!place.path().join("home/.neuroflow/agent/ledger.jsonl").exists());
 }

@@ -80,6 +80,7 @@ impl Window {
         // What is older goes first: results, then whole turns; what the model has not seen yet is cut last.
         self.shorten(messages);
         self.summarize(messages, turn, overview);
+        self.slim(messages);
         self.cut(messages);
         let taken = self.taken(messages);
         if taken > self.limit() {
@@ -126,8 +127,19 @@ impl Window {
         let to: Vec<usize> = (self.gone + 1..=turn.min(messages.len() - 1)).filter(is_next).collect();
         self.advance(messages, &to, |window, to| {
             window.gone = to;
-            window.summary = summary(&messages[1..to], overview);
+            window.summary = summary(&messages[1..to], overview, LINES.0);
         });
+    }
+
+    /// A summary that leaves no room for the question gives way: first the overview, then its lines, the oldest first.
+    fn slim(&mut self, messages: &[Message]) {
+        let gone = self.gone.min(messages.len());
+        for lines in [LINES.0, 8, 3, 0] {
+            if gone <= 1 || self.is_within(messages) {
+                return;
+            }
+            self.summary = summary(&messages[1..gone], "", lines);
+        }
     }
 
     /// Goes on in steps, as few as make it fit with some room for what comes next, so that not every question begins in another way.
@@ -215,7 +227,7 @@ async fn overview(desk: &mut Desk) -> String {
 }
 
 /// What was said in some messages, in a few lines: who said what, what was looked at, and what was offered.
-fn summary(messages: &[Message], overview: &str) -> String {
+fn summary(messages: &[Message], overview: &str, most: usize) -> String {
     let short = |text: &str| {
         let line = crate::escape_line(text.trim());
         let cut: String = line.chars().take(LINES.1).collect();
@@ -245,7 +257,7 @@ fn summary(messages: &[Message], overview: &str) -> String {
             }
         }
     }
-    let left = lines.len().saturating_sub(LINES.0);
+    let left = lines.len().saturating_sub(most);
     let mut text = format!("[a summary in place of {} earlier messages, made without a model; ask for what is missing]", messages.len());
     if left > 0 {
         text.push_str(&format!("\n({left} lines before these are left out)"));
@@ -324,6 +336,20 @@ mod tests {
         let said = said(&sent);
         assert!(said.contains("made without a model") && said.contains("you used: plan") && said.contains("p.nf"), "{said}");
         assert!(said.contains("and now?") && request(sent).estimated_tokens() <= few.limit());
+    }
+
+    #[test]
+    fn a_summary_gives_way_to_the_question() {
+        let mut messages = vec![Message::system("be brief")];
+        for turn in 0..30 {
+            messages.push(Message::user(format!("question {turn} {}", "word ".repeat(40))));
+            messages.push(Message::Assistant { text: format!("answer {turn} {}", "word ".repeat(40)), calls: Vec::new() });
+        }
+        messages.push(Message::user("and now?"));
+        // Room for a question, and for no summary of twenty lines with an overview.
+        let mut window = window(120);
+        let (sent, _) = window.fit_with(&messages, messages.len() - 1, &"overview ".repeat(300)).unwrap();
+        assert!(said(&sent).contains("and now?") && said(&sent).contains("made without a model"), "{}", said(&sent));
     }
 
     #[test]

@@ -33,25 +33,35 @@ pub(crate) fn gate(place: &Place) -> Result<Gate, Failure> {
     Ok(gate)
 }
 
-/// The folder of the project that is worked in: the nearest one, from here upward, that has a neuroflow.toml or an agent's folder; else this one.
+/// The folder of the project that is worked in: the nearest one, from here upward, that has a neuroflow.toml, else one that has an agent's folder; else this one.
 ///
-/// Nothing above the work tree of git is looked at, and no folder of somebody else: its settings would be theirs.
+/// Nothing above the work tree of git is looked at, and no folder of somebody else: its settings would be theirs. Nor is the home folder a project for what
+/// lies in it, whatever somebody once proposed there.
 pub(crate) fn root() -> Result<PathBuf, Failure> {
     let here = std::env::current_dir().map_err(Failure::could_not_start)?;
+    let home = std::env::home_dir().and_then(|home| home.canonicalize().ok());
+    let is_home = |folder: &Path| home.is_some() && folder.canonicalize().ok() == home;
+    let mut with_ledger = None;
     for folder in here.ancestors() {
         if folder != here && !is_of_same_owner(folder, &here) {
             break;
         }
+        if folder != here && is_home(folder) {
+            continue;
+        }
         // A link counts as well: it is refused where it is opened, and not passed over.
         let has = |name: &str| folder.join(name).symlink_metadata().is_ok();
-        if has(FILE) || has(".neuroflow") {
+        if has(FILE) {
             return Ok(folder.to_path_buf());
+        }
+        if has(".neuroflow") {
+            with_ledger = with_ledger.or(Some(folder));
         }
         if has(".git") {
             break;
         }
     }
-    Ok(here)
+    Ok(with_ledger.map_or_else(|| here.clone(), Path::to_path_buf))
 }
 
 #[cfg(unix)]

@@ -1,7 +1,7 @@
 //! `neuroflow chat`: a conversation in the terminal. The model looks and proposes; the person reads each card and decides.
 
 use super::Place;
-use super::agent::{Decision, colours, could_not, decide, gate, is_terminal, prompt, run_now};
+use super::agent::{Decision, colours, could_not, decide, gate, is_terminal, prompt, root, run_now};
 use super::data::runtime;
 use crate::arguments::{Chat as Arguments, ModelWay, ReaderArgument};
 use crate::exit::{Exit, Failure};
@@ -189,7 +189,7 @@ fn endpoint_of(place: &Place, settings: &Settings) -> Result<(OpenAi, bool, Stri
             .with_help("if you trust it, write the same `endpoint` under [agent] of neuroflow's config.toml in your own settings folder"));
     }
     let key = KeySource::from_settings("neuroflow.toml", settings.key_settings());
-    let root = super::agent::root()?;
+    let root = root()?;
     let key = key.and_then(|key| key.read(|name| std::env::var(name).ok(), &root)).map_err(Failure::could_not_start)?;
     let Some(url) = settings.endpoint.clone() else {
         let failure = Failure::could_not_start("no model is set");
@@ -380,7 +380,7 @@ impl Session<'_> {
             let _ = written.and_then(|()| out.flush());
         };
         // A person may have raised a limit meanwhile, as the error about it says.
-        let root = std::env::current_dir().map_err(Failure::could_not_start)?;
+        let root = root()?;
         let settings = ProjectSettings::read(&root)?.agent.and(self.place.settings()?.agent);
         let (limits, price) = limits_of(&settings, &self.model, self.is_local)?;
         let chat = &mut self.chat;

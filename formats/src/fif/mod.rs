@@ -15,7 +15,7 @@
 //! samples from the start of the measurement, as MNE's `first_samp` does: the first sample may have a time after 0.
 //!
 //! The layout is that of "Functional Image File Format" (Elekta Neuromag) and of MNE's constants. Complex samples are refused. A recording that was
-//! split into several files is read file by file; a note says which goes on.
+//! split into several files is read file by file; each but the last is told to be a part.
 
 mod blocks;
 mod epochs;
@@ -63,7 +63,9 @@ pub fn open(source: Arc<dyn Source>, limits: &Limits) -> Result<RecordedDocument
             .push("the samples were taken with active shielding (MaxShield) and need MaxFilter before they show brain activity".into());
     }
     if let Some(next) = &sorted.next {
-        contents.notes.push(format!("the recording was split and goes on in `{}`", next.escape_debug()));
+        let reason = format!("the recording was split: it goes on in `{}`, which is not read with it", next.escape_debug());
+        let help = "join the parts, as MNE does when it saves what it read, or take them one by one with `damaged = accept`";
+        contents.damage.push(FormatError::new(Format::Fif, Place::File, reason, help));
     }
     if sorted.metadata.is_some() {
         contents.notes.push("the table of metadata that MNE stored with the epochs is not read".into());

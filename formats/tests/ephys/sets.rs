@@ -114,7 +114,8 @@ fn a_raw_fif_is_a_recording_with_pauses_and_annotations() {
             let facts = &document.contents().facts;
             assert_eq!(facts.get("start").map(String::as_str), Some("2020-11-24T16:15:07.250000Z"));
             assert_eq!((facts.get("subject").map(String::as_str), facts.get("sex").map(String::as_str)), (Some("S7"), Some("F")));
-            assert_eq!(document.contents().notes, ["the recording was split and goes on in `next-1.fif`"]);
+            let told: Vec<&str> = document.contents().damage.iter().map(|damage| damage.reason.as_str()).collect();
+            assert_eq!(told, ["the recording was split: it goes on in `next-1.fif`, which is not read with it"]);
             let table = document.rows("channels").unwrap().read(&[0, 3], 0..2).unwrap();
             assert_eq!(neuroflow_data::columns::numbers(&table, "bad").unwrap(), [0.0, 1.0]);
         }

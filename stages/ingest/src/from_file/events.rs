@@ -40,7 +40,7 @@ impl Stage for EventsOfFile {
     fn signature(&self) -> Signature {
         Signature {
             name: "ingest.events",
-            version: 1,
+            version: 2,
             summary: "Reads markers, annotations or intervals from a file.",
             doc: DOC,
             inputs: vec![InputSpec::one("file", &[Kind::File, Kind::Dir], "", FILE)],
@@ -78,6 +78,10 @@ const TIMES: [&str; 4] = ["time", "onset", "start_time", "timestamp"];
 
 /// Events out of a table: its column of times is `time`, its columns `duration` and `label` stay, and so do all others. None when it has no times.
 fn of_table(document: &dyn Document, of: &str, time: &str) -> Result<Option<Events>, StageError> {
+    // The samples of a recording have times as well, and are no events.
+    if document.signals(of).is_ok() {
+        return Ok(None);
+    }
     let Ok(rows) = document.rows(of) else { return Ok(None) };
     let names: Vec<String> = rows.schema().fields().iter().map(|field| field.name().clone()).collect();
     let wanted = |name: &&String| if time.is_empty() { TIMES.contains(&name.as_str()) } else { *name == time };
