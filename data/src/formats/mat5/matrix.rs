@@ -17,8 +17,8 @@ const MOST_DIMENSIONS: usize = 256;
 /// Elements to reserve room for before they have been seen: the dimensions of nested cells may claim the same bytes over and over.
 const MOST_RESERVED: usize = 256;
 
-/// The class of a dense array of numbers.
-fn numeric_class(class: u32, bits: u32) -> Option<MatClass> {
+/// The class of a dense array of numbers, by the class number and the flags of its header; none when it is another sort of array.
+pub fn numeric_class(class: u32, bits: u32) -> Option<MatClass> {
     Some(match class {
         6 => MatClass::Double,
         7 => MatClass::Single,

@@ -16,7 +16,7 @@ mod matrix;
 mod numbers;
 mod value;
 
-pub use matrix::{Dense, dense};
+pub use matrix::{Dense, dense, numeric_class};
 pub use numbers::MatNumbers;
 pub use value::{MatClass, MatValue};
 

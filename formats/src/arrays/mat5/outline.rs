@@ -3,7 +3,7 @@
 //! Values come as [`MatValue`]s that hold no numbers. Texts are kept, they are short. Follows "MAT-File Format" (The MathWorks, R2019b), chapter 1.
 
 use neuroflow_data::formats::bytes::{ByteOrder, number_at};
-use neuroflow_data::formats::mat5::{MatClass, MatNumbers, MatValue};
+use neuroflow_data::formats::mat5::{MatClass, MatNumbers, MatValue, numeric_class};
 use neuroflow_data::formats::{Budget, COPY_AGAIN, Format, FormatError, Limits, Place, RAISE_LIMIT};
 use std::io::Read;
 use std::ops::Range;
@@ -193,20 +193,9 @@ impl Walk<'_> {
             2 => return self.structure(dims, count, end, depth),
             4 => return self.characters(dims, count),
             5 => return self.sparse(&dims, complex, bits & 0x0200 != 0),
-            6 => MatClass::Double,
-            7 => MatClass::Single,
-            8 => MatClass::Int8,
-            9 if bits & 0x0200 != 0 => MatClass::Logical,
-            9 => MatClass::UInt8,
-            10 => MatClass::Int16,
-            11 => MatClass::UInt16,
-            12 => MatClass::Int32,
-            13 => MatClass::UInt32,
-            14 => MatClass::Int64,
-            15 => MatClass::UInt64,
             16 => return Ok(MatValue::Skipped { class_name: "function handle".into() }),
             3 | 17 => return Ok(MatValue::Skipped { class_name: "object".into() }),
-            other => return Err(format!("an array has the class number {other}, 1 to 17 are known")),
+            class => numeric_class(class, bits).ok_or_else(|| format!("an array has the class number {class}, 1 to 17 are known"))?,
         };
         Ok(numeric(dims, class, complex))
     }
