@@ -10,6 +10,7 @@ use crate::{
     arrays, bids, brainvision, edf, eeglab, excel, fif, gdf, gifti, graphs, hdf5, idx, mat73, nifti, nwb, phy, picture, position_tracking,
 };
 use crate::{spike_text, suite2p, zarr};
+use neuroflow_data::formats::csv::CsvOptions;
 use neuroflow_data::formats::inflate::begin_of_gzip;
 use neuroflow_data::formats::{Format, FormatError, Limits, Place};
 use std::collections::BTreeSet;
@@ -27,6 +28,8 @@ pub struct Options {
     pub rate: Option<f64>,
     /// The unit of spike times in a text.
     pub time_unit: TimeUnit,
+    /// How a table of text is cut into columns, and how numbers are written in it.
+    pub table: CsvOptions,
 }
 
 /// A format that can be read.
@@ -366,10 +369,10 @@ pub const READERS: &[Reader] = &[
     },
     Reader {
         word: "csv",
-        doc: "Tables as text, with commas, tabs, semicolons or spaces; plain or gzip.",
+        doc: "Tables as text, with commas, tabs, semicolons, spaces or aligned by blanks; plain or gzip.",
         formats: &[Format::Csv],
         endings: &["csv", "tsv", "csv.gz", "tsv.gz"],
-        files: Files::One(one!(arrays::csv::open), never),
+        files: Files::One(|source, options| Ok(Arc::new(arrays::csv::open_with(source, &options.table, &options.limits)?)), never),
     },
     Reader {
         word: "bids",

@@ -1,4 +1,6 @@
-//! Tables as text: comma, tab, semicolon or space between fields, quotes as in RFC 4180, plain or gzip.
+//! Tables as text: comma, tab, semicolon, space or several blanks between fields, quotes as in RFC 4180, plain or gzip.
+//!
+//! Lines that begin with `#` above the table are comments, and the last of them names the columns where it has as many words as the rows have fields.
 //!
 //! Column types come from all rows, not from a sample: `true`/`false` → Boolean, integers → Int64, other numbers → Float64, the rest → Utf8.
 //! Integers with leading zeros (`007`) or beyond 64 bits stay text, since they are names. Empty fields and `NA`, `N/A`, `NaN`, `null` (any
@@ -8,11 +10,14 @@
 //! Refused: rows of different lengths, text that is not UTF-8, quotes that never close, columns with the name of another, each with its line.
 //! Memory in use is at most 1 KiB a column and 32 bytes for each byte of text.
 
+mod blanks;
+mod comments;
 mod infer;
 mod write;
 
 pub use write::write_csv;
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use ::csv::{ByteRecord, Reader, ReaderBuilder};
@@ -23,16 +28,19 @@ use super::error::{COPY_AGAIN, RAISE_LIMIT};
 use super::inflate::{Wrapping, inflate};
 use super::limits::{Budget, Limits};
 use super::{Format, FormatError, Place};
-use infer::{ColumnType, Shape};
+use infer::{ColumnType, Numbers, Shape};
 
 /// What stands between two fields.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Delimiter {
-    /// The one of tab, semicolon, comma and space that gives all of the first rows the same number of fields; comma if none does.
+    /// The one of tab, semicolon, comma and space that gives all of the first rows the same number of fields; blanks where spaces stand side by side or at
+    /// the ends of lines, and comma if none does.
     #[default]
     Sniffed,
     /// This byte, for example `b','`.
     Byte(u8),
+    /// As many spaces and tabs as there are, as text has them whose columns are aligned; those at the ends of a line are none.
+    Blanks,
 }
 
 /// Whether the first row names the columns.
@@ -48,6 +56,16 @@ pub enum HeaderRow {
     Absent,
 }
 
+/// What stands between the whole part of a number and its fraction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Decimal {
+    /// A point: `1.5`.
+    #[default]
+    Point,
+    /// A comma: `1,5`, as programs write it where people do.
+    Comma,
+}
+
 /// How to read a table.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct CsvOptions {
@@ -55,6 +73,8 @@ pub struct CsvOptions {
     pub delimiter: Delimiter,
     /// Whether the first row names the columns.
     pub header: HeaderRow,
+    /// How numbers are written.
+    pub decimal: Decimal,
 }
 
 /// Reads a table, inflating it first if it is gzip.
@@ -75,15 +95,29 @@ fn read_text(text: &[u8], options: &CsvOptions, limits: &Limits, budget: &mut Bu
         return Err(FormatError::new(Format::Csv, Place::File, "the text is UTF-16", "save the table as UTF-8"));
     }
     let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
+    let mut charge = |bytes: u64| budget.charge(bytes).map_err(|reason| FormatError::new(Format::Csv, Place::File, reason, RAISE_LIMIT));
     let delimiter = match options.delimiter {
-        Delimiter::Byte(byte) => byte,
-        Delimiter::Sniffed => infer::delimiter(text),
+        Delimiter::Sniffed => infer::delimiter(comments::below(text), options.decimal),
+        told => told,
     };
-    let shape = infer::shape(text, delimiter, options.header, limits)?;
-    budget
-        .charge((shape.names.len() as u64).saturating_mul(1024))
-        .map_err(|reason| FormatError::new(Format::Csv, Place::File, reason, RAISE_LIMIT))?;
-    fill(text, delimiter, shape, budget)
+    let mut text = Cow::Borrowed(text);
+    if text.starts_with(b"#") {
+        charge(text.len() as u64)?;
+        text = comments::aside(text, delimiter, options.header);
+    }
+    let delimiter = match delimiter {
+        Delimiter::Byte(byte) => byte,
+        Delimiter::Sniffed => b',',
+        Delimiter::Blanks => {
+            charge(text.len() as u64)?;
+            text = Cow::Owned(blanks::single(&text));
+            b' '
+        }
+    };
+    let numbers = Numbers(options.decimal);
+    let shape = infer::shape(&text, delimiter, options.header, numbers, limits)?;
+    charge((shape.names.len() as u64).saturating_mul(1024))?;
+    fill(&text, delimiter, shape, numbers, budget)
 }
 
 /// The reader that all passes share. Rows may differ in length here; the first pass refuses them with a better message.
@@ -122,7 +156,7 @@ impl Column {
     }
 
     /// Appends a field; the first pass has made sure that it parses.
-    fn append(&mut self, field: &[u8]) -> Result<(), &'static str> {
+    fn append(&mut self, field: &[u8], numbers: Numbers) -> Result<(), &'static str> {
         const LATER: &str = "the field no longer has the type of its column";
         if infer::is_null(field) {
             match self {
@@ -138,7 +172,7 @@ impl Column {
             Column::Null(_) => return Err(LATER),
             Column::Boolean(builder) => builder.append_value(infer::boolean(field).ok_or(LATER)?),
             Column::Int64(builder) => builder.append_value(infer::integer(field).ok_or(LATER)?),
-            Column::Float64(builder) => builder.append_value(infer::number(field).ok_or(LATER)?),
+            Column::Float64(builder) => builder.append_value(numbers.number(field).ok_or(LATER)?),
             Column::Utf8(builder) => {
                 let text = std::str::from_utf8(field).map_err(|_| "the text is not UTF-8")?;
                 // Arrow counts the bytes of a text column in 31 bits and asserts it.
@@ -163,7 +197,7 @@ impl Column {
 }
 
 /// The second pass: all rows into typed columns.
-fn fill(text: &[u8], delimiter: u8, shape: Shape, budget: &mut Budget) -> Result<RecordBatch, FormatError> {
+fn fill(text: &[u8], delimiter: u8, shape: Shape, numbers: Numbers, budget: &mut Budget) -> Result<RecordBatch, FormatError> {
     let Shape { names, types, has_header, n_rows } = shape;
     // Vectors double while they grow, so a value may take twice its eight bytes and its text twice its length.
     let values = (n_rows as u64).saturating_mul(names.len() as u64).saturating_mul(16);
@@ -179,7 +213,7 @@ fn fill(text: &[u8], delimiter: u8, shape: Shape, budget: &mut Budget) -> Result
             continue;
         }
         for (position, (column, field)) in columns.iter_mut().zip(&record).enumerate() {
-            column.append(field).map_err(|reason| {
+            column.append(field, numbers).map_err(|reason| {
                 at(line_of(&record), Some(position), reason, "save the table as UTF-8, in several files if it is large")
             })?;
         }

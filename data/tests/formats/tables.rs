@@ -8,7 +8,7 @@ use arrow::buffer::Buffer;
 use arrow::datatypes::{DataType, Float64Type, Int64Type, Schema};
 use neuroflow_data::export::{ExportFormat, export};
 use neuroflow_data::formats::arrow_ipc::{read_arrow_ipc, write_arrow_ipc};
-use neuroflow_data::formats::csv::{CsvOptions, Delimiter, HeaderRow, read_csv, write_csv};
+use neuroflow_data::formats::csv::{CsvOptions, Decimal, Delimiter, HeaderRow, read_csv, write_csv};
 use neuroflow_data::formats::parquet::{read_parquet, write_parquet};
 use neuroflow_data::formats::{FormatError, Limits, Place};
 use neuroflow_data::{Artifact, Kind, Table, Typed};
@@ -52,13 +52,71 @@ fn delimiters_and_headers_are_found() {
     assert_eq!(read("K\nK\nP\n").num_rows(), 3);
     assert_eq!(names(&read(",a,b\n0,1,2\n")), ["column_1", "a", "b"]);
     assert_eq!(names(&read("participant,sex\nsub-1,male\nsub-2,female\n")), ["participant", "sex"]);
-    let options = CsvOptions { delimiter: Delimiter::Byte(b'|'), header: HeaderRow::Present };
+    let options = CsvOptions { delimiter: Delimiter::Byte(b'|'), header: HeaderRow::Present, ..CsvOptions::default() };
     let table = read_csv(b"\xef\xbb\xbf1|2\n3|4\n", &options, &Limits::default()).unwrap();
     assert_eq!(names(&table), ["1", "2"]);
     let options = CsvOptions { header: HeaderRow::Absent, ..CsvOptions::default() };
     let matrix = read_csv(b"0 4 16\n1 2 3\n", &options, &Limits::default()).unwrap();
     assert_eq!((names(&matrix), matrix.num_rows()), (["column_1", "column_2", "column_3"].map(String::from).to_vec(), 2));
     assert_eq!(types(&matrix), [DataType::Int64, DataType::Int64, DataType::Int64]);
+}
+
+fn numbers(batch: &RecordBatch) -> Vec<Vec<f64>> {
+    let columns = batch.columns().iter();
+    columns
+        .map(|column| arrow::compute::cast(column, &DataType::Float64).unwrap().as_primitive::<Float64Type>().values().to_vec())
+        .collect()
+}
+
+#[test]
+fn columns_that_blanks_align_are_columns() {
+    // Movement parameters as SPM and FSL write them, and a list with a header.
+    let spm = "  0.0000000e+00  -1.5000000e-02\n -2.5000000e+00   3.0000000e-03\n";
+    assert_eq!(numbers(&read(spm)), [[0.0, -2.5], [-0.015, 0.003]]);
+    let fsl = "0.001  -0.02  0  \n0.1  2  -3  \n";
+    assert_eq!(numbers(&read(fsl)), [[0.001, 0.1], [-0.02, 2.0], [0.0, -3.0]]);
+    let named = read("unit\t  rate   area\n7      1.5 \"V1 left\"\r\n12  20   LM\r\n");
+    assert_eq!(names(&named), ["unit", "rate", "area"]);
+    assert_eq!(named.column(2).as_string::<i32>().iter().collect::<Vec<_>>(), [Some("V1 left"), Some("LM")]);
+    // An empty field between single spaces stays one where rows have as many fields only so.
+    assert_eq!(read("a b c\n1  3\n").column(1).logical_null_count(), 1);
+    let error = error_of("  1  2\n  3  4\n  5\n");
+    assert_eq!(error.place, Place::Line { line: 3, field: None }, "{error}");
+    let told = CsvOptions { delimiter: Delimiter::Blanks, ..CsvOptions::default() };
+    assert_eq!(numbers(&read_csv(b" 1 \n  2\n", &told, &Limits::default()).unwrap()), [[1.0, 2.0]]);
+}
+
+#[test]
+fn lines_with_a_hash_above_a_table_are_comments_or_its_header() {
+    let table = read("# written by a script\n# time signal\n0 1.5\n1 2.5\n");
+    assert_eq!((names(&table), table.num_rows()), (["time", "signal"].map(String::from).to_vec(), 2));
+    assert_eq!(names(&read("#chrom\tstart\tend\n1\t2\t3\n")), ["chrom", "start", "end"]);
+    assert_eq!(names(&read("# six parameters, in mm and degrees\n 1  2\n 3  4\n")), ["column_1", "column_2"]);
+    assert_eq!(names(&read("# rt\n0.5\n0.7\n")), ["rt"]);
+    assert_eq!((names(&read("# made by me\n0.5\n")), read("# made by me\n0.5\n").num_rows()), (vec!["column_1".to_owned()], 1));
+    // Lines keep their numbers.
+    assert_eq!(error_of("# a\n# b c d\n1,2\n1,2\n1\n").place, Place::Line { line: 5, field: None });
+    // Names that begin with a hash are rows.
+    let rows = read("#1,foo,3\nA,baz,5\n");
+    assert_eq!((rows.num_rows(), names(&rows)[0].as_str()), (2, "column_1"));
+    assert_eq!(read("#1,foo,3\n#2,bar,4\nA,baz,5\n").num_rows(), 3);
+    assert_eq!(names(&read("#,name\n1,a\n2,b\n")), ["#", "name"]);
+    assert_eq!(read("#a\n#b\n").num_rows(), 1, "nothing but hashes is a table of them");
+    let absent = CsvOptions { header: HeaderRow::Absent, ..CsvOptions::default() };
+    let table = read_csv(b"# x y\n1 2\n", &absent, &Limits::default()).unwrap();
+    assert_eq!((table.num_rows(), table.num_columns()), (1, 2));
+}
+
+#[test]
+fn decimal_commas_are_read_when_they_are_told() {
+    let told = CsvOptions { decimal: Decimal::Comma, ..CsvOptions::default() };
+    let table = |text: &str| read_csv(text.as_bytes(), &told, &Limits::default()).unwrap();
+    assert_eq!(numbers(&table("a;b\n1,5;2\n-0,25;1e3\n")), [[1.5, -0.25], [2.0, 1000.0]]);
+    assert_eq!(numbers(&table("1,5 2,5\n3,5 4\n")), [[1.5, 3.5], [2.5, 4.0]]);
+    assert_eq!(numbers(&table("rt\n0,5\n0,7\n")), [[0.5, 0.7]]);
+    // A point may group digits: it is no number then.
+    assert_eq!(types(&table("a;b\n1.234,5;x\n")), [DataType::Utf8, DataType::Utf8]);
+    assert_eq!(types(&table("a;b\n1.5;1,2,3\n")), [DataType::Utf8, DataType::Utf8]);
 }
 
 #[test]

@@ -55,32 +55,16 @@ pub fn open_with(source: Arc<dyn Source>, options: &EdgeListOptions, limits: &Li
     GraphDocument::new(Format::EdgeList, "", found)
 }
 
-/// The text without comments, and with tabs where blanks separate; as it is when neither is there.
+/// The text with its comments emptied, and how many there were. Lines stay as many as they are, so that messages name the right one.
 fn cleaned(bytes: &[u8]) -> (Cow<'_, [u8]>, usize) {
     let is_comment = |line: &[u8]| line.trim_ascii_start().first().is_some_and(|first| b"#%".contains(first));
-    let mut lines = bytes.split(|byte| *byte == b'\n');
-    let first = lines.clone().find(|line| !is_comment(line) && !line.trim_ascii().is_empty()).unwrap_or_default();
-    let separated = first.iter().any(|byte| b"\t,;\"".contains(byte));
+    let lines = bytes.split_inclusive(|byte| *byte == b'\n');
     let comments = lines.clone().filter(|line| is_comment(line)).count();
-    let single = first.trim_ascii().windows(2).all(|two| two != b"  ");
-    if comments == 0 && (separated || (single && first.trim_ascii().len() == first.strip_suffix(b"\r").unwrap_or(first).len())) {
+    if comments == 0 {
         return (Cow::Borrowed(bytes), 0);
     }
-    let mut out = Vec::with_capacity(bytes.len());
-    for line in lines.by_ref().filter(|line| !is_comment(line)) {
-        if separated {
-            out.extend_from_slice(line);
-        } else {
-            for (place, word) in line.split(|byte| byte.is_ascii_whitespace()).filter(|word| !word.is_empty()).enumerate() {
-                if place > 0 {
-                    out.push(b'\t');
-                }
-                out.extend_from_slice(word);
-            }
-        }
-        out.push(b'\n');
-    }
-    (Cow::Owned(out), comments)
+    let kept = lines.map(|line| if is_comment(line) { &b"\n"[..] } else { line });
+    (Cow::Owned(kept.flatten().copied().collect()), comments)
 }
 
 const ENDS: [(&[&str], &[&str]); 1] =
@@ -221,8 +205,8 @@ mod tests {
         let edges = document.rows("edges").unwrap();
         let names: Vec<String> = edges.schema().fields().iter().map(|field| field.name().clone()).collect();
         assert_eq!(names, ["source", "target", "type", "synapses"]);
-        use neuroflow_data::formats::csv::{Delimiter, HeaderRow};
-        let table = CsvOptions { delimiter: Delimiter::Sniffed, header: HeaderRow::Absent };
+        use neuroflow_data::formats::csv::HeaderRow;
+        let table = CsvOptions { header: HeaderRow::Absent, ..CsvOptions::default() };
         let told = EdgeListOptions { directed: Some(false), table };
         let source = Arc::new(Buffer::from_vec(b"a b\nb a\n".to_vec()));
         assert_eq!(open_with(source, &told, &Limits::default()).unwrap().graph("").unwrap().edges()[0].weight, 2.0);
@@ -235,6 +219,7 @@ mod tests {
             error("a\nb\n").contains("edge list: the file: the table has 1 columns") || error("a\nb\n").contains("the table has 1 columns")
         );
         assert!(error("a,b\nc\n").contains("line 2: this row has 1 fields"));
+        assert!(error("# of\na,b\n% more\nc\n").contains("line 4: this row has 1 fields"));
         assert!(error("from,to\na,\n").contains("an end of the edge is missing"));
         assert!(error("").starts_with("edge list:"));
     }

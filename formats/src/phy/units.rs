@@ -59,7 +59,7 @@ pub(super) fn read(bytes: &[u8], delimiter: u8, limits: &Limits) -> Result<Table
     // A table of clusters is small; its numbers and texts take a little more in memory than in the file.
     let limits =
         Limits { max_total_bytes: limits.max_total_bytes.min(48 << 20), max_columns: limits.max_columns.min(4096), ..limits.clone() };
-    let options = CsvOptions { delimiter: Delimiter::Byte(delimiter), header: HeaderRow::Present };
+    let options = CsvOptions { delimiter: Delimiter::Byte(delimiter), header: HeaderRow::Present, ..CsvOptions::default() };
     read_csv(bytes, &options, &limits).map(Table::from_batch)
 }
 

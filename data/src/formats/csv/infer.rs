@@ -7,7 +7,7 @@ use ::csv::ByteRecord;
 use super::super::error::{COPY_AGAIN, RAISE_LIMIT};
 use super::super::limits::Limits;
 use super::super::{Format, FormatError, Place};
-use super::{HeaderRow, at, line_of, rows};
+use super::{Decimal, Delimiter, HeaderRow, at, blanks, line_of, rows};
 
 /// Text and rows that are looked at to find the delimiter.
 const SNIFFED_BYTES: usize = 64 * 1024;
@@ -25,14 +25,14 @@ pub(super) enum ColumnType {
 }
 
 impl ColumnType {
-    fn of(field: &[u8]) -> ColumnType {
+    pub(super) fn of(field: &[u8], numbers: Numbers) -> ColumnType {
         if is_null(field) {
             ColumnType::Unknown
         } else if boolean(field).is_some() {
             ColumnType::Boolean
         } else if integer(field).is_some() {
             ColumnType::Integer
-        } else if number(field).is_some() {
+        } else if numbers.number(field).is_some() {
             ColumnType::Number
         } else {
             ColumnType::Text
@@ -90,14 +90,26 @@ pub(super) fn integer(field: &[u8]) -> Option<i64> {
     std::str::from_utf8(field).ok()?.parse().ok()
 }
 
-/// A number; digits alone that `integer` refused are a name.
-pub(super) fn number(field: &[u8]) -> Option<f64> {
-    let field = field.trim_ascii();
-    let digits = field.strip_prefix(b"-").or(field.strip_prefix(b"+")).unwrap_or(field);
-    if digits.iter().all(u8::is_ascii_digit) {
-        return integer(field).map(|integer| integer as f64);
+/// How numbers are written.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Numbers(pub Decimal);
+
+impl Numbers {
+    /// A number; digits alone that `integer` refused are a name.
+    pub(super) fn number(self, field: &[u8]) -> Option<f64> {
+        let field = field.trim_ascii();
+        let digits = field.strip_prefix(b"-").or(field.strip_prefix(b"+")).unwrap_or(field);
+        if digits.iter().all(u8::is_ascii_digit) {
+            return integer(field).map(|integer| integer as f64);
+        }
+        let text = std::str::from_utf8(field).ok()?;
+        match self.0 {
+            Decimal::Point => text.parse().ok(),
+            // Points may group digits where commas begin the fraction: which of them is meant nobody can tell.
+            Decimal::Comma if text.contains('.') => None,
+            Decimal::Comma => text.replacen(',', ".", 1).parse().ok(),
+        }
     }
-    std::str::from_utf8(field).ok()?.parse().ok()
 }
 
 fn is_padded(field: &[u8]) -> bool {
@@ -106,38 +118,51 @@ fn is_padded(field: &[u8]) -> bool {
 }
 
 /// The delimiter that cuts all of the first rows into the same number of fields, more than one.
-pub(super) fn delimiter(text: &[u8]) -> u8 {
+pub(super) fn delimiter(text: &[u8], decimal: Decimal) -> Delimiter {
     let mut sample = text.get(..SNIFFED_BYTES).unwrap_or(text);
     if sample.len() < text.len() {
         // The last row of the sample is cut somewhere.
         let end = sample.iter().rposition(|byte| *byte == b'\n').map_or(sample.len(), |last| last + 1);
         sample = sample.get(..end).unwrap_or(sample);
     }
-    let agrees = |candidate: &u8| {
-        let mut reader = rows(sample, *candidate);
-        let mut record = ByteRecord::new();
-        let mut expected = None;
-        for _ in 0..SNIFFED_ROWS {
-            match reader.read_byte_record(&mut record) {
-                Ok(true) if record.len() > 1 && *expected.get_or_insert(record.len()) == record.len() => {}
-                Ok(false) => break,
-                _ => return false,
-            }
-        }
-        expected.is_some()
-    };
     // Tab and semicolon first: a table that uses them may have decimal commas. Space last: words are full of them.
-    b"\t;, ".iter().copied().find(agrees).unwrap_or_else(|| {
-        // Rows differ: the delimiter that the first line has most of is the one to complain about.
-        let first_line = sample.split(|byte| *byte == b'\n').next().unwrap_or_default();
-        let count = |candidate: u8| first_line.iter().filter(|byte| **byte == candidate).count();
-        let most = [b',', b'\t', b';'].into_iter().rev().max_by_key(|candidate| count(*candidate));
-        most.filter(|candidate| count(*candidate) > 0).unwrap_or(b',')
-    })
+    let candidates = b"\t;,".iter().copied().filter(|candidate| *candidate != b',' || decimal == Decimal::Point);
+    let found = candidates.clone().find(|candidate| agree(sample, *candidate));
+    if let Some(byte) = found {
+        return Delimiter::Byte(byte);
+    }
+    // Columns that are aligned have several blanks between them, or before the first: one space at a time would find empty fields there.
+    let single = blanks::single(sample);
+    if agree(&single, b' ') {
+        return if single == sample { Delimiter::Byte(b' ') } else { Delimiter::Blanks };
+    }
+    if agree(sample, b' ') {
+        return Delimiter::Byte(b' ');
+    }
+    // Rows differ: the delimiter that the first line has most of is the one to complain about.
+    let first_line = sample.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    let count = |candidate: u8| first_line.iter().filter(|byte| **byte == candidate).count();
+    let most = candidates.max_by_key(|candidate| (count(*candidate), *candidate == b','));
+    Delimiter::Byte(most.filter(|candidate| count(*candidate) > 0).unwrap_or(b','))
+}
+
+/// Whether a delimiter cuts all of the first rows into the same number of fields, more than one.
+fn agree(sample: &[u8], delimiter: u8) -> bool {
+    let mut reader = rows(sample, delimiter);
+    let mut record = ByteRecord::new();
+    let mut expected = None;
+    for _ in 0..SNIFFED_ROWS {
+        match reader.read_byte_record(&mut record) {
+            Ok(true) if record.len() > 1 && *expected.get_or_insert(record.len()) == record.len() => {}
+            Ok(false) => break,
+            _ => return false,
+        }
+    }
+    expected.is_some()
 }
 
 /// Reads all rows once: lengths, types, names.
-pub(super) fn shape(text: &[u8], delimiter: u8, header: HeaderRow, limits: &Limits) -> Result<Shape, FormatError> {
+pub(super) fn shape(text: &[u8], delimiter: u8, header: HeaderRow, numbers: Numbers, limits: &Limits) -> Result<Shape, FormatError> {
     let mut reader = rows(text, delimiter);
     let mut first = ByteRecord::new();
     if !reader.read_byte_record(&mut first).map_err(|error| unreadable(&error))? {
@@ -163,7 +188,7 @@ pub(super) fn shape(text: &[u8], delimiter: u8, header: HeaderRow, limits: &Limi
         }
         for ((kind, field), word) in types.iter_mut().zip(&record).zip(&first) {
             if *kind != ColumnType::Text {
-                *kind = kind.joined(ColumnType::of(field));
+                *kind = kind.joined(ColumnType::of(field, numbers));
             }
             repeats_first |= field == word && !is_null(field);
         }
@@ -173,21 +198,21 @@ pub(super) fn shape(text: &[u8], delimiter: u8, header: HeaderRow, limits: &Limi
     let has_header = match header {
         HeaderRow::Present => true,
         HeaderRow::Absent => false,
-        HeaderRow::Guessed => looks_like_header(&first, &types, repeats_first, n_rows),
+        HeaderRow::Guessed => looks_like_header(&first, &types, repeats_first, n_rows, numbers),
     };
     let names = if has_header { names_of(&first)? } else { (1..=n_columns).map(|column| format!("column_{column}")).collect() };
     if !has_header {
         for (kind, field) in types.iter_mut().zip(&first) {
-            *kind = kind.joined(ColumnType::of(field));
+            *kind = kind.joined(ColumnType::of(field, numbers));
         }
         n_rows += 1;
     }
     Ok(Shape { names, types, has_header, n_rows })
 }
 
-fn looks_like_header(first: &ByteRecord, types: &[ColumnType], repeats_first: bool, n_rows: usize) -> bool {
-    let all_words = first.iter().all(|field| matches!(ColumnType::of(field), ColumnType::Text | ColumnType::Unknown));
-    let some_word = first.iter().any(|field| ColumnType::of(field) == ColumnType::Text);
+fn looks_like_header(first: &ByteRecord, types: &[ColumnType], repeats_first: bool, n_rows: usize, numbers: Numbers) -> bool {
+    let all_words = first.iter().all(|field| matches!(ColumnType::of(field, numbers), ColumnType::Text | ColumnType::Unknown));
+    let some_word = first.iter().any(|field| ColumnType::of(field, numbers) == ColumnType::Text);
     let numbers_below = types.iter().any(|kind| kind.is_numeric() || *kind == ColumnType::Boolean);
     all_words && some_word && (numbers_below || n_rows == 0 || !repeats_first)
 }
