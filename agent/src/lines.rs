@@ -6,8 +6,8 @@ use neuroflow_formats::{Contents, Format, Item, What};
 /// How many things of a sort get a line.
 const MOST: usize = 4;
 
-/// The readers of tables and arrays that give them at once; `npz` a family of them.
-const AT_ONCE: [&str; 5] = ["csv", "parquet", "arrow", "npy", "npz"];
+/// The readers of tables and arrays that give them at once.
+const AT_ONCE: [&str; 4] = ["csv", "parquet", "arrow", "npy"];
 
 /// What takes a thing of a file: the stage, and which things it takes.
 type Sort = (&'static str, fn(&What) -> bool);
@@ -29,6 +29,8 @@ pub fn lines(contents: &Contents, path: &str, reader: Option<&str>) -> Vec<Strin
     let name = whole.rsplit(['/', '\\']).next().unwrap_or(whole);
     let input = as_name(name.split('.').next().unwrap_or(name));
     let path = quoted(path);
+    // `npz` gives a family of all arrays; a step is for one of them.
+    let reader = if reader == "npz" { "file" } else { reader };
     if AT_ONCE.contains(&reader) {
         return vec![format!("input {input} = {reader}({path})")];
     }

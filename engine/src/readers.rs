@@ -82,7 +82,7 @@ pub fn catalogue() -> Vec<(&'static str, Kind)> {
 }
 
 /// The version of what readers make; raised when it changes.
-pub const READERS_VERSION: u64 = 2;
+pub const READERS_VERSION: u64 = 3;
 
 /// A reader by name.
 pub fn reader(name: &str) -> Option<Reader> {
@@ -127,7 +127,10 @@ pub fn read(reader: &Reader, bytes: &Buffer) -> Result<Artifact, String> {
         "npy" => tensor(&npy::read_npy(bytes, &limits).map_err(|error| said(&error))?),
         "npz" => {
             let mut tree = FileTree::new();
-            for (name, array) in npz::read_npz(bytes, &limits).map_err(|error| said(&error))?.arrays {
+            // One array that is no array of numbers is no reason to be without the others.
+            let others = "`file(…)` with `ingest.array(…, of = \"…\")` reads one array of the archive, whatever the others are";
+            let archive = npz::read_npz(bytes, &limits).map_err(|error| format!("{error}; {others}"))?;
+            for (name, array) in archive.arrays {
                 let encoded = tensor(&array)?.encode().map_err(|error| said(&error))?;
                 tree.insert(name, Buffer::from_vec(encoded)).map_err(|error| said(&error))?;
             }

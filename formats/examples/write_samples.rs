@@ -330,7 +330,7 @@ fn images(folder: &Path) -> Done {
     let sheared = Some([[2.0, 0.5, 0.0, 1.0], [0.0, 2.0, 0.25, 2.0], [0.0, 0.0, 2.0, 3.0]]);
     let base = Options {
         affine,
-        code: 4,
+        code: Some(4),
         repetition_time: Some(1.5),
         description: "a test".into(),
         comment: "run: r1\nstep: µ\n".into(),

@@ -59,6 +59,13 @@ pub trait Document: Debug + Send + Sync {
         Err(self.contents().none("array", path))
     }
 
+    /// What belongs to an array, or a part of it, beside values and axes, as attributes of a result: where the voxels of an image lie ([`AFFINE`]). Nothing of
+    /// what has no such thing.
+    fn attributes(&self, path: &str, part: Option<&[Range<u64>]>) -> BTreeMap<String, Value> {
+        let _ = (path, part);
+        BTreeMap::new()
+    }
+
     /// A graph; `weight` names the property of edges that is their weight, or is empty for the usual ones.
     ///
     /// # Errors
@@ -68,6 +75,14 @@ pub trait Document: Debug + Send + Sync {
         Err(self.contents().none("graph", ""))
     }
 }
+
+/// The attribute of an array that says where voxels lie: three or four rows of four numbers, from voxel to millimetres.
+pub const AFFINE: &str = "affine";
+/// The attribute of an array that says what space its affine leads to, as NIfTI numbers them: 0 none that is known, 1 the scanner's, 2 that of another image,
+/// 3 Talairach's, 4 MNI 152, 5 a template's.
+pub const SPACE: &str = "space";
+/// The attribute of an array that says how many seconds lie between volumes.
+pub const REPETITION_TIME: &str = "repetition_time";
 
 /// What is in a file.
 #[derive(Debug, Clone, PartialEq)]

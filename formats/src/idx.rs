@@ -8,9 +8,9 @@ use crate::document::{Contents, Document};
 use crate::grid::{Element, Grid, Named, Scale, tensor};
 use crate::reading::{Stream, at_byte, head, is_gzip};
 use crate::source::Source;
-use flate2::bufread::MultiGzDecoder;
 use neuroflow_data::Tensor;
 use neuroflow_data::formats::bytes::{ByteOrder, number_at};
+use neuroflow_data::formats::inflate::GzipMembers;
 use neuroflow_data::formats::{COPY_AGAIN, Format, FormatError, Limits, Place};
 use std::io::Read;
 use std::ops::Range;
@@ -37,7 +37,7 @@ pub fn open(source: Arc<dyn Source>, limits: &Limits) -> Result<IdxDocument, For
     let gzip = is_gzip(&first);
     let header = if gzip {
         let mut inflated = Vec::new();
-        let read = MultiGzDecoder::new(Stream::new(source.as_ref())).take(HEADER).read_to_end(&mut inflated);
+        let read = GzipMembers::new(Stream::new(source.as_ref())).take(HEADER).read_to_end(&mut inflated);
         // What is there may be enough, however the stream ends.
         if let (Err(error), true) = (read, inflated.len() < 4) {
             return Err(at_byte(Format::Idx, 0, format!("the compressed data break off or are damaged ({error})")));
@@ -116,7 +116,7 @@ impl Document for IdxDocument {
             let reason = format!("the compressed data break off or are damaged ({error})");
             FormatError::new(Format::Idx, Place::Object { path: "array".into(), byte: grid.end() }, reason, COPY_AGAIN)
         };
-        let mut stream = MultiGzDecoder::new(Stream::new(self.source.as_ref()));
+        let mut stream = GzipMembers::new(Stream::new(self.source.as_ref()));
         std::io::copy(&mut (&mut stream).take(grid.start), &mut std::io::sink()).map_err(|error| damaged(&error))?;
         let (ranges, values) = grid.read_stream(&mut stream, self.source.len(), Format::Idx, "array", part, &self.limits)?;
         if ranges.first().zip(grid.axes.first()).is_some_and(|(range, axis)| range.end == axis.len) {

@@ -1,8 +1,8 @@
 //! Inflating with a leash: the output grows as bytes arrive, never on the word of a header.
 
-use std::io::Read;
+use std::io::{BufRead, Read};
 
-use flate2::bufread::{DeflateDecoder, MultiGzDecoder, ZlibDecoder};
+use flate2::bufread::{DeflateDecoder, GzDecoder, ZlibDecoder};
 use libdeflater::{Crc, Decompressor};
 
 use super::limits::{Budget, Limits};
@@ -19,6 +19,47 @@ pub enum Wrapping {
     Raw,
     /// gzip, one or more members.
     Gzip,
+}
+
+/// What a gzip file holds: its members one after another, and nothing of the zeros that fill up a block behind the last, as archives and tapes leave them.
+#[derive(Debug)]
+pub struct GzipMembers<R> {
+    /// None when the last member is at its end.
+    member: Option<GzDecoder<R>>,
+}
+
+impl<R: BufRead> GzipMembers<R> {
+    /// The members of a file from its begin.
+    pub fn new(file: R) -> GzipMembers<R> {
+        GzipMembers { member: Some(GzDecoder::new(file)) }
+    }
+}
+
+impl<R: BufRead> Read for GzipMembers<R> {
+    fn read(&mut self, into: &mut [u8]) -> std::io::Result<usize> {
+        loop {
+            let Some(member) = self.member.as_mut() else { return Ok(0) };
+            let read = member.read(into)?;
+            if read > 0 || into.is_empty() {
+                return Ok(read);
+            }
+            let Some(mut rest) = self.member.take().map(GzDecoder::into_inner) else { return Ok(0) };
+            // No member begins with zeros: they end the file, and what would follow them is damage, which the decoder tells.
+            loop {
+                let held = rest.fill_buf()?;
+                let zeros = held.iter().take_while(|byte| **byte == 0).count();
+                let (all, empty) = (zeros == held.len(), held.is_empty());
+                rest.consume(zeros);
+                if empty {
+                    return Ok(0);
+                }
+                if !all {
+                    break;
+                }
+            }
+            self.member = Some(GzDecoder::new(rest));
+        }
+    }
 }
 
 /// Inflates `compressed`, stopping with an error when it yields more than the ratio or the budget allows, or more than `declared` bytes.
@@ -52,7 +93,7 @@ pub fn inflate(
     let mut decoder: Box<dyn Read + '_> = match wrapping {
         Wrapping::Zlib => Box::new(ZlibDecoder::new(compressed)),
         Wrapping::Raw => Box::new(DeflateDecoder::new(compressed)),
-        Wrapping::Gzip => Box::new(MultiGzDecoder::new(compressed)),
+        Wrapping::Gzip => Box::new(GzipMembers::new(compressed)),
     };
     // Four times the compressed bytes is a usual ratio and a modest promise; the vector doubles from there as data arrives.
     let first = most.min((compressed.len() as u64).saturating_mul(4)).min(usize::MAX as u64) as usize;
@@ -137,7 +178,7 @@ fn is_one_member(compressed: &[u8], out: &[u8]) -> bool {
 
 /// The first bytes of what a gzip file holds, at most `most`, from the first bytes of the file. As many as can be had; none when it is damaged at once.
 pub fn begin_of_gzip(compressed: &[u8], most: usize) -> Vec<u8> {
-    begin(MultiGzDecoder::new(compressed), most)
+    begin(GzipMembers::new(compressed), most)
 }
 
 /// As [`begin_of_gzip`], of zlib data.
@@ -218,6 +259,24 @@ mod tests {
             assert_eq!(inflate(Wrapping::Gzip, &joined, None, &limits, &mut fresh()).unwrap().len(), whole);
         }
         assert_eq!(inflate(Wrapping::Gzip, &one, None, &limits, &mut fresh()).unwrap(), plain);
+    }
+
+    #[test]
+    fn zeros_behind_the_last_member_are_no_damage() {
+        let (limits, plain) = (Limits::default(), noise(100_000, 1));
+        let inflated = |bytes: &[u8]| inflate(Wrapping::Gzip, bytes, None, &limits, &mut Budget::new(1 << 30));
+        for zeros in [1, 8, 512, 100_000] {
+            let mut padded = gzip(&plain);
+            padded.resize(padded.len() + zeros, 0);
+            assert_eq!(inflated(&padded).unwrap(), plain, "{zeros}");
+            assert_eq!(gzip_at_once(&padded, &limits), None);
+            let mut byte_by_byte = Vec::new();
+            GzipMembers::new(std::io::BufReader::with_capacity(1, padded.as_slice())).read_to_end(&mut byte_by_byte).unwrap();
+            assert_eq!(byte_by_byte, plain);
+            padded.push(7);
+            assert!(inflated(&padded).unwrap_err().contains("damaged after 100000 bytes"));
+        }
+        assert_eq!(inflated(&[gzip(b"one "), gzip(b""), gzip(b"two")].concat()).unwrap(), b"one two");
     }
 
     #[test]

@@ -5,6 +5,8 @@ use crate::document::{Contents, Document, Item, Rows, Signals, What};
 use crate::open::{Opened, Options, is_beside, open_as, open_folder_as};
 use neuroflow_data::formats::{Format, FormatError};
 use neuroflow_data::{Channel, Events, Graph, Samples, Spikes, Tensor};
+use serde_json::Value;
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -52,10 +54,19 @@ pub fn open_run(tree: BidsTree, options: &Options) -> Result<Opened, FormatError
         let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
         contents.facts.insert(field.clone(), text);
     }
-    if let Ok(events) = tree.events(path) {
+    // A table of events that can't be used is none that is not there: the file's own events are no stand-in for it.
+    let count = match (tree.events(path), tree.associated(path)?.into_iter().find(|other| other.what == EVENTS)) {
+        (Ok(events), _) => Some(events.len() as u64),
+        (Err(error), Some(own)) => {
+            // The recording itself is whole.
+            contents.notes.push(error.to_string());
+            Some(tree.rows(&own.path).map_or(0, |rows| rows.count()))
+        }
+        (Err(_), None) => None,
+    };
+    if let Some(count) = count {
         contents.items.retain(|item| item.path != EVENTS);
-        let about = "from events.tsv".to_owned();
-        contents.items.push(Item { path: EVENTS.into(), what: What::Events { count: events.len() as u64 }, about });
+        contents.items.push(Item { path: EVENTS.into(), what: What::Events { count }, about: "from events.tsv".to_owned() });
     }
     for (name, table) in [(CHANNELS, tree.channels(path)), (ELECTRODES, tree.electrodes(path, None))] {
         if let Ok(table) = table {
@@ -117,6 +128,10 @@ impl Document for BidsRun {
         self.inner.tensor(path, part)
     }
 
+    fn attributes(&self, path: &str, part: Option<&[Range<u64>]>) -> BTreeMap<String, Value> {
+        self.inner.attributes(path, part)
+    }
+
     fn graph(&self, weight: &str) -> Result<Graph, FormatError> {
         self.inner.graph(weight)
     }
@@ -157,7 +172,9 @@ mod tests {
         MarkerFile=sub-01_task-rest_eeg.vmrk\nDataFormat=BINARY\nDataOrientation=MULTIPLEXED\nNumberOfChannels=2\nSamplingInterval=10000\n\
         [Binary Infos]\nBinaryFormat=INT_16\n[Channel Infos]\nCh1=C3,,0.5,µV\nCh2=E1,,0.5,µV\n";
 
-    fn tree(events: bool) -> FileTree {
+    const EVENTS_TSV: &[u8] = b"onset\tduration\ttrial_type\n0.01\t0\tgo\n0.02\tn/a\tstop\n";
+
+    fn tree(events: Option<&[u8]>) -> FileTree {
         let mut tree = FileTree::new();
         let mut add = |path: &str, text: &[u8]| tree.insert(path, Buffer::from_vec(text.to_vec())).unwrap();
         add("dataset_description.json", br#"{"Name": "a set", "BIDSVersion": "1.9.0"}"#);
@@ -169,15 +186,28 @@ mod tests {
         );
         add("sub-01/eeg/sub-01_task-rest_eeg.eeg", &[1, 0, 2, 0, 3, 0, 4, 0]);
         add("sub-01/eeg/sub-01_task-rest_channels.tsv", b"name\ttype\tunits\tstatus\nC3\tEEG\tuV\tgood\nE1\tVEOG\tuV\tbad\n");
-        if events {
-            add("sub-01/eeg/sub-01_task-rest_events.tsv", b"onset\tduration\ttrial_type\n0.01\t0\tgo\n0.02\tn/a\tstop\n");
+        if let Some(events) = events {
+            add("sub-01/eeg/sub-01_task-rest_events.tsv", events);
         }
         tree
     }
 
     fn run(events: bool) -> Opened {
+        with_events(events.then_some(EVENTS_TSV))
+    }
+
+    fn with_events(events: Option<&[u8]>) -> Opened {
         let folder: Arc<dyn Folder> = Arc::new(tree(events));
         open_run(super::super::open(folder, &Limits::default()).unwrap(), &Options::default()).unwrap()
+    }
+
+    #[test]
+    fn a_table_of_events_that_cant_be_used_is_told_and_its_rows_are_left() {
+        let run = with_events(Some(b"onset\tduration\ttrial_type\n0.01\t0\tgo\nn/a\t0\tstop\n"));
+        let told = run.contents().notes.join("\n");
+        assert!(told.contains("_events.tsv") && told.contains("line 3: the onset is `n/a`"), "{told}");
+        assert!(run.events("").unwrap_err().to_string().contains("line 3"), "the markers of the file are no stand-in");
+        assert_eq!(run.rows("events").unwrap().count(), 2);
     }
 
     #[test]

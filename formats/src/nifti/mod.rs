@@ -21,18 +21,19 @@ mod space;
 #[cfg(test)]
 mod tests;
 
-use crate::document::{Contents, Document, Item, What};
+use crate::document::{AFFINE, Contents, Document, Item, SPACE, What};
 use crate::floats::Floats;
 use crate::grid::{Element, Grid, Scale, Step, ranges, wrong_part};
 use crate::reading::{Stream, at_byte, head, is_gzip};
 use crate::source::{Folder, Source};
 use arrow::buffer::Buffer;
-use flate2::bufread::MultiGzDecoder;
 use header::{Header, LONGEST, SHORTEST, Version, Voxel};
 use neuroflow_data::formats::bytes::{ByteOrder, number_at};
-use neuroflow_data::formats::inflate::gzip_at_once;
+use neuroflow_data::formats::inflate::{GzipMembers, gzip_at_once};
 use neuroflow_data::formats::{COPY_AGAIN, Format, FormatError, Limits, OR_ACCEPT, Place};
 use neuroflow_data::{Axis, Coordinates, Tensor};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::io::Read;
 use std::ops::Range;
 use std::sync::Arc;
@@ -121,7 +122,7 @@ fn read_header(source: &dyn Source) -> Result<(Header, Vec<(i32, u64)>), FormatE
     // Enough for the header and for extensions of an honest size; nothing is held for what the header claims.
     const AHEAD: u64 = 1 << 20;
     let mut inflated = Vec::new();
-    let taken = MultiGzDecoder::new(Stream::new(source)).take(LONGEST as u64).read_to_end(&mut inflated);
+    let taken = GzipMembers::new(Stream::new(source)).take(LONGEST as u64).read_to_end(&mut inflated);
     // A short image may end before the longer header would: what is there may be enough.
     if let (Err(error), true) = (taken, inflated.len() < SHORTEST) {
         let reason = format!("the compressed header breaks off or is damaged after {} bytes ({error})", inflated.len());
@@ -131,7 +132,7 @@ fn read_header(source: &dyn Source) -> Result<(Header, Vec<(i32, u64)>), FormatE
     inflated.clear();
     let until = header.offset.min(AHEAD);
     // A damaged stream shows again, with its place, when the voxels are read.
-    let _ = MultiGzDecoder::new(Stream::new(source)).take(until).read_to_end(&mut inflated);
+    let _ = GzipMembers::new(Stream::new(source)).take(until).read_to_end(&mut inflated);
     let extensions = extensions(&header, |range| {
         let (start, end) = (usize::try_from(range.start).ok()?, usize::try_from(range.end).ok()?);
         inflated.get(start..end.min(inflated.len())).map(<[u8]>::to_vec)
@@ -267,7 +268,7 @@ impl NiftiDocument {
         {
             return grid.read(&Buffer::from_vec(plain), Format::Nifti, path, part, &self.limits);
         }
-        let mut stream = MultiGzDecoder::new(Stream::new(self.image.as_ref()));
+        let mut stream = GzipMembers::new(Stream::new(self.image.as_ref()));
         let passed = std::io::copy(&mut (&mut stream).take(grid.start), &mut std::io::sink()).map_err(|error| broken(0, error))?;
         if passed < grid.start {
             return Err(at_byte(
@@ -413,5 +414,17 @@ impl Document for NiftiDocument {
             "affine" => self.affine(part),
             _ => Err(self.contents.none("array", path)),
         }
+    }
+
+    /// Where the voxels lie, of a part from its first voxel on.
+    fn attributes(&self, path: &str, part: Option<&[Range<u64>]>) -> BTreeMap<String, Value> {
+        let (Some([x, y, z, _]), "" | "image") = (self.affine, path.trim_matches('/')) else { return BTreeMap::new() };
+        let mut rows = [x, y, z];
+        for row in &mut rows {
+            let moved: f64 = part.unwrap_or_default().iter().zip(&*row).take(3).map(|(range, step)| range.start as f64 * step).sum();
+            row[3] += moved;
+        }
+        let code = if self.header.sform.0 != 0 { self.header.sform.0 } else { self.header.qform.0 };
+        BTreeMap::from([(AFFINE.to_owned(), json!(rows)), (SPACE.to_owned(), json!(code))])
     }
 }

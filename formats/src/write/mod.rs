@@ -9,6 +9,8 @@ pub mod hdf5;
 pub mod nifti;
 pub mod nwb;
 
+pub use crate::document::{AFFINE, REPETITION_TIME, SPACE};
+
 use neuroflow_data::formats::{Format, FormatError, Place};
 use neuroflow_data::{Artifact, Kind, Payload, Tensor, Typed};
 use std::fmt;
@@ -93,12 +95,7 @@ pub fn artifact_bytes(form: Form, name: &str, of: &Artifact, facts: &nwb::Facts)
     artifact(Cursor::new(Vec::new()), form, name, of, facts).map(Cursor::into_inner)
 }
 
-/// The attribute of an artifact that says where voxels lie: three or four rows of four numbers, from voxel to millimetres.
-pub const AFFINE: &str = "affine";
-/// The attribute of an artifact that says how many seconds lie between volumes.
-pub const REPETITION_TIME: &str = "repetition_time";
-
-/// An artifact as an image: a tensor, with affine and repetition time where its attributes have them.
+/// An artifact as an image: a tensor, with affine, space and repetition time where its attributes have them.
 fn image(artifact: &Artifact) -> Result<(Tensor, nifti::Options), FormatError> {
     let bad = |reason: String, help: &str| FormatError::new(Format::Nifti, Place::File, reason, help);
     if artifact.kind() != Kind::Tensor || !matches!(artifact.payload(), Payload::Batch(_)) {
@@ -113,6 +110,7 @@ fn image(artifact: &Artifact) -> Result<(Tensor, nifti::Options), FormatError> {
         let rows = rows.filter(|rows| matches!(rows.get(3), None | Some([0.0, 0.0, 0.0, 1.0])) && rows.len() <= 4);
         let affine = rows.as_deref().and_then(|rows| rows.first_chunk::<3>()).copied();
         let help = "write three rows of four numbers";
+        options.code = attributes.get(SPACE).and_then(serde_json::Value::as_i64).and_then(|code| i16::try_from(code).ok());
         options.affine = Some(affine.ok_or_else(|| bad(format!("the attribute `{AFFINE}` is no affine: {value}"), help))?);
     }
     Ok((tensor, options))

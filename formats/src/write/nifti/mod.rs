@@ -36,8 +36,9 @@ pub enum Stored {
 pub struct Options {
     /// From voxel to millimetres, three rows. Without it, the coordinates of the axes say where voxels lie.
     pub affine: Option<[[f64; 4]; 3]>,
-    /// What space that is: 1 scanner, 2 aligned to another image, 3 Talairach, 4 MNI 152.
-    pub code: i16,
+    /// What space that is: 0 none that is known, 1 scanner, 2 aligned to another image, 3 Talairach, 4 MNI 152. Without it, 2 where an affine is given or an axis
+    /// begins elsewhere than at 0, which makes it a place, and 0 where there are only voxels and their sizes.
+    pub code: Option<i16>,
     /// Seconds from a volume to the next. Without it, the coordinates of the time axis say so.
     pub repetition_time: Option<f64>,
     /// What one value is.
@@ -54,7 +55,7 @@ impl Default for Options {
     fn default() -> Options {
         Options {
             affine: None,
-            code: 2,
+            code: None,
             repetition_time: None,
             stored: Stored::Exact,
             description: String::new(),

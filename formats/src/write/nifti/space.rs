@@ -74,7 +74,8 @@ impl Space {
         }
         let rotation = rotation(&affine);
         let (quaternion, handed) = rotation.map_or(([0.0; 3], 1.0), |found| found);
-        let code = options.code;
+        let placed = options.affine.is_some() || affine.iter().any(|[.., origin]| *origin != 0.0);
+        let code = options.code.unwrap_or(if placed { 2 } else { 0 });
         let q_code = if rotation.is_some() { code } else { 0 };
         Ok(Space { affine, code, q_code, quaternion, handed, further, start, space_unit, time_unit })
     }

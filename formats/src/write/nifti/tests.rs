@@ -66,7 +66,7 @@ fn fastest_first(shape: &[usize], values: &[f64]) -> Vec<f64> {
 fn a_header_has_everything_in_its_place() {
     let options = Options {
         affine: Some([[-2.0, 0.0, 0.0, 90.0], [0.0, 2.5, 0.0, -126.0], [0.0, 0.0, 3.0, -72.0]]),
-        code: 4,
+        code: Some(4),
         repetition_time: Some(1.5),
         description: "what it is".into(),
         ..Options::default()

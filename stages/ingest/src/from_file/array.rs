@@ -1,7 +1,7 @@
 //! `ingest.array`: an array of numbers in a file.
 
 use super::{Damaged, FILE, Unsaid, document, refused};
-use neuroflow_data::Kind;
+use neuroflow_data::{Artifact, Kind, Payload, Tensor, Typed};
 use neuroflow_formats::What;
 use neuroflow_stage::{Context, Exactness, InputSpec, Inputs, OutputSpec, Outputs, Signature, Stage, StageError, Value, params};
 
@@ -21,7 +21,7 @@ params! {
 }
 
 const DOC: &str = r#"Gives an array with its axes, units and the values that the file means (scaled as it says). Volumes of NIfTI `[x × y × z × time]`, datasets of HDF5 and Zarr, variables of MATLAB files,
-pictures, weights of safetensors. `first` keeps positions of the first axis only, and reads only those where the format allows.
+pictures, weights of safetensors, and members of a family that `npz` gives. Where the voxels of an image lie comes along as the attributes `affine` and `space`. `first` keeps positions of the first axis only, and reads only those where the format allows.
 
 ```nf
 pipeline reading "A part of an array"
@@ -36,7 +36,7 @@ impl Stage for ArrayOfFile {
     fn signature(&self) -> Signature {
         Signature {
             name: "ingest.array",
-            version: 1,
+            version: 2,
             summary: "Reads an array of numbers from a file.",
             doc: DOC,
             inputs: vec![InputSpec::one("file", &[Kind::File, Kind::Dir], "", FILE)],
@@ -51,6 +51,14 @@ impl Stage for ArrayOfFile {
 
     fn run(&self, inputs: &Inputs, params: &ArrayOfFileParams, context: &Context) -> Result<Outputs, StageError> {
         context.cancel.check()?;
+        if let Some(array) = inputs.artifact("file").map(|file| of_family(file, &params.of)).transpose()?.flatten() {
+            let kept = match params.first.as_slice() {
+                [] => array,
+                &[start, end] if start < end => array.select_rows(&(start..end).collect::<Vec<_>>())?,
+                _ => return Err(wrong_first()),
+            };
+            return Outputs::new().with("array", kept);
+        }
         let document = document(inputs, &Unsaid { reader: None, damaged: params.damaged.clone(), ..Unsaid::default() })?;
         let path = document
             .contents()
@@ -65,14 +73,63 @@ impl Stage for ArrayOfFile {
                     .map(|(axis, length)| if axis == 0 { start as u64..end as u64 } else { 0..*length })
                     .collect::<Vec<_>>(),
             ),
-            _ => {
-                return Err(StageError::refused_with_help(
-                    "`first` needs the first position and the one after the last",
-                    "write `first = [0, 100]`",
-                ));
-            }
+            _ => return Err(wrong_first()),
         };
         let tensor = document.tensor(path, part.as_deref()).map_err(refused)?;
-        Outputs::new().with("array", tensor)
+        let mut attributes = document.attributes(path, part.as_deref());
+        let made = tensor.into_artifact()?;
+        let mut meta = made.meta().clone();
+        meta.attributes.append(&mut attributes);
+        let array = Artifact::from_batch(Kind::Tensor, made.batch_of(Kind::Tensor)?.clone(), meta);
+        Ok(Outputs::new().with_artifact("array", array))
+    }
+}
+
+fn wrong_first() -> StageError {
+    StageError::refused_with_help("`first` needs the first position and the one after the last", "write `first = [0, 100]`")
+}
+
+/// The array called `of` among those that a reader has made of an archive, or the only one; none when the input is something else.
+fn of_family(artifact: &Artifact, of: &str) -> Result<Option<Tensor>, StageError> {
+    let Payload::Tree(tree) = artifact.payload() else { return Ok(None) };
+    if !tree.iter().next().is_some_and(|(_, bytes)| Artifact::decode(Kind::Tensor, bytes).is_ok()) {
+        return Ok(None);
+    }
+    let names = || tree.iter().take(8).map(|(name, _)| format!("`{}`", name.escape_debug())).collect::<Vec<_>>().join(", ");
+    let bytes = match (of, tree.len()) {
+        ("", 1) => tree.iter().next().map(|(_, bytes)| bytes),
+        (of, _) => tree.get(of),
+    };
+    let Some(bytes) = bytes else {
+        let message =
+            if of.is_empty() { "there are several arrays".to_owned() } else { format!("there is no array `{}`", of.escape_debug()) };
+        return Err(StageError::refused_with_help(message, format!("name one with `of`: {}", names())));
+    };
+    Ok(Some(Tensor::from_artifact(&Artifact::decode(Kind::Tensor, bytes)?)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use neuroflow_data::{Axis, FileTree};
+
+    #[test]
+    fn a_member_of_an_archive_is_taken_by_its_name() {
+        let tensor = |values: Vec<f64>| Tensor::new(vec![Axis::count("axis_0", values.len())], None, values).unwrap();
+        let mut tree = FileTree::new();
+        for (name, values) in [("rates", vec![1.0, 2.0, 3.0]), ("times", vec![4.0])] {
+            tree.insert(name, tensor(values).into_artifact().unwrap().encode().unwrap().into()).unwrap();
+        }
+        let mut inputs = Inputs::new();
+        inputs.push("file", "", Artifact::from_tree(tree));
+        let run = |of: &str, first: Vec<usize>| {
+            let params = ArrayOfFileParams { of: of.into(), first, ..ArrayOfFileParams::default() };
+            ArrayOfFile.run(&inputs, &params, &Context::quiet(0)).map(|outputs| outputs.one::<Tensor>("array").unwrap())
+        };
+        assert_eq!(run("rates", vec![]).unwrap().values(), [1.0, 2.0, 3.0]);
+        assert_eq!(run("rates", vec![1, 3]).unwrap().values(), [2.0, 3.0]);
+        assert!(run("rates", vec![1, 4]).is_err() && run("rates", vec![1]).is_err());
+        assert_eq!(run("", vec![]).unwrap_err().to_string(), "there are several arrays");
+        assert_eq!(run("rate", vec![]).unwrap_err().help(), Some("name one with `of`: `rates`, `times`"));
     }
 }
