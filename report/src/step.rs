@@ -45,6 +45,8 @@ struct Drawn {
     svg: String,
     /// The data, at the first figure of several of the same data.
     csv: Option<Inside>,
+    /// How the data are had where there are too many of them for the page.
+    get: Option<String>,
     file: String,
 }
 
@@ -54,7 +56,9 @@ struct Rows {
     header: Vec<String>,
     rows: Vec<Vec<String>>,
     more: usize,
-    csv: Inside,
+    csv: Option<Inside>,
+    /// How all rows are had where there are too many of them for the page.
+    get: Option<String>,
 }
 
 /// A score is called "at chance" when a null distribution says so: p of 0.05 or more.
@@ -88,27 +92,29 @@ pub(crate) fn view(step: &ShownStep, anchor: String, work: Option<&Work>, beside
         match artifact.kind() {
             Kind::Scores => {
                 scores.extend(controls_first(&Scores::from_artifact(artifact)?.scores).map(score_line));
-                scores_csv = Some(csv_link(artifact, &name)?);
+                scores_csv = csv_link(artifact, &name)?;
             }
             Kind::Table => {
                 let table = Table::from_artifact(artifact)?;
-                tables.push(rows(&table, output.clone(), artifact, &name)?);
+                tables.push(rows(&table, output.clone(), artifact, &name, get(step, output))?);
             }
             Kind::Communities => {
                 let caption = community_sizes(&Communities::from_artifact(artifact)?);
                 tables.push(Rows {
                     rows: Vec::new(),
                     more: 0,
-                    ..rows(&Table::from_batch(artifact.batch_of(Kind::Communities)?.clone()), caption, artifact, &name)?
+                    ..rows(&Table::from_batch(artifact.batch_of(Kind::Communities)?.clone()), caption, artifact, &name, get(step, output))?
                 });
             }
             _ => {
                 let further = (position > 0).then_some(output.as_str());
                 for (number, figure) in figures(artifact, further, beside)?.into_iter().enumerate() {
+                    let csv = if number == 0 { csv_link(artifact, &name)? } else { None };
                     drawn.push(Drawn {
                         caption: figure.caption,
                         svg: figure.drawing.svg(),
-                        csv: if number == 0 { Some(csv_link(artifact, &name)?) } else { None },
+                        get: (number == 0 && csv.is_none()).then(|| get(step, output)),
+                        csv,
                         file: if number == 0 { name.clone() } else { format!("{name}-{}", number + 1) },
                     });
                 }
@@ -166,14 +172,27 @@ fn score_line(score: &Score) -> ScoreLine {
     }
 }
 
-fn rows(table: &Table, caption: String, artifact: &Artifact, name: &str) -> Result<Rows, ReportError> {
+/// The command that writes an output of a step.
+fn get(step: &ShownStep, output: &str) -> String {
+    let member = step.member.as_deref().map_or_else(String::new, |member| format!("[{member:?}]"));
+    let further = step.artifacts.first().is_some_and(|first| first.output != output);
+    let output = if further { format!(".{output}") } else { String::new() };
+    let result = format!("{}{member}{output}", step.name);
+    let plain = result.chars().all(|letter| letter.is_ascii_alphanumeric() || "_.-".contains(letter));
+    let result = if plain { result } else { format!("'{}'", result.replace('\'', "'\\''")) };
+    format!("neuroflow get {result} -o values.csv")
+}
+
+fn rows(table: &Table, caption: String, artifact: &Artifact, name: &str, get: String) -> Result<Rows, ReportError> {
     const SHOWN: usize = 10;
     let header = table.column_names();
     let take: Vec<usize> = (0..table.rows().min(SHOWN)).collect();
     let head = table.select(&take)?;
     let columns = header.iter().map(|name| cells(&head, name)).collect::<Result<Vec<_>, ReportError>>()?;
     let rows = take.iter().map(|&row| columns.iter().map(|column| column[row].clone()).collect()).collect();
-    Ok(Rows { caption, header, rows, more: table.rows().saturating_sub(SHOWN), csv: csv_link(artifact, name)? })
+    let csv = csv_link(artifact, name)?;
+    let get = csv.is_none().then_some(get);
+    Ok(Rows { caption, header, rows, more: table.rows().saturating_sub(SHOWN), csv, get })
 }
 
 fn cells(table: &Table, name: &str) -> Result<Vec<String>, ReportError> {

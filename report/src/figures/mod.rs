@@ -3,12 +3,14 @@
 pub(crate) mod dag;
 mod heatmap;
 mod lines;
+mod shrunk;
 mod tuning;
 
 use crate::drawing::{Drawing, Marks, Places};
 use crate::error::ReportError;
 use heatmap::Heatmap;
 use neuroflow_data::{Artifact, Axis, Communities, Coordinates, Graph, Kind, Rdm, Tensor, Typed};
+use shrunk::{Shrunk, shrunk};
 
 /// A drawn figure.
 #[derive(Debug, Clone, PartialEq)]
@@ -38,22 +40,32 @@ pub fn figures(artifact: &Artifact, output: Option<&str>, beside: &[&Artifact]) 
 
 fn of_tensor(tensor: &Tensor, output: Option<&str>, beside: &[&Artifact]) -> Result<Vec<Figure>, ReportError> {
     let names: Vec<&str> = tensor.axes().iter().map(|axis| axis.name.as_str()).collect();
-    Ok(match names.as_slice() {
-        ["true", "predicted"] => vec![heatmap::confusion(tensor)],
-        ["unit", "condition"] if output.is_none() => tuning::curves(tensor),
-        ["component", "bin"] => vec![lines::time_courses(tensor)],
+    if let [rows, columns] = names.as_slice()
+        && rows == columns
+    {
+        return Ok(vec![ordered_matrix(tensor, beside)?]);
+    }
+    let small = shrunk(tensor)?;
+    let note = small.as_ref().map(Shrunk::note).unwrap_or_default();
+    let drawn = small.as_ref().map_or(tensor, |small| &small.matrix);
+    let mut figures = match names.as_slice() {
+        ["true", "predicted"] => vec![heatmap::confusion(drawn)],
+        // Means over units are no tuning curves.
+        ["unit", "condition"] if output.is_none() && small.is_none() => tuning::curves(tensor),
+        ["component", "bin"] => vec![lines::time_courses(drawn)],
         ["component", other] => vec![Figure {
             caption: format!("loading of each component on each {other}"),
-            drawing: Heatmap::of_tensor(tensor).with_wide_cells().draw(&format!("components by {other}")),
+            drawing: Heatmap::of_tensor(drawn).with_wide_cells().draw(&format!("components by {other}")),
         }],
-        [rows, columns] if rows == columns => vec![ordered_matrix(tensor, beside)?],
         [rows, columns] => {
             let name = output.map_or_else(String::new, |output| format!("{output}: "));
             let caption = format!("{name}{rows} by {columns}");
-            vec![Figure { drawing: Heatmap::of_tensor(tensor).draw(&caption), caption }]
+            vec![Figure { drawing: Heatmap::of_tensor(drawn).draw(&caption), caption }]
         }
         _ => Vec::new(),
-    })
+    };
+    figures.iter_mut().for_each(|figure| figure.caption.push_str(&note));
+    Ok(figures)
 }
 
 fn of_rdm(rdm: &Rdm) -> Result<Vec<Figure>, ReportError> {
@@ -65,7 +77,10 @@ fn of_rdm(rdm: &Rdm) -> Result<Vec<Figure>, ReportError> {
             let matrix = Tensor::new(axes, None, rdm.values().row(position).to_vec())?;
             let name = rdm.name(position);
             let caption = format!("dissimilarity ({}) between {n} conditions: {name}", rdm.measure);
-            Ok(Figure { drawing: Heatmap::of_tensor(&matrix).draw(&caption), caption })
+            let small = shrunk(&matrix)?;
+            let drawn = small.as_ref().map_or(&matrix, |small| &small.matrix);
+            let caption = caption + &small.as_ref().map(Shrunk::note).unwrap_or_default();
+            Ok(Figure { drawing: Heatmap::of_tensor(drawn).draw(&caption), caption })
         })
         .collect()
 }
@@ -97,7 +112,10 @@ fn ordered_matrix(matrix: &Tensor, beside: &[&Artifact]) -> Result<Figure, Repor
         .find(|partition| partition.nodes().coordinates == nodes.coordinates);
     let name = nodes.name.clone();
     let Some(partition) = partition else {
-        let caption = format!("{name} by {name}, in the order of the recording");
+        let small = shrunk(matrix)?;
+        let note = small.as_ref().map(Shrunk::note).unwrap_or_default();
+        let caption = format!("{name} by {name}, in the order of the recording{note}");
+        let matrix = small.as_ref().map_or(matrix, |small| &small.matrix);
         return Ok(Figure { drawing: Heatmap::of_tensor(matrix).around_zero_if_signed().without_diagonal().draw(&caption), caption });
     };
     let mut order: Vec<usize> = (0..n).collect();
@@ -106,8 +124,12 @@ fn ordered_matrix(matrix: &Tensor, beside: &[&Artifact]) -> Result<Figure, Repor
     let axis = nodes.select(&order);
     let ordered = Tensor::new(vec![axis.clone(), axis], None, values)?;
     let communities: Vec<usize> = order.iter().map(|&node| partition.membership()[node]).collect();
-    let borders: Vec<usize> = (1..n).filter(|&row| communities[row] != communities[row - 1]).collect();
-    let caption = format!("{name} by {name}, ordered by its {} communities", partition.count());
+    let small = shrunk(&ordered)?;
+    let (note, block) = small.as_ref().map_or((String::new(), 1), |small| (small.note(), small.block.0));
+    let borders: Vec<usize> = (1..n).filter(|&row| communities[row] != communities[row - 1]).map(|row| row / block).collect();
+    let communities: Vec<usize> = communities.into_iter().step_by(block).collect();
+    let ordered = small.map_or(ordered, |small| small.matrix);
+    let caption = format!("{name} by {name}, ordered by its {} communities{note}", partition.count());
     let drawing = Heatmap::of_tensor(&ordered).around_zero_if_signed().without_diagonal().with_borders(borders, communities).draw(&caption);
     Ok(Figure { caption, drawing })
 }
