@@ -24,6 +24,8 @@ pub const DRAWS_PER_BATCH: u64 = 10;
 /// The content of an input of the pipeline.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct InputContent {
+    /// What was taken, in words: `file S001R03.edf`.
+    pub taken: String,
     /// The content as a whole.
     pub whole: Option<Digest>,
     /// The file as it came, where queries read of it only what they need.
@@ -493,6 +495,19 @@ impl Plan {
             },
         };
         whole.map(|digest| (input.kind, digest))
+    }
+
+    /// The file, or member of a family of files, that a step of ours reads, in words; none when it takes results of others only.
+    pub(crate) fn file_read(&self, step: usize) -> Option<String> {
+        let instance = self.instance(step);
+        let of_files = |input: &&InstanceInput| matches!(input.kind, Kind::File | Kind::Dir);
+        instance.inputs.iter().filter(of_files).find_map(|input| match &input.source {
+            expand::Source::Input { input: of, member } => {
+                let taken = &self.inputs.get(*of)?.taken;
+                Some(member.as_ref().map_or_else(|| taken.clone(), |member| format!("{taken}, `{}`", member.escape_debug())))
+            }
+            expand::Source::Step { .. } => None,
+        })
     }
 
     fn require_contents(&self, pipeline: &Pipeline, step: usize) -> Result<(), PlanError> {

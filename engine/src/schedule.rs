@@ -717,7 +717,12 @@ impl<'a> Run<'a> {
         };
         let refused = |message: String, help: &str| Failure::Refused { message: tried(message), help: Some(help.to_owned()) };
         match ending {
-            Ending::Refused { message, help, .. } => Failure::Refused { message: tried(message), help },
+            Ending::Refused { message, help, .. } => {
+                let (step, message) = (self.plan.step_of(task), tried(message));
+                // A program's own words say what it read.
+                let file = self.plan.instance(step).program.is_none().then(|| self.plan.file_read(step)).flatten();
+                Failure::Refused { message: file.map_or_else(|| message.clone(), |file| format!("{file}: {message}")), help }
+            }
             Ending::World(message) => Failure::World(message),
             Ending::Bug(message) => Failure::Bug(message),
             Ending::OutOfMemory { limit, peak } => {

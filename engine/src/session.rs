@@ -187,6 +187,7 @@ impl Session {
         // Also a run that goes no further has read the files.
         self.cache.save_stats()?;
         let contents = found.iter().map(|found| InputContent {
+            taken: found.record.taken.clone(),
             whole: found.whole,
             raw: found.raw,
             members: found.record.members.iter().filter(|(label, _)| !label.is_empty()).cloned().collect(),
