@@ -145,13 +145,14 @@ enum Column {
 }
 
 impl Column {
-    fn new(kind: ColumnType) -> Column {
+    /// With room for as many rows as the first pass has counted.
+    fn new(kind: ColumnType, n_rows: usize) -> Column {
         match kind {
-            ColumnType::Boolean => Column::Boolean(BooleanBuilder::with_capacity(0)),
-            ColumnType::Integer => Column::Int64(Int64Builder::with_capacity(0)),
+            ColumnType::Boolean => Column::Boolean(BooleanBuilder::with_capacity(n_rows)),
+            ColumnType::Integer => Column::Int64(Int64Builder::with_capacity(n_rows)),
             ColumnType::Unknown => Column::Null(0),
-            ColumnType::Number => Column::Float64(Float64Builder::with_capacity(0)),
-            ColumnType::Text => Column::Utf8(StringBuilder::with_capacity(0, 0)),
+            ColumnType::Number => Column::Float64(Float64Builder::with_capacity(n_rows)),
+            ColumnType::Text => Column::Utf8(StringBuilder::with_capacity(n_rows, 0)),
         }
     }
 
@@ -199,12 +200,12 @@ impl Column {
 /// The second pass: all rows into typed columns.
 fn fill(text: &[u8], delimiter: u8, shape: Shape, numbers: Numbers, budget: &mut Budget) -> Result<RecordBatch, FormatError> {
     let Shape { names, types, has_header, n_rows } = shape;
-    // Vectors double while they grow, so a value may take twice its eight bytes and its text twice its length.
-    let values = (n_rows as u64).saturating_mul(names.len() as u64).saturating_mul(16);
+    // A value takes eight bytes and a bit; text doubles its room while it grows.
+    let values = (n_rows as u64).saturating_mul(names.len() as u64).saturating_mul(9);
     budget
         .charge(values.saturating_add(2 * text.len() as u64))
         .map_err(|reason| FormatError::new(Format::Csv, Place::File, reason, RAISE_LIMIT))?;
-    let mut columns: Vec<Column> = types.iter().map(|kind| Column::new(*kind)).collect();
+    let mut columns: Vec<Column> = types.iter().map(|kind| Column::new(*kind, n_rows)).collect();
     let mut reader = rows(text, delimiter);
     let mut record = ByteRecord::new();
     let mut skip = has_header;

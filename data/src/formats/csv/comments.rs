@@ -28,7 +28,7 @@ pub(super) fn aside(text: Cow<'_, [u8]>, delimiter: Delimiter, header: HeaderRow
     };
     let wanted = fields(table).len();
     let mut above: Vec<&[u8]> = text.get(..begin).unwrap_or_default().split_inclusive(|byte| *byte == b'\n').collect();
-    let names = above.last().and_then(|line| line.get(1..)).filter(|line| {
+    let names = above.last().and_then(|line| line.get(1..)).map(<[u8]>::trim_ascii_start).filter(|line| {
         let names = fields(line);
         let is_word = |name: &Vec<u8>| {
             ColumnType::of(name, Numbers(Decimal::Point)) == ColumnType::Text && (wanted > 1 || !name.iter().any(u8::is_ascii_whitespace))
