@@ -217,9 +217,9 @@ def zarrs():
                "scale_delta": (under_their_names.FixedScaleOffset(scale=10, offset=2, dtype="<f8", astype="<i4"), under_their_names.Delta(dtype="<i4")),
                "quantize": (under_their_names.Quantize(digits=1, dtype="<f8"),), "astype": (under_their_names.AsType(encode_dtype="<f4", decode_dtype="<f8"),),
                "bitround": (under_their_names.BitRound(keepbits=6),)}
+    # Not with big-endian bytes behind a filter: zarr 3.1.6 does not read what it writes then, the filter takes the bytes for little-endian ones.
     for name, filters in numbers.items():
-        for endian in ("little", "big"):
-            chains[f"numcodecs_{name}_{endian}"] = dict(filters=filters, serializer=BytesCodec(endian=endian), compressors=[under_their_names.BZ2()])
+        chains[f"numcodecs_{name}"] = dict(filters=filters, compressors=[under_their_names.BZ2()])
     for name, chain in chains.items():
         array = three.create_array(name, shape=data.shape, chunks=(10, 7, 17), dtype="f8", fill_value=float("nan"), dimension_names=["a", "b", "c"], **chain)
         array[:25] = data[:25]
