@@ -29,6 +29,7 @@ pub mod hdf5;
 pub mod idx;
 mod lookup3;
 pub mod mat73;
+mod matlab;
 pub mod nifti;
 mod npy_array;
 pub mod nwb;

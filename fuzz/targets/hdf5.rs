@@ -15,6 +15,9 @@ fuzz_target!(init: setup::prepare("hdf5"), |bytes: &[u8]| {
     if let Ok(document) = nwb::open(source(), &setup::limits()) {
         read(&document);
     }
+    if let Ok(document) = mat73::open(source(), &setup::limits()) {
+        read(&document);
+    }
     let _ = mat73::read_mat73(source(), &setup::limits());
 });
 

@@ -1,7 +1,7 @@
 //! Fletcher's checksum, of chunks; that of structures is [`crate::lookup3`].
 
 /// Fletcher's checksum of 32 bits over words of two bytes, the first byte the greater one, as the filter `fletcher32` has it.
-pub(super) fn fletcher32(bytes: &[u8]) -> u32 {
+pub(crate) fn fletcher32(bytes: &[u8]) -> u32 {
     let (mut low, mut high) = (0u64, 0u64);
     // Sums of 360 words can't pass 32 bits, and 64 bits leave room for far more before folding.
     for block in bytes.chunks(2 * 32_768) {

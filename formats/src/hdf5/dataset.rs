@@ -8,6 +8,7 @@ use super::file::{File, bad, too_much, unread};
 use super::filters;
 use super::header::{Header, kind};
 use super::message::{self, Filter, Layout, Space};
+use super::virtual_dataset::{self, Mapping};
 use neuroflow_data::formats::{Budget, FormatError};
 use rayon::prelude::*;
 use std::borrow::Cow;
@@ -27,10 +28,12 @@ pub(crate) struct Dataset {
     pub datatype: Arc<Datatype>,
     pub layout: Layout,
     pub filters: Vec<Filter>,
+    /// What it is made of, when it is a virtual one.
+    pub mappings: Vec<Mapping>,
     /// One element that stands where nothing was written; zeros when none is given.
     fill: Option<Vec<u8>>,
     /// Where its header is.
-    at: u64,
+    pub(super) at: u64,
     index: OnceLock<Arc<Vec<Chunk>>>,
 }
 
@@ -64,7 +67,11 @@ pub(super) fn read(file: &File, header: &Header, at: u64) -> Result<Option<Datas
     };
     let fill = fill.filter(|fill| fill.len() == datatype.size);
     file.hold(256 + 64 * space.dims.len() as u64 + layout_bytes(&layout), at)?;
-    Ok(Some(Dataset { space, datatype, layout, filters, fill, at, index: OnceLock::new() }))
+    let mappings = match layout {
+        Layout::Virtual { heap, number } => virtual_dataset::mappings(file, heap, number, layout_at)?,
+        _ => Vec::new(),
+    };
+    Ok(Some(Dataset { space, datatype, layout, filters, mappings, fill, at, index: OnceLock::new() }))
 }
 
 fn layout_bytes(layout: &Layout) -> u64 {
@@ -98,6 +105,17 @@ impl Dataset {
 
     /// The elements in `part`, row-major, as they are stored.
     pub fn read<'f>(&'f self, file: &'f File, part: &[Range<u64>], budget: &mut Budget) -> Result<Cow<'f, [u8]>, FormatError> {
+        self.read_within(file, part, budget, 0)
+    }
+
+    /// As [`Dataset::read`], for a dataset that `depth` virtual ones are made of.
+    pub(super) fn read_within<'f>(
+        &'f self,
+        file: &'f File,
+        part: &[Range<u64>],
+        budget: &mut Budget,
+        depth: usize,
+    ) -> Result<Cow<'f, [u8]>, FormatError> {
         let dims = self.dims();
         if part.len() != dims.len() || part.iter().zip(dims).any(|(range, dim)| range.start > range.end || range.end > *dim) {
             return Err(unread(self.at, format!("the part {part:?} is not in an array of the shape {dims:?}"), "ask for a smaller part"));
@@ -130,6 +148,11 @@ impl Dataset {
                     }
                 };
                 self.chunked(file, &grid, &index, *raw_edges, part, wanted, budget).map(Cow::Owned)
+            }
+            Layout::Virtual { .. } => {
+                let mut out = self.filled(wanted, budget)?;
+                virtual_dataset::fill(self, file, part, &mut out, budget, depth)?;
+                Ok(Cow::Owned(out))
             }
         }
     }

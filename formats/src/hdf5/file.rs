@@ -11,7 +11,7 @@ use neuroflow_data::formats::{COPY_AGAIN, Format, FormatError, Limits, OR_ACCEPT
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 /// The eight bytes that begin a superblock.
 pub(crate) const SIGNATURE: &[u8] = b"\x89HDF\r\n\x1a\n";
@@ -79,6 +79,8 @@ pub(crate) struct File {
     allowed: u64,
     pub(super) collections: Mutex<BTreeMap<u64, Arc<Collection>>>,
     pub(super) types: Mutex<HashMap<u64, Arc<Datatype>>>,
+    /// Addresses of the datasets that virtual ones are made of, by path; set once all objects are known.
+    pub(super) sources: OnceLock<HashMap<String, u64>>,
     kept: Mutex<Kept>,
 }
 
@@ -116,6 +118,7 @@ impl File {
             allowed,
             collections: Mutex::default(),
             types: Mutex::default(),
+            sources: OnceLock::new(),
             kept: Mutex::default(),
         };
         match version {

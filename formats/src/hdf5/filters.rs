@@ -6,7 +6,7 @@ use super::checksum::fletcher32;
 use super::file::{bad, unread};
 use super::lzf;
 use super::message::Filter;
-use super::scale_offset;
+use super::{scale_offset, szip};
 use crate::codecs;
 use crate::codecs::shuffle::{self, Packer};
 use neuroflow_data::formats::inflate::{Wrapping, inflate_likely};
@@ -40,6 +40,7 @@ pub(super) fn undo<'b>(
                 if size > 1 { Cow::Owned(shuffle::unshuffled(&bytes, size)) } else { bytes }
             }
             3 => checked(bytes, at)?,
+            4 => Cow::Owned(szip::undo(&filter.values, &bytes, most).map_err(|reason| bad(at, reason))?),
             6 => Cow::Owned(scale_offset::undo(&filter.values, &bytes, whole).map_err(|reason| bad(at, reason))?),
             32000 => Cow::Owned(lzf::undo(&bytes, most).map_err(|reason| bad(at, reason))?),
             32004 => Cow::Owned(lz4(&bytes, most, at)?),
@@ -51,7 +52,6 @@ pub(super) fn undo<'b>(
             32015 => Cow::Owned(codecs::zstd(&bytes, most.min(limits.max_total_bytes)).map_err(|reason| bad(at, reason))?),
             id => {
                 let name = match (id, filter.name.as_str()) {
-                    (4, _) => "szip",
                     (5, _) => "nbit",
                     (32013, _) => "zfp",
                     (32026, _) => "blosc2",
@@ -156,12 +156,12 @@ mod tests {
     fn filters_that_are_not_read_are_named() {
         let filter = |id: u16, name: &str| vec![Filter { id, name: name.into(), values: vec![] }];
         let text = |filters: Vec<Filter>| undo(&filters, 0, Cow::Borrowed(&[0; 8]), 8, &Limits::default(), 40).unwrap_err().to_string();
-        assert!(text(filter(4, "")).starts_with("HDF5: byte 40: the filter 4 (szip) is not read; rewrite"));
+        assert!(text(filter(5, "")).starts_with("HDF5: byte 40: the filter 5 (nbit) is not read; rewrite"));
         assert!(text(filter(32026, "blosc2")).contains("the filter 32026 (blosc2)"));
         assert!(text(filter(40000, "mine")).contains("the filter 40000 (mine)"));
         assert!(undo(&filter(3, ""), 0, Cow::Borrowed(&[1; 8]), 8, &Limits::default(), 40).unwrap_err().to_string().contains("fletcher32"));
         // A filter that was left out for a chunk does nothing.
-        assert_eq!(undo(&filter(4, ""), 1, Cow::Borrowed(&[7; 8]), 8, &Limits::default(), 40).unwrap().as_ref(), [7; 8]);
+        assert_eq!(undo(&filter(5, ""), 1, Cow::Borrowed(&[7; 8]), 8, &Limits::default(), 40).unwrap().as_ref(), [7; 8]);
     }
 
     #[test]

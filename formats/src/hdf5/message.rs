@@ -3,7 +3,7 @@
 //! Layout: "HDF5 File Format Specification Version 3.0", IV.A.2.
 
 use super::cursor::Cursor;
-use super::file::{File, bad, unread};
+use super::file::{File, bad};
 use super::header::Message;
 use neuroflow_data::formats::FormatError;
 
@@ -37,6 +37,8 @@ pub(crate) enum Layout {
     Contiguous { address: Option<u64>, size: u64 },
     /// In chunks.
     Chunked { chunk: Vec<u64>, address: Option<u64>, index: Index, raw_edges: bool },
+    /// In other datasets; which, an object of a global heap says.
+    Virtual { heap: Option<u64>, number: u32 },
 }
 
 /// How chunks are found.
@@ -128,10 +130,7 @@ pub(super) fn layout(file: &File, message: &Message) -> Result<Layout, FormatErr
                 chunked(dims, address, Index::Tree1, false, at)
             }
             2 => layout_4(file, &mut cursor, at),
-            3 => {
-                let help = "copy the values into one dataset, as `h5py` does when it reads and writes it";
-                Err(unread(at, "virtual datasets, which are put together from others, are not read", help))
-            }
+            3 => Ok(Layout::Virtual { heap: cursor.address(file.offsets)?, number: cursor.u32()? }),
             other => Err(bad(at, format!("a layout of class {other}"))),
         },
         other => Err(bad(at, format!("a layout of version {other}"))),

@@ -7,8 +7,9 @@
 //!   fractal heaps; soft links. Links to other files are told, never followed.
 //! * Whole numbers and floating point of any size, order and layout up to 16 bytes, bit fields, texts, opaque bytes, compounds, references,
 //!   enumerations, lists, arrays, committed types.
-//! * Values in the header, in one piece, or in chunks with any of the six indexes; the filters deflate, shuffle, fletcher32, scale-offset, LZF, LZ4 and
-//!   Zstandard. Other filters (szip, nbit, blosc, …) and virtual datasets are refused by name.
+//! * Values in the header, in one piece, in chunks with any of the six indexes, or in other datasets of the same file (virtual datasets; those made of
+//!   other files, and those that grow with their sources, are refused); the filters deflate, shuffle, fletcher32, scale-offset, szip, LZF, LZ4,
+//!   Zstandard, bzip2, Blosc and bitshuffle. Other filters (nbit, zfp, …) are refused by name.
 //! * Checksums are checked wherever the format has them.
 //!
 //! The layout is that of "HDF5 File Format Specification Version 3.0" (The HDF Group). Values were compared with h5py.
@@ -17,7 +18,7 @@ mod arrays;
 mod attribute;
 mod btree1;
 mod btree2;
-mod checksum;
+pub(crate) mod checksum;
 mod chunks;
 mod cursor;
 pub(crate) mod dataset;
@@ -32,9 +33,12 @@ mod heap;
 mod lzf;
 pub(crate) mod message;
 mod scale_offset;
+mod selection;
+mod szip;
 pub(crate) mod table;
 pub(crate) mod tree;
 pub(crate) mod values;
+mod virtual_dataset;
 
 pub use document::Hdf5Document;
 

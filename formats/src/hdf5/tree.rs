@@ -93,10 +93,32 @@ impl Tree {
             tree.paths.insert(address, path.clone());
             tree.objects.push(Object { path, address, sort, attributes });
         }
+        tree.find_sources()?;
         match tree.objects.first().map(|root| &root.sort) {
             Some(Sort::Group(_)) => Ok(tree),
             _ => Err(super::file::bad(tree.file.byte(root), "the root of the file is not a group")),
         }
+    }
+
+    /// Finds what virtual datasets are made of, and tells what of it is in other files.
+    fn find_sources(&mut self) -> Result<(), FormatError> {
+        let (mut sources, mut notes) = (HashMap::new(), Vec::new());
+        for object in &self.objects {
+            let Sort::Dataset(dataset) = &object.sort else { continue };
+            if let Some(elsewhere) = dataset.mappings.iter().find(|mapping| mapping.is_elsewhere()) {
+                let (path, file) = (object.path.escape_debug(), elsewhere.file.escape_debug());
+                notes.push(format!("`/{path}` is put together from datasets in other files, which are not opened: `{file}`"));
+            }
+            for mapping in dataset.mappings.iter().filter(|mapping| !mapping.is_elsewhere()) {
+                let Some(source) = self.find(&mapping.path).filter(|source| matches!(source.sort, Sort::Dataset(_))) else { continue };
+                self.file.hold(96 + mapping.path.len() as u64, dataset.at)?;
+                sources.insert(mapping.path.clone(), source.address);
+            }
+        }
+        self.notes.append(&mut notes);
+        // Nothing was there before.
+        let _ = self.file.sources.set(sources);
+        Ok(())
     }
 
     /// What reading values needs.

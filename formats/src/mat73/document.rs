@@ -1,21 +1,22 @@
-//! A MATLAB 7.3 file as a document.
+//! A MATLAB 7.3 file as a document: the same things as those of a file of version 5, under the same paths.
 
-use super::value::{class_name, class_of, size_of};
+use super::value::{Found, class_name, class_of, find, outline, read, size_of, stored};
 use super::{bad, of_mat};
-use crate::document::{Contents, Document, Item, What};
+use crate::document::{Contents, Document, Rows, What};
 use crate::floats::Floats;
-use crate::grid::turned;
+use crate::grid::{ranges, tensor, turned, wrong_part};
+use crate::hdf5::dataset::Dataset;
 use crate::hdf5::datatype::Class;
-use crate::hdf5::document::shown;
-use crate::hdf5::tree::{Object, Sort, Tree, join};
-use neuroflow_data::formats::{COPY_AGAIN, Format, FormatError};
-use neuroflow_data::{Axis, Tensor};
+use crate::hdf5::file::in_object;
+use crate::hdf5::tree::{Object, Sort, Tree};
+use crate::matlab::{Builder, Held, axes};
+use neuroflow_data::Tensor;
+use neuroflow_data::formats::mat5::{MatClass, MatValue};
+use neuroflow_data::formats::{Budget, COPY_AGAIN, Format, FormatError};
 use std::ops::Range;
+use std::sync::Arc;
 
-/// Characters of a text that are told among the contents.
-const SHORT: u64 = 1000;
-
-/// An opened MATLAB 7.3 file: variables, and fields of structs below them, `session/rate`.
+/// An opened MATLAB 7.3 file: variables, fields of structs below them, `session/rate`, and cells by their number, `trials/3`.
 #[derive(Debug)]
 pub struct Mat73Document {
     tree: Tree,
@@ -31,51 +32,71 @@ impl Mat73Document {
         if let Some(text) = text.ok().filter(|text| text.starts_with("MATLAB")) {
             contents.facts.insert("header".into(), text);
         }
-        let mut waiting: Vec<(String, &Object)> = Vec::new();
-        let below = |path: &str, object| -> Vec<(String, &Object)> {
-            let own = tree.children(object).filter(|(name, _)| !path.is_empty() || !name.starts_with('#'));
-            own.map(|(name, child)| (join(path, name), child)).collect()
-        };
-        if let Some(root) = tree.root() {
-            waiting.extend(below("", root).into_iter().rev());
-        }
-        while let Some((path, object)) = waiting.pop() {
-            if let Sort::Unread(error) = &object.sort {
-                contents.tell(error);
+        // The file and a little, for what is known of values and for texts.
+        let most = tree.file.len().saturating_add(16 << 20).min(tree.file.limits.max_total_bytes);
+        let (mut budget, mut notes) = (Budget::new(most), Vec::new());
+        let variables = tree.root().into_iter().flat_map(|root| tree.children(root)).filter(|(name, _)| !name.starts_with('#'));
+        for (name, object) in variables {
+            let mut broken = Vec::new();
+            let value = outline(&tree, object, name, &mut budget, &mut notes, &mut broken);
+            let mut builder = Builder::default();
+            match value {
+                Ok(value) => builder.add(name, value, tree.file.limits.max_depth),
+                Err(error) => {
+                    builder.add(name, MatValue::Skipped { class_name: "variable".into() }, 1);
+                    broken.push(error);
+                }
             }
-            let class = class_name(&tree, object);
-            let sparse = tree.attribute(object, "MATLAB_sparse").is_some();
-            contents.items.push(Item {
-                path: path.clone(),
-                what: what(&tree, object, &class),
-                about: if sparse { "sparse".into() } else { class },
-            });
-            // Links that lead back up are told once, under their first path.
-            if matches!(object.sort, Sort::Group(_)) && !sparse && object.path == path {
-                waiting.extend(below(&path, object).into_iter().rev());
-            }
+            broken.iter().for_each(|error| contents.tell(error));
+            contents.items.append(&mut builder.items);
+            notes.append(&mut builder.notes);
         }
+        contents.notes.append(&mut notes);
         Mat73Document { tree, contents }
+    }
+
+    /// What an item is made of, read for it alone.
+    fn held(&self, found: &Found<'_>, path: &str) -> Result<Option<Held>, FormatError> {
+        let mut builder = Builder::default();
+        builder.add(path, read(&self.tree, found, path)?, self.tree.file.limits.max_depth);
+        Ok(builder.held.remove(path))
+    }
+
+    /// A part of a dense array of real numbers that the machine has in double precision; none of anything else.
+    fn dense(&self, object: &Object, path: &str, part: Option<&[Range<u64>]>) -> Result<Option<Tensor>, FormatError> {
+        let Sort::Dataset(dataset) = &object.sort else { return Ok(None) };
+        let Some(class) = class_of(&class_name(&self.tree, object)) else { return Ok(None) };
+        let empty = self.tree.number(object, "MATLAB_empty").is_some_and(|empty| empty != 0.0);
+        if empty || matches!(dataset.datatype.class, Class::Compound(_)) {
+            return Ok(None);
+        }
+        let size = size_of(dataset);
+        let part = ranges(&size, part).map_err(|reason| wrong_part(Format::Mat73, path, reason))?;
+        let numbers = in_rows(self.numbers(dataset, class, path, &part)?, &part);
+        tensor(Format::Mat73, &axes(size.len()), &part, "", numbers).map(Some)
+    }
+
+    /// The numbers of a part as they lie in the file, the first of MATLAB's axes fastest.
+    fn numbers(&self, dataset: &Dataset, class: MatClass, path: &str, part: &[Range<u64>]) -> Result<Floats, FormatError> {
+        // MATLAB's last axis is HDF5's first one. Axes that only MATLAB has are of length one.
+        let there: Vec<Range<u64>> = part.iter().take(dataset.dims().len()).rev().cloned().collect();
+        let mut budget = self.tree.budget();
+        if matches!(class, MatClass::Int64 | MatClass::UInt64) {
+            let bytes = dataset.read(&self.tree.file, &there, &mut budget).map_err(|error| of_mat(in_object(error, path)))?;
+            if let Some(data) = stored(&dataset.datatype, class, &bytes) {
+                // Those that double precision can't hold are refused.
+                let value = MatValue::Numeric { dims: lengths(part), class, data, imaginary: None };
+                let numbers = value.numbers().map_err(|error| of_mat(error.within(path)))?;
+                return Ok(numbers.into_owned().into());
+            }
+        }
+        let numbers = self.tree.many_numbers(path, dataset, &there, &mut budget).map_err(of_mat)?;
+        numbers.ok_or_else(|| bad(path, format!("{} are no numbers", dataset.datatype.word()), COPY_AGAIN))
     }
 }
 
-fn what(tree: &Tree, object: &Object, class: &str) -> What {
-    let Sort::Dataset(dataset) = &object.sort else { return What::Group };
-    if tree.number(object, "MATLAB_empty").is_some_and(|empty| empty != 0.0) {
-        return What::Value(String::new());
-    }
-    let codes = || tree.numbers(&object.path, dataset, &dataset.everything(), &mut tree.small_budget()).ok().flatten();
-    match class {
-        "char" if dataset.datatype.is_number() && dataset.count() <= SHORT && size_of(dataset).first() == Some(&1) => {
-            let units: Vec<u16> = codes().unwrap_or_default().into_iter().map(|code| code as u16).collect();
-            What::Value(shown(String::from_utf16_lossy(&units)))
-        }
-        "char" => What::Text { bytes: dataset.count() },
-        _ if class_of(class).is_some() && dataset.count() == 1 && dataset.datatype.is_number() => {
-            What::Value(codes().and_then(|numbers| numbers.first().map(f64::to_string)).unwrap_or_default())
-        }
-        _ => What::Array { shape: size_of(dataset), element: class.to_owned(), unit: String::new(), axes: Vec::new() },
-    }
+fn lengths(part: &[Range<u64>]) -> Vec<usize> {
+    part.iter().map(|range| usize::try_from(range.end - range.start).unwrap_or(usize::MAX)).collect()
 }
 
 impl Document for Mat73Document {
@@ -83,23 +104,23 @@ impl Document for Mat73Document {
         &self.contents
     }
 
+    fn rows(&self, path: &str) -> Result<Arc<dyn Rows>, FormatError> {
+        let path = self.contents.path_of(path, "table", |what| what.word() == "table")?;
+        let none = || self.contents.none("table", path);
+        let found = find(&self.tree, path)?.ok_or_else(none)?;
+        self.held(&found, path)?.and_then(|held| held.rows(Format::Mat73)).unwrap_or_else(|| Err(none()))
+    }
+
     fn tensor(&self, path: &str, part: Option<&[Range<u64>]>) -> Result<Tensor, FormatError> {
-        let path = if path.is_empty() { self.contents.path_of(path, "array", |what| matches!(what, What::Array { .. }))? } else { path };
-        let object = self.tree.find(path).ok_or_else(|| self.contents.none("array", path))?;
-        let Sort::Dataset(dataset) = &object.sort else { return Err(self.contents.none("array", path)) };
-        if class_of(&class_name(&self.tree, object)).is_none() || matches!(dataset.datatype.class, Class::Compound(_)) {
-            return Err(bad(path, "this is no array of real numbers", "read it with the variables"));
+        let path = self.contents.path_of(path, "array", |what| matches!(what, What::Array { .. }))?;
+        let none = || self.contents.none("array", path);
+        let found = find(&self.tree, path)?.ok_or_else(none)?;
+        if let Found::One(object) = &found
+            && let Some(tensor) = self.dense(object, path, part)?
+        {
+            return Ok(tensor);
         }
-        let size = size_of(dataset);
-        let whole: Vec<Range<u64>> = size.iter().map(|length| 0..*length).collect();
-        let part = part.unwrap_or(&whole);
-        // MATLAB's last axis is HDF5's first one. Axes that only MATLAB has are of length one.
-        let stored: Vec<Range<u64>> = part.iter().take(dataset.dims().len()).rev().cloned().collect();
-        let numbers = self.tree.many_numbers(path, dataset, &stored, &mut self.tree.budget()).map_err(of_mat)?;
-        let numbers = numbers.unwrap_or_else(|| Floats::zeros(0));
-        let lengths: Vec<usize> = part.iter().map(|range| usize::try_from(range.end.saturating_sub(range.start)).unwrap_or(0)).collect();
-        let axes = lengths.iter().enumerate().map(|(axis, length)| Axis::count(format!("axis_{axis}"), *length)).collect();
-        Tensor::new(axes, None, in_rows(numbers, part)).map_err(|error| bad(path, error.to_string(), COPY_AGAIN))
+        self.held(&found, path)?.ok_or_else(none)?.tensor(Format::Mat73, path, part, &self.tree.file.limits)
     }
 }
 

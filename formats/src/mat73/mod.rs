@@ -5,7 +5,9 @@
 //! order, column-major. Strings, function handles, tables and objects of classes have no documented layout; they become
 //! [`MatValue::Skipped`](neuroflow_data::formats::mat5::MatValue::Skipped) with a note.
 //!
-//! [`open`] gives a document for looking: variables and fields of structs under their paths, and arrays as tensors, with axes in MATLAB's order.
+//! [`open`] gives a document for looking, with the same things under the same paths as that of a file of version 5
+//! ([`crate::arrays::mat5`]): fields of structs, cells by their number, cells of one size as one array, sparse matrices as dense ones. Only what is
+//! asked for is read, and of dense arrays only a part.
 //!
 //! MATLAB documents no layout for these files. What is read here is what its own files have: attributes `MATLAB_class`, `MATLAB_empty`, `MATLAB_fields`,
 //! `MATLAB_sparse`, references of cells into `#refs#`. Values were compared with the package mat73.

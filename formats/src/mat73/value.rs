@@ -8,9 +8,13 @@ use crate::hdf5::tree::{Object, Sort, Tree};
 use crate::hdf5::values::{Elements, plain};
 use neuroflow_data::formats::mat5::{MatClass, MatFile, MatNumbers, MatValue};
 use neuroflow_data::formats::{Budget, COPY_AGAIN, FormatError, RAISE_LIMIT};
+use std::ops::Range;
 
 /// Bytes that a value takes beside its elements: what the budget is charged for each.
 const EACH: u64 = 256;
+
+/// Characters of a text that are taken where it is only told.
+const SHORT: u64 = 1 << 16;
 
 /// All variables, but for MATLAB's own groups, whose names begin with `#`.
 pub(super) fn read_all(tree: &Tree) -> Result<MatFile, FormatError> {
@@ -18,11 +22,92 @@ pub(super) fn read_all(tree: &Tree) -> Result<MatFile, FormatError> {
     let Some(root) = tree.root() else { return Ok(file) };
     let mut budget = tree.budget();
     for (name, object) in tree.children(root).filter(|(name, _)| !name.starts_with('#')) {
-        let mut reader = Reader { tree, budget: &mut budget, notes: &mut file.notes, above: Vec::new() };
+        let mut reader = Reader::new(tree, &mut budget, &mut file.notes, None);
         let value = reader.value(object, name)?;
         file.variables.push((name.to_owned(), value));
     }
     Ok(file)
+}
+
+/// What a variable is without its numbers: sizes, classes, texts. What can't be told goes into `broken`, and stands as something that is not read.
+pub(super) fn outline(
+    tree: &Tree,
+    object: &Object,
+    path: &str,
+    budget: &mut Budget,
+    notes: &mut Vec<String>,
+    broken: &mut Vec<FormatError>,
+) -> Result<MatValue, FormatError> {
+    Reader::new(tree, budget, notes, Some(broken)).value(object, path)
+}
+
+/// Something that a path leads to: an object, or the values of a field in all elements of a struct array.
+pub(super) enum Found<'t> {
+    One(&'t Object),
+    Field(&'t Dataset),
+}
+
+/// What the path of an item leads to: through fields by name, through cells and elements by number, counted from 1.
+pub(super) fn find<'t>(tree: &'t Tree, path: &str) -> Result<Option<Found<'t>>, FormatError> {
+    let Some(mut here) = tree.root() else { return Ok(None) };
+    let mut names = path.split('/').peekable();
+    while let Some(name) = names.next() {
+        let Some(next) = tree.child(here, name) else { return Ok(None) };
+        let in_array = is_struct_array(tree, here);
+        here = next;
+        // Numbers follow each other: a cell in a cell, or in a field of one element.
+        let mut field = in_array;
+        while let Sort::Dataset(dataset) = &here.sort {
+            let Class::Reference(sort) = dataset.datatype.class else { break };
+            let number = match names.peek().map(|name| name.parse::<u64>()) {
+                // A field of a single element is that element's.
+                _ if field && dataset.count() == 1 => 1,
+                Some(Ok(number)) => {
+                    names.next();
+                    number
+                }
+                Some(Err(_)) => return Ok(None),
+                None if field => return Ok(Some(Found::Field(dataset))),
+                None => break,
+            };
+            let Some(object) = referred_at(tree, dataset, sort, number, path)? else { return Ok(None) };
+            (here, field) = (object, false);
+        }
+    }
+    Ok(Some(Found::One(here)))
+}
+
+/// The object that one of the references in a dataset names, counted from 1.
+fn referred_at<'t>(tree: &'t Tree, dataset: &Dataset, sort: Reference, number: u64, path: &str) -> Result<Option<&'t Object>, FormatError> {
+    let Some(mut place) = number.checked_sub(1).filter(|place| *place < dataset.count()) else { return Ok(None) };
+    let mut part = dataset.everything();
+    for range in part.iter_mut().rev() {
+        let length = range.end.max(1);
+        *range = place % length..place % length + 1;
+        place /= length;
+    }
+    let bytes = dataset.read(&tree.file, &part, &mut tree.small_budget()).map_err(|error| of_mat(in_object(error, path)))?;
+    Ok(tree.referred(sort, &bytes, dataset.datatype.size, 0).first().copied().flatten())
+}
+
+/// The value of what a path leads to, with all that is in it.
+pub(super) fn read<'t>(tree: &'t Tree, found: &Found<'t>, path: &str) -> Result<MatValue, FormatError> {
+    let (mut budget, mut notes) = (tree.budget(), Vec::new());
+    let mut reader = Reader::new(tree, &mut budget, &mut notes, None);
+    match found {
+        Found::One(object) => reader.value(object, path),
+        Found::Field(dataset) => Ok(MatValue::Cell { dims: sizes(dataset), values: reader.referred(dataset, path, "()")? }),
+    }
+}
+
+/// Whether a group is an array of structs: every field is a dataset of references without a class of its own.
+fn is_struct_array(tree: &Tree, object: &Object) -> bool {
+    let many = |child: &Object| match &child.sort {
+        Sort::Dataset(dataset) => matches!(dataset.datatype.class, Class::Reference(_)) && tree.attribute(child, "MATLAB_class").is_none(),
+        _ => false,
+    };
+    let mut children = tree.children(object).peekable();
+    children.peek().is_some() && tree.attribute(object, "MATLAB_class").is_some() && children.all(|(_, child)| many(child))
 }
 
 /// The class of a numeric array by MATLAB's name for it.
@@ -77,9 +162,17 @@ struct Reader<'t, 'b> {
     notes: &'b mut Vec<String>,
     /// Objects whose parts are being read, by address.
     above: Vec<u64>,
+    /// Where values are told and not read: what of them is broken.
+    told: Option<&'b mut Vec<FormatError>>,
+    /// Whether the values are in cells.
+    in_cells: bool,
 }
 
-impl<'t> Reader<'t, '_> {
+impl<'t, 'b> Reader<'t, 'b> {
+    fn new(tree: &'t Tree, budget: &'b mut Budget, notes: &'b mut Vec<String>, told: Option<&'b mut Vec<FormatError>>) -> Reader<'t, 'b> {
+        Reader { tree, budget, notes, above: Vec::new(), told, in_cells: false }
+    }
+
     fn charge(&mut self, bytes: u64, path: &str) -> Result<(), FormatError> {
         self.budget.charge(bytes).map_err(|reason| bad(path, reason, RAISE_LIMIT))
     }
@@ -93,9 +186,18 @@ impl<'t> Reader<'t, '_> {
             return Err(bad(path, format!("values nest deeper than {}", self.tree.file.limits.max_depth), RAISE_LIMIT));
         }
         self.above.push(object.address);
+        let outside = self.in_cells;
         let value = self.inner(object, path);
+        self.in_cells = outside;
         self.above.pop();
-        value
+        match (value, &mut self.told) {
+            // The rest of the variable can be told all the same.
+            (Err(error), Some(broken)) if error.is_damage() || matches!(object.sort, Sort::Unread(_)) => {
+                broken.push(error);
+                Ok(MatValue::Skipped { class_name: "value".into() })
+            }
+            (value, _) => value,
+        }
     }
 
     fn inner(&mut self, object: &'t Object, path: &str) -> Result<MatValue, FormatError> {
@@ -134,13 +236,22 @@ impl<'t> Reader<'t, '_> {
     }
 
     fn numbers(&mut self, dataset: &'t Dataset, path: &str) -> Result<Vec<f64>, FormatError> {
-        let numbers = self.tree.numbers(path, dataset, &dataset.everything(), self.budget).map_err(of_mat)?;
+        self.some_numbers(dataset, &dataset.everything(), path)
+    }
+
+    fn some_numbers(&mut self, dataset: &'t Dataset, part: &[Range<u64>], path: &str) -> Result<Vec<f64>, FormatError> {
+        let numbers = self.tree.numbers(path, dataset, part, self.budget).map_err(of_mat)?;
         numbers.ok_or_else(|| bad(path, format!("{} are no numbers", dataset.datatype.word()), COPY_AGAIN))
     }
 
     fn numeric(&mut self, dataset: &'t Dataset, class: MatClass, path: &str) -> Result<MatValue, FormatError> {
-        let bytes = self.bytes(dataset, path)?;
         let dims = sizes(dataset);
+        if self.told.is_some() && (dataset.count() != 1 || self.in_cells) {
+            let none = || MatNumbers::F64(Vec::new());
+            let complex = matches!(dataset.datatype.class, Class::Compound(_));
+            return Ok(MatValue::Numeric { dims, class, data: none(), imaginary: complex.then(none) });
+        }
+        let bytes = self.bytes(dataset, path)?;
         let (data, imaginary) = match &dataset.datatype.class {
             Class::Compound(members) => {
                 let part = |name: &[&str]| members.iter().find(|member| name.contains(&member.name.as_str()));
@@ -188,9 +299,20 @@ impl<'t> Reader<'t, '_> {
             let longest = rows.iter().map(|row| row.chars().count()).max().unwrap_or(0);
             return Ok(MatValue::Char { dims: vec![rows.len(), longest], rows });
         }
-        let codes = self.numbers(dataset, &object.path)?;
         let dims = sizes(dataset);
         let n_rows = dims.first().copied().unwrap_or(0);
+        let mut part = dataset.everything();
+        if self.told.is_some() {
+            if n_rows != 1 {
+                self.charge(24 * n_rows as u64, path)?;
+                return Ok(MatValue::Char { dims, rows: vec![String::new(); n_rows] });
+            }
+            // The begin of a long line.
+            if let Some(first) = part.first_mut().filter(|_| dataset.count() > SHORT) {
+                first.end = first.end.min(SHORT);
+            }
+        }
+        let codes = self.some_numbers(dataset, &part, &object.path)?;
         let row = |row: usize| {
             let units: Vec<u16> = codes.iter().skip(row).step_by(n_rows.max(1)).map(|code| *code as u16).collect();
             String::from_utf16_lossy(&units)
@@ -231,6 +353,7 @@ impl<'t> Reader<'t, '_> {
         let objects = self.objects(sort, &bytes, dataset.datatype.size);
         let (open, close) = around.split_at(1.min(around.len()));
         let mut values = Vec::new();
+        self.in_cells = true;
         for (place, object) in objects.into_iter().enumerate() {
             let path = format!("{path}{open}{}{close}", place + 1);
             let object = object.ok_or_else(|| bad(&path, "a reference leads to nothing", COPY_AGAIN))?;
@@ -257,13 +380,7 @@ impl<'t> Reader<'t, '_> {
         let mut children: Vec<(&str, &'t Object)> = tree.children(object).collect();
         let order = self.field_names(object);
         children.sort_by_key(|(name, _)| order.iter().position(|own| own == name).unwrap_or(usize::MAX));
-        let many = |child: &Object| match &child.sort {
-            Sort::Dataset(dataset) => {
-                matches!(dataset.datatype.class, Class::Reference(_)) && tree.attribute(child, "MATLAB_class").is_none()
-            }
-            _ => false,
-        };
-        if !children.is_empty() && children.iter().all(|(_, child)| many(child)) && tree.attribute(object, "MATLAB_class").is_some() {
+        if is_struct_array(tree, object) {
             let mut dims = Vec::new();
             let mut fields = Vec::new();
             for (name, child) in children {
@@ -291,6 +408,18 @@ impl<'t> Reader<'t, '_> {
             Some(Sort::Dataset(dataset)) => Some(&**dataset),
             _ => None,
         };
+        if self.told.is_some() {
+            let columns = dataset("jc").map_or(0, |starts| starts.count().saturating_sub(1));
+            let complex = dataset("data").is_some_and(|data| matches!(data.datatype.class, Class::Compound(_)));
+            return Ok(MatValue::Sparse {
+                dims: [n_rows, usize::try_from(columns).unwrap_or(usize::MAX)],
+                rows: Vec::new(),
+                column_starts: Vec::new(),
+                data: Vec::new(),
+                imaginary: complex.then(Vec::new),
+                logical: class == "logical",
+            });
+        }
         let mut list = |name: &str| -> Result<Vec<usize>, FormatError> {
             let Some(own) = dataset(name) else { return Ok(Vec::new()) };
             Ok(self.numbers(own, path)?.into_iter().map(|number| number as usize).collect())
@@ -322,12 +451,12 @@ impl<'t> Reader<'t, '_> {
     }
 }
 
-fn sizes(dataset: &Dataset) -> Vec<usize> {
+pub(super) fn sizes(dataset: &Dataset) -> Vec<usize> {
     size_of(dataset).into_iter().map(|length| usize::try_from(length).unwrap_or(usize::MAX)).collect()
 }
 
 /// Numbers that are stored in the type of their class.
-fn stored(datatype: &Datatype, class: MatClass, bytes: &[u8]) -> Option<MatNumbers> {
+pub(super) fn stored(datatype: &Datatype, class: MatClass, bytes: &[u8]) -> Option<MatNumbers> {
     let float = matches!(datatype.class, Class::Float { .. });
     let signed = matches!(datatype.class, Class::Integer { signed: true, .. });
     let unsigned = matches!(datatype.class, Class::Integer { signed: false, .. });

@@ -1,6 +1,7 @@
 //! The codecs of an array, one after the other, and what a chunk is at their end.
 
-use super::codecs::Codec;
+use super::codecs::{Codec, Place, Sum};
+use super::filters::Filter;
 use super::node::refuse;
 use crate::grid::Element;
 use arrow::datatypes::{ArrowPrimitiveType, Float16Type};
@@ -190,6 +191,8 @@ impl Chain {
     pub fn three(path: &str, codecs: &[Value], values: &mut Values, count: usize, depth: usize) -> Result<Chain, FormatError> {
         let mut chain = Chain { order: ByteOrder::Little, axes: (0..count).collect(), layout: Layout::Plain, bytes: Vec::new() };
         let mut in_bytes = false;
+        // Filters on numbers, and the type behind the last of them.
+        let mut filters: Vec<Filter> = Vec::new();
         for codec in codecs {
             let (name, configuration) = match codec {
                 Value::String(name) => (name.as_str(), &Value::Null),
@@ -199,8 +202,32 @@ impl Chain {
                 ("transpose", false) => chain.axes = transposed(path, &chain.axes, configuration)?,
                 ("bytes" | "endian", false) => {
                     in_bytes = true;
-                    if configuration.get("endian").and_then(Value::as_str) == Some("big") {
-                        chain.order = ByteOrder::Big;
+                    let big = configuration.get("endian").and_then(Value::as_str) == Some("big");
+                    let order = if big { ByteOrder::Big } else { ByteOrder::Little };
+                    // Differences and bits are of numbers in an order, which a transposition before them or behind them changes.
+                    if !chain.axes.is_sorted() && filters.iter().any(|filter| !filter.is_of_each()) {
+                        *values = Values::Other(format!("{} by differences or bits of a transposed array", values.name()));
+                    }
+                    match filters.last_mut() {
+                        Some(last) => last.stored.order = order,
+                        None => chain.order = order,
+                    }
+                    chain.bytes.extend(filters.drain(..).map(Codec::Numbers));
+                }
+                (name, false) if name.starts_with("numcodecs.") => {
+                    let now = match (filters.last(), &*values) {
+                        (Some(last), _) => Some(last.stored.element),
+                        (None, Values::Numbers(element)) => Some(*element),
+                        _ => None,
+                    };
+                    let filter = name.strip_prefix("numcodecs.").and_then(|name| Filter::named(name, configuration, now));
+                    match filter.filter(|filter| Some(filter.given.element) == now) {
+                        Some(mut filter) => {
+                            // Between filters there are numbers and no bytes yet.
+                            (filter.given.order, filter.stored.order) = (ByteOrder::Little, ByteOrder::Little);
+                            filters.push(filter);
+                        }
+                        None => *values = Values::Other(format!("{} by the codec `{}`", values.name(), name.escape_debug())),
                     }
                 }
                 ("vlen-utf8", false) => {
@@ -217,6 +244,9 @@ impl Chain {
                 },
                 _ => *values = Values::Other(format!("{} by the codec `{}`", values.name(), name.escape_debug())),
             }
+        }
+        if !filters.is_empty() {
+            *values = Values::Other(format!("{} by filters before shards or texts", values.name()));
         }
         if !in_bytes && !matches!(values, Values::Other(_)) {
             return Err(refuse(path, "no codec makes bytes of the array"));
@@ -267,7 +297,7 @@ fn shards(path: &str, configuration: &Value, values: &mut Values, count: usize, 
         Some("start") => false,
         Some(_) => return Err(refuse(path, "the index of a shard is neither at its `start` nor at its `end`")),
     };
-    if own != Values::Numbers(Element::U64) || index.bytes.iter().any(|codec| *codec != Codec::Crc32c) {
+    if own != Values::Numbers(Element::U64) || index.bytes.iter().any(|codec| *codec != Codec::Check(Sum::Crc32c, Place::Behind)) {
         return Err(refuse(path, "the index of a shard has codecs other than `bytes` and `crc32c`"));
     }
     Ok(Shards { chunks, inner, index: index.bytes, index_order: index.order, index_at_end })

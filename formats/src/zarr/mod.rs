@@ -10,7 +10,8 @@
 //! | metadata | `.zarray`, `.zgroup`, `.zattrs`, `.zmetadata`; `zarr.json`, with or without consolidated metadata |
 //! | types | truth values, whole numbers, floats of 16, 32 and 64 bits and bfloat16; text of fixed length and of variable length |
 //! | orders | C and F; `transpose` |
-//! | codecs | `bytes`, `gzip`, `zlib`, `zstd`, `lz4`, `blosc`, `shuffle`, `crc32c`, `sharding_indexed`, `vlen-utf8` |
+//! | codecs | `bytes`, `gzip`, `zlib`, `zstd`, `lz4`, `bz2`, `blosc`, `shuffle`, `crc32c`, `crc32`, `adler32`, `fletcher32`, `jenkins_lookup3`, `sharding_indexed`, `vlen-utf8` |
+//! | filters | `delta`, `fixedscaleoffset`, `quantize`, `astype`, `packbits`, `bitround`; in version 3 all of numcodecs under their names `numcodecs.…` |
 //! | in blosc | blosclz, lz4, lz4hc, zlib, zstd; shuffled by bytes or bits |
 //! | keys | both separators, with and without the leading `c` |
 //!
@@ -20,6 +21,7 @@
 
 mod chain;
 mod codecs;
+mod filters;
 mod node;
 mod read;
 #[cfg(test)]

@@ -312,9 +312,16 @@ fn decoded<'s>(chain: &Chain, source: &'s dyn Source, most: u64, limits: &Limits
     // What a file of this length may become, however large its chunks claim to be.
     let most = most.min(limits.expansion(source.len()));
     let mut bytes = source.bytes(0..source.len()).map_err(|error| format!("it can't be read ({error})"))?;
-    for (place, codec) in chain.bytes.iter().enumerate().rev() {
+    // What there is before each codec.
+    let mut before = Vec::with_capacity(chain.bytes.len());
+    let mut size = most;
+    for codec in &chain.bytes {
+        before.push(size);
+        size = codec.after(size);
+    }
+    for ((place, codec), most) in chain.bytes.iter().enumerate().zip(before).rev() {
         // Each codec further out adds a checksum or a header at most.
-        let slack = 64u64.saturating_mul(place as u64).saturating_add(if *codec == Codec::Crc32c { 4 } else { 0 });
+        let slack = 64u64.saturating_mul(place as u64).saturating_add(if matches!(codec, Codec::Check(..)) { 4 } else { 0 });
         bytes = codec.undo(bytes, most.saturating_add(most / 128).saturating_add(slack), limits)?;
     }
     Ok(bytes)

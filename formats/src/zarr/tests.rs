@@ -116,6 +116,87 @@ fn version_two_with_every_compressor_order_and_key() {
     check(&[(".zarray", two(&[("filters", filter)])), ("0.0", shuffled(&chunk(0))), ("1.0", shuffled(&chunk(20)))], "");
 }
 
+fn hex(text: &str) -> Vec<u8> {
+    text.as_bytes().chunks(2).map(|two| u8::from_str_radix(std::str::from_utf8(two).unwrap(), 16).unwrap()).collect()
+}
+
+fn bzip2(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = bzip2::write::BzEncoder::new(Vec::new(), bzip2::Compression::default());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
+/// What numcodecs 0.16.6 makes of both chunks.
+fn filtered() -> Vec<(&'static str, Value, [Vec<u8>; 2])> {
+    let scaled = json!({"scale": 10, "offset": 5, "dtype": "<i2", "astype": "<i4"});
+    vec![
+        ("delta", json!({"dtype": "<i2", "astype": "|i1"}), [hex("000101080101"), hex("140101080101")]),
+        (
+            "fixedscaleoffset",
+            scaled,
+            [hex("ceffffffd8ffffffe2ffffff320000003c00000046000000"), hex("96000000a0000000aa000000fa000000040100000e010000")],
+        ),
+        (
+            "astype",
+            json!({"encode_dtype": ">f4", "decode_dtype": "<i2"}),
+            [hex("000000003f80000040000000412000004130000041400000"), hex("41a0000041a8000041b0000041f0000041f8000042000000")],
+        ),
+        ("crc32", json!({}), [hex("47411d0c0000010002000a000b000c00"), hex("6c62baab1400150016001e001f002000")]),
+        ("adler32", json!({}), [hex("2500a6000000010002000a000b000c00"), hex("9d00ee031400150016001e001f002000")]),
+        ("fletcher32", json!({}), [hex("0000010002000a000b000c000024004d"), hex("1400150016001e001f002000009c01f1")]),
+        ("jenkins_lookup3", json!({"initval": 7}), [hex("0000010002000a000b000c000049ad1c"), hex("1400150016001e001f002000758fca35")]),
+        ("crc32c", json!({}), [hex("0000010002000a000b000c00d1c43c8e"), hex("1400150016001e001f002000a1a2cb15")]),
+    ]
+}
+
+#[test]
+fn filters_of_numcodecs_in_both_versions() {
+    let little = json!({"name": "bytes", "configuration": {"endian": "little"}});
+    let pack = json!({"name": "numcodecs.bz2", "configuration": {"level": 1}});
+    for (name, configuration, [first, second]) in filtered() {
+        let mut own = configuration.clone();
+        own["id"] = json!(name);
+        let two = two(&[("filters", json!([own])), ("compressor", json!({"id": "bz2", "level": 1}))]);
+        check(&[(".zarray", two), ("0.0", bzip2(&first)), ("1.0", bzip2(&second))], "array");
+        // Of an array in version 3 `bytes` says the order of what a filter made.
+        let (given, order) = if name == "astype" { (true, "big") } else { (!name.contains("32") && !name.contains("lookup"), "little") };
+        let own = json!({"name": format!("numcodecs.{name}"), "configuration": configuration});
+        let bytes = json!({"name": "bytes", "configuration": {"endian": order}});
+        let codecs = if given { json!([own, bytes, pack]) } else { json!([little, own, pack]) };
+        check(&[("zarr.json", three(codecs)), ("c/0/0", bzip2(&first)), ("c/1/0", bzip2(&second))], "array");
+    }
+}
+
+#[test]
+fn filters_that_do_not_fit_are_told() {
+    let of = |filter: Value, chunk: Vec<u8>| {
+        let files = [(".zarray", two(&[("filters", json!([filter]))])), ("0.0", chunk)];
+        opened(&files).and_then(|document| document.tensor("", None)).unwrap_err().to_string()
+    };
+    let delta = |dtype: &str, astype: &str| json!({"id": "delta", "dtype": dtype, "astype": astype});
+    assert!(of(delta("<i2", "<i4"), vec![0; 23]).contains("chunk `0.0`: 23 bytes are no numbers of 4 bytes, as its filter makes them"));
+    assert!(of(delta("<i4", "<i4"), vec![0; 24]).contains("its filter makes 24 bytes, more than the 12 of a chunk"));
+    assert!(of(delta("<i8", "|i1"), vec![0; 24]).contains("its filter makes 192 bytes, more than the 12 of a chunk"));
+    assert!(of(delta("<i2", "<f4"), vec![0; 24]).contains("int16 by the codec `delta`"));
+    assert!(of(delta("<i2", "<q9"), vec![0; 24]).contains("int16 by the codec `delta`"));
+    assert!(of(json!({"id": "fixedscaleoffset", "dtype": "<i2"}), vec![0; 12]).contains("by the codec `fixedscaleoffset`"));
+    assert!(of(json!({"id": "packbits"}), vec![]).contains("packed bits have no first byte"));
+    assert!(of(json!({"id": "packbits"}), vec![9, 1]).contains("packed bits have 9 bits too many"));
+    assert!(of(json!({"id": "shuffle", "elementsize": 0}), vec![0; 12]).contains("by the codec `shuffle`"));
+    assert!(of(json!({"id": "adler32"}), vec![0; 16]).contains("the checksum does not match the bytes"));
+    let bz2 = |bytes: Vec<u8>| {
+        let files = [(".zarray", two(&[("compressor", json!({"id": "bz2"}))])), ("0.0", bytes)];
+        opened(&files).unwrap().tensor("", None).unwrap_err().to_string()
+    };
+    assert!(bz2(bzip2(&[0; 13])).contains("more than the 12 bytes of a chunk"));
+    assert!(bz2(vec![1; 40]).contains("the bzip2 data break off or are damaged"));
+    // Differences of a transposed array have an order that is not told.
+    let transposed = json!([{"name": "transpose", "configuration": {"order": [1, 0]}},
+        {"name": "numcodecs.delta", "configuration": {"dtype": "<i2"}}, {"name": "bytes", "configuration": {"endian": "little"}}]);
+    let error = opened(&[("zarr.json", three(transposed))]).unwrap().tensor("", None).unwrap_err().to_string();
+    assert!(error.contains("by differences or bits of a transposed array"), "{error}");
+}
+
 #[test]
 fn version_three_with_every_codec_and_shards() {
     let little = json!({"name": "bytes", "configuration": {"endian": "little"}});

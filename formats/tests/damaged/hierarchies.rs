@@ -5,7 +5,7 @@ use super::{Case, one};
 use crate::hdf5::made_file;
 
 pub fn cases() -> Vec<Case> {
-    [earliest(), latest(), nwb(), mat73()].into_iter().flatten().collect()
+    [earliest(), latest(), nwb(), mat73(), put_together(), szip()].into_iter().flatten().collect()
 }
 
 /// Every place of a signature.
@@ -94,9 +94,36 @@ fn nwb() -> Vec<Case> {
 
 fn mat73() -> Vec<Case> {
     let whole = made_file("small.mat");
+    let values = made_file("values73.mat");
     vec![
+        one("values73.mat", "cut in half", cut(&values, values.len() / 2)),
+        one("values73.mat", "cells that are numbers", put(&values, find(&values, b"int16"), b"cell\0")),
         one("small.mat", "cut in the superblock", cut(&whole, 512 + 20)),
         one("small.mat", "cut in half", cut(&whole, whole.len() / 2)),
         one("small.mat", "the superblock with another version", put(&whole, find(&whole, b"\x89HDF") + 8, &[9])),
+    ]
+}
+
+fn put_together() -> Vec<Case> {
+    let whole = made_file("virtual_late.h5");
+    let layout = find(&whole, b".\0/in/m\0");
+    let at = |damage: &str, at: usize, own: &[u8]| one("virtual_late.h5", damage, put(&whole, at, own));
+    vec![
+        one("virtual_late.h5", "cut in the layout of a virtual dataset", cut(&whole, layout)),
+        one("virtual_late.h5", "a virtual dataset that is made of itself", whole.clone()),
+        at("a virtual layout with 2^40 sources and another checksum", layout - 3, &[1]),
+        at("a virtual layout of another path and checksum", layout + 3, b"x"),
+    ]
+}
+
+fn szip() -> Vec<Case> {
+    let whole = made_file("szip.h5");
+    // Chunks of 17 × 18 bytes tell their length first.
+    let chunk = find(&whole, &306u32.to_le_bytes());
+    vec![
+        one("szip.h5", "a chunk that claims 2^32 - 1 bytes", put(&whole, chunk, &[0xff; 4])),
+        one("szip.h5", "a chunk of ones", put(&whole, chunk + 4, &[0xff; 12])),
+        one("szip.h5", "a chunk of zeros", put(&whole, chunk + 4, &[0; 12])),
+        one("szip.h5", "cut in a chunk", cut(&whole, chunk + 6)),
     ]
 }

@@ -71,7 +71,18 @@ fn rounds(usual: usize) -> usize {
 
 #[test]
 fn damaged_made_files_are_told() {
-    for name in ["earliest.h5", "latest.h5", "packed.h5", "packed_small.h5", "small.nwb", "small.mat"] {
+    let files = [
+        "earliest.h5",
+        "latest.h5",
+        "packed.h5",
+        "packed_small.h5",
+        "small.nwb",
+        "small.mat",
+        "values73.mat",
+        "virtual_late.h5",
+        "szip.h5",
+    ];
+    for name in files {
         damage(name, &made_file(name), rounds(300));
     }
 }

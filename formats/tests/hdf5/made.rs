@@ -6,7 +6,7 @@ use arrow::array::{Array, AsArray};
 use arrow::datatypes::{Float64Type, Int16Type, Int32Type};
 use neuroflow_data::formats::mat5::{MatClass, MatNumbers, MatValue};
 use neuroflow_data::formats::{Format, Limits};
-use neuroflow_formats::{Document, Source, What, hdf5, mat73, nwb};
+use neuroflow_formats::{Document, Source, What, arrays, hdf5, mat73, nwb};
 use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::Arc;
@@ -60,6 +60,69 @@ fn chunks_of_the_usual_plugins_are_unpacked() {
     for path in ["a", "b", "c", "d", "e", "f"] {
         assert!(document.tensor(path, None).unwrap().values().iter().copied().eq((0..300).map(|number| f64::from(number / 7))), "{path}");
     }
+}
+
+/// Every array below `plain` is what h5py 3.16 read of the one under its own path.
+fn equal_to_plain(document: &dyn Document, below: &str) -> usize {
+    let mut seen = 0;
+    for item in document.contents().items.iter().filter(|item| matches!(item.what, What::Array { .. })) {
+        let Some(path) = item.path.strip_prefix("plain/") else { continue };
+        let own = format!("{below}{path}");
+        let read = |path: &str, part: Option<&[Range<u64>]>| document.tensor(path, part).unwrap_or_else(|error| panic!("{path}: {error}"));
+        let bits = |tensor: &neuroflow_data::Tensor| tensor.values().iter().map(|value| value.to_bits()).collect::<Vec<u64>>();
+        let (plain, tensor) = (read(&item.path, None), read(&own, None));
+        assert_eq!((tensor.shape(), bits(&tensor)), (plain.shape(), bits(&plain)), "{own}");
+        // Parts of every size from several corners.
+        let shape = plain.shape();
+        for (skip, take) in [(0, 1), (1, 2), (2, 3), (1, 1000), (3, 7)] {
+            let part: Vec<Range<u64>> = shape
+                .iter()
+                .map(|length| {
+                    let start = skip.min(*length as u64 - 1);
+                    start..(start + take).min(*length as u64)
+                })
+                .collect();
+            assert_eq!(bits(&read(&own, Some(&part))), bits(&read(&item.path, Some(&part))), "{own} {part:?}");
+        }
+        seen += 1;
+    }
+    seen
+}
+
+#[test]
+fn virtual_datasets_are_put_together_from_the_same_file() {
+    for name in ["virtual_early.h5", "virtual_late.h5"] {
+        let document = hdf5::open(source(made_file(name)), &Limits::default()).unwrap();
+        assert_eq!(equal_to_plain(&document, ""), 7, "{name}");
+        let note = "`/elsewhere` is put together from datasets in other files, which are not opened: `../other.h5`";
+        assert_eq!(document.contents().notes, [note]);
+        // What is here of it can be read.
+        assert_eq!(document.tensor("elsewhere", Some(&[0..1, 3..5])).unwrap().values(), [3.0, 4.0]);
+        let error = document.tensor("elsewhere", None).unwrap_err();
+        assert!(
+            error.to_string().contains("values of a virtual dataset are in another file, which is not opened: `../other.h5`"),
+            "{error}"
+        );
+        assert!(!error.is_damage());
+        let error = document.tensor("itself", None).unwrap_err().to_string();
+        assert!(error.contains("virtual datasets are made of each other more than 4 deep"), "{error}");
+    }
+}
+
+/// As libaec 1.1 codes them for h5py 3.16.
+#[test]
+fn chunks_of_szip_are_decoded() {
+    let document = hdf5::open(source(made_file("szip.h5")), &Limits::default()).unwrap();
+    assert_eq!(equal_to_plain(&document, "szip/"), 30);
+}
+
+#[test]
+fn single_numbers_are_arrays_of_one() {
+    let document = nwb::open(source(made_file("small.nwb")), &Limits::default()).unwrap();
+    let tensor = document.tensor("acquisition/raw/starting_time", None).unwrap();
+    assert_eq!((tensor.shape(), tensor.values()), (vec![1], [2.0].as_slice()));
+    let error = document.tensor("identifier", None).unwrap_err().to_string();
+    assert!(error.contains("text"), "{error}");
 }
 
 #[test]
@@ -200,6 +263,50 @@ fn matlab_values_have_their_size_and_order() {
     assert_eq!(document.tensor("m", Some(&[1..2, 0..2])).unwrap().values(), [4.0, 5.0]);
     assert_eq!(document.contents().item("word").unwrap().what, What::Value("grün".into()));
     assert!(document.contents().facts["header"].starts_with("MATLAB 7.3 MAT-file"));
+}
+
+/// One file, written by SciPy as MATLAB 5 and by h5py in MATLAB's layout of 7.3.
+#[test]
+fn both_sorts_of_matlab_files_give_the_same() {
+    let limits = Limits::default();
+    let old = arrays::mat5::open(source(made_file("values5.mat")), &limits).unwrap();
+    let new = mat73::open(source(made_file("values73.mat")), &limits).unwrap();
+    let listed = |document: &dyn Document| -> Vec<(String, What)> {
+        document.contents().items.iter().map(|item| (item.path.clone(), item.what.clone())).collect()
+    };
+    assert_eq!(listed(&new), listed(&old));
+    let (mut arrays, mut tables) = (0, 0);
+    for (path, what) in listed(&old) {
+        match what {
+            What::Array { shape, .. } => {
+                let text = |tensor: Result<neuroflow_data::Tensor, neuroflow_formats::FormatError>| match tensor {
+                    Ok(tensor) => format!("{:?} {:?} {:?}", tensor.shape(), tensor.axes(), tensor.values()),
+                    Err(error) => error.reason,
+                };
+                assert_eq!(text(new.tensor(&path, None)), text(old.tensor(&path, None)), "{path}");
+                if shape.iter().all(|length| *length > 0) {
+                    let part: Vec<Range<u64>> = shape.iter().map(|length| length / 2..*length).collect();
+                    assert_eq!(text(new.tensor(&path, Some(&part))), text(old.tensor(&path, Some(&part))), "{path}");
+                }
+                arrays += 1;
+            }
+            What::Table { .. } => {
+                let read = |document: &dyn Document| document.rows(&path).unwrap().read(&[0], 0..99).unwrap();
+                assert_eq!(read(&new), read(&old), "{path}");
+                tables += 1;
+            }
+            _ => {}
+        }
+    }
+    assert_eq!((arrays, tables), (23, 4));
+    let about = |path: &str| new.contents().item(path).unwrap().about.clone();
+    assert_eq!((about("large"), about("number")), ("9223372036854775808".into(), "250.5".into()));
+    assert_eq!(new.tensor("units/x", None).unwrap().values(), [0.0, 0.0, 1.0, 10.0, 2.0, 20.0]);
+    assert_eq!(new.tensor("units/part/3", None).unwrap().values(), [1.0, 2.0, 3.0]);
+    assert_eq!(new.tensor("sparse", None).unwrap().values(), [0.0, 5.0, 0.0, 0.0, 7.0, 0.0]);
+    for path in ["units/part/4", "units/part/0", "mixed/3/9", "mixed/x", "number/1", "#refs#/r0"] {
+        assert!(new.tensor(path, None).unwrap_err().to_string().contains("there is no array of this name"), "{path}");
+    }
 }
 
 #[test]

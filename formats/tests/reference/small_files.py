@@ -3,6 +3,7 @@ MATLAB 7.3 file.
 
     small_files.py FOLDER
 """
+import itertools
 import sys
 
 import h5py
@@ -120,3 +121,138 @@ with h5py.File(f"{folder}/small.mat", "w", userblock_size=512) as file:
     sparse["data"], sparse["ir"], sparse["jc"] = np.array([5.0, 6.0]), np.array([2, 0], "u8"), np.array([0, 1, 2], "u8")
 with open(f"{folder}/small.mat", "r+b") as raw:
     raw.write(b"MATLAB 7.3 MAT-file, Platform: GLNXA64, Created on: Mon Nov 30 11:00:00 2026 HDF5 schema 1.00 .".ljust(116) + bytes(8) + b"\x00\x02IM")
+
+# The same values as MATLAB 5 and as MATLAB 7.3 has them, in the order of their names.
+import scipy.io  # noqa: E402
+import scipy.sparse  # noqa: E402
+
+
+def cells(rows):
+    own = np.empty((len(rows), len(rows[0])), dtype=object)
+    for (row, column), _ in np.ndenumerate(own):
+        own[row, column] = rows[row][column]
+    return own
+
+
+structs = np.empty((1, 3), dtype=[("name", object), ("part", object), ("x", object)])
+for number in range(3):
+    structs[0, number] = (f"unit {number}", np.arange(number + 1.0)[None] + 1, np.array([[number, 10.0 * number]]))
+values = {
+    "chars": np.array(["ab ", "cde"]),
+    "empty": np.zeros((0, 3)),
+    "flags": np.array([[True, False, True]]),
+    "grid": np.arange(24, dtype="i2").reshape(2, 3, 4),
+    "large": np.array([[2**63]], "u8"),
+    "list": cells([[1.5, 2.5, -3.0]]),
+    "matrices": cells([[np.arange(6.0).reshape(2, 3) + 10 * column + 100 * row for column in range(2)] for row in range(3)]),
+    "mixed": cells([[np.arange(3.0)[None], "text", cells([[1.0, np.eye(2)]])]]),
+    "nothing": "",
+    "number": 250.5,
+    "one": cells([[np.arange(4.0).reshape(2, 2)]]),
+    "session": {"rate": 30000.0, "trials": cells([[1.0], [2.0]]), "units": structs},
+    "sparse": scipy.sparse.csc_matrix(np.array([[0, 5.0], [0, 0], [7.0, 0]])),
+    "units": structs,
+    "whole": np.array([[-5, 2**40]], "i8"),
+    "words": cells([["left"], ["right"]]),
+}
+scipy.io.savemat(f"{folder}/values5.mat", values, oned_as="row")
+
+with h5py.File(f"{folder}/values73.mat", "w", userblock_size=512) as file:
+    refs = file.create_group("#refs#")
+    free = itertools.count()
+    names = {"f8": "double", "i2": "int16", "i8": "int64", "u8": "uint64"}
+
+    def given(own, kind, **attributes):
+        own.attrs["MATLAB_class"] = np.bytes_(kind)
+        for name, value in attributes.items():
+            own.attrs[name] = value
+
+    def referred(group, name, objects):
+        def reference(value):
+            key = f"r{next(free)}"
+            store(refs, key, value)
+            return refs[key].ref
+        out = np.empty(objects.shape, dtype=object)
+        for place, value in np.ndenumerate(objects):
+            out[place] = reference(value)
+        return group.create_dataset(name, data=out.T, dtype=h5py.ref_dtype)
+
+    def store(group, name, value):
+        if isinstance(value, dict):
+            own = group.create_group(name)
+            given(own, "struct")
+            for key, inner in value.items():
+                store(own, key, inner)
+        elif isinstance(value, str) and value == "":
+            given(group.create_dataset(name, data=np.array([0, 0], "u8")), "char", MATLAB_empty=np.uint8(1))
+        elif isinstance(value, str):
+            store(group, name, np.array([value]))
+        elif scipy.sparse.issparse(value):
+            own = group.create_group(name)
+            given(own, "double", MATLAB_sparse=np.uint64(value.shape[0]))
+            own["data"], own["ir"], own["jc"] = value.data, value.indices.astype("u8"), value.indptr.astype("u8")
+        elif getattr(value, "dtype", None) is not None and value.dtype.names:
+            own = group.create_group(name)
+            given(own, "struct")
+            for field in value.dtype.names:
+                referred(own, field, value[field])
+        elif getattr(value, "dtype", None) == object:
+            given(referred(group, name, value), "cell")
+        else:
+            value = np.atleast_2d(value)
+            if value.dtype.kind == "U":
+                codes = np.array([[ord(letter) for letter in row.ljust(value.dtype.itemsize // 4)] for row in value.ravel()], "u2")
+                given(group.create_dataset(name, data=codes.T), "char", MATLAB_int_decode=np.int32(2))
+            elif value.size == 0:
+                given(group.create_dataset(name, data=np.array(value.shape, "u8")), "double", MATLAB_empty=np.uint8(1))
+            elif value.dtype == bool:
+                given(group.create_dataset(name, data=value.T.astype("u1")), "logical", MATLAB_int_decode=np.int32(1))
+            else:
+                given(group.create_dataset(name, data=value.T), names[value.dtype.str[1:]])
+
+    for name, value in values.items():
+        store(file, name, value)
+with open(f"{folder}/values73.mat", "r+b") as raw:
+    raw.write(b"MATLAB 7.3 MAT-file, Platform: GLNXA64, Created on: Mon Nov 30 11:00:00 2026 HDF5 schema 1.00 .".ljust(116) + bytes(8) + b"\x00\x02IM")
+
+# Virtual datasets, each beside a copy of its values as h5py reads them, `plain/NAME`.
+for name, low, high in (("virtual_early", "earliest", "v112"), ("virtual_late", "v110", "v114")):
+    with h5py.File(f"{folder}/{name}.h5", "w", libver=(low, high)) as file:
+        for number in (0, 1, 3):
+            file.create_dataset(f"in/d{number}", data=np.arange(50, dtype="<i2") + 1000 * number, chunks=(33,), compression="gzip")
+        file.create_dataset("in/m", data=np.arange(60.0).reshape(6, 10))
+        matrix = h5py.VirtualSource(file["in/m"])
+
+        def virtual(name, shape, kind, parts, **options):
+            layout = h5py.VirtualLayout(shape=shape, dtype=kind)
+            for place, source in parts:
+                layout[place] = source
+            file.create_virtual_dataset(name, layout, **options)
+
+        # One source is missing.
+        sources = [h5py.VirtualSource(".", f"in/d{number}", shape=(50,), dtype="<i2") for number in range(4)]
+        virtual("rows", (4, 50), "<i2", enumerate(sources), fillvalue=-7)
+        virtual("columns", (50, 4), "<i2", [((slice(None), number), source) for number, source in enumerate(sources)], fillvalue=-7)
+        virtual("steps", (12, 10), "<f8", [
+            (slice(None, None, 2), matrix), ((slice(1, None, 4), slice(1, 9, 3)), matrix[:3, 2:8:2]),
+        ], fillvalue=np.nan)
+        virtual("another_shape", (30,), "<f8", [(slice(3, 23), matrix[1:5, ::2])], fillvalue=-1)
+        virtual("listed", (6, 12), "<f8", [((slice(None), [0, 1, 4, 7, 11]), matrix[:, [1, 2, 3, 5, 9]])], fillvalue=-2)
+        virtual("nothing", (3, 4), "<f8", [], fillvalue=3)
+        virtual("of_virtual", (2, 50), "<i2", [(slice(None), h5py.VirtualSource(file["rows"])[1:4:2])])
+        virtual("elsewhere", (2, 50), "<i2", [(0, sources[0]), (1, h5py.VirtualSource("../other.h5", "x", shape=(50,), dtype="<i2"))])
+        virtual("itself", (4,), "<i2", [(slice(None), h5py.VirtualSource(".", "itself", shape=(4,), dtype="<i2"))])
+        for own in ("rows", "columns", "steps", "another_shape", "listed", "nothing", "of_virtual"):
+            file[f"plain/{own}"] = file[own][...]
+
+# The filter szip, beside the same values without it. Rows of 18 pixels are filled up to whole blocks.
+with h5py.File(f"{folder}/szip.h5", "w", libver="latest") as file:
+    dice, n = np.random.default_rng(4), 40 * 18
+    shapes = {"ramp": np.arange(n) // 7, "zeros": np.zeros(n), "noise": dice.integers(0, 120, n), "small": dice.integers(0, 3, n),
+              "sparse": np.where(dice.random(n) < 0.01, 99, 0)}
+    for kind, coding, pixels in (("<i1", "nn", 8), ("<u2", "ec", 4), (">i2", "nn", 16), ("<i4", "nn", 8), (">f8", "ec", 16), ("<f4", "nn", 2)):
+        for name, data in shapes.items():
+            data = data.astype(kind).reshape(40, 18)
+            own = file.create_dataset(f"szip/{kind[1:]}/{name}", data=data, chunks=(17, 18), compression="szip", compression_opts=(coding, pixels))
+            file[f"plain/{kind[1:]}/{name}"] = data
+            assert (own[...] == data).all()

@@ -54,6 +54,11 @@ impl MatNumbers {
         self.len() == 0
     }
 
+    /// One number in digits, as exact as it is stored; none past the end.
+    pub fn text(&self, position: usize) -> Option<String> {
+        each!(self, values => values.get(position).map(ToString::to_string))
+    }
+
     /// The numbers as `f64`: borrowed if they are, converted if not. `None` if a 64-bit integer has no exact `f64`.
     pub fn to_f64(&self) -> Option<Cow<'_, [f64]>> {
         Some(match self {

@@ -21,7 +21,8 @@ params! {
 }
 
 const DOC: &str = r#"Gives an array with its axes, units and the values that the file means (scaled as it says). Volumes of NIfTI `[x × y × z × time]`, datasets of HDF5 and Zarr, variables of MATLAB files,
-pictures, weights of safetensors, and members of a family that `npz` gives. Where the voxels of an image lie comes along as the attributes `affine` and `space`. `first` keeps positions of the first axis only, and reads only those where the format allows.
+pictures, weights of safetensors, and members of a family that `npz` gives; a single number of HDF5 or NWB that `of` names is an array of one. Where the voxels of an image lie comes along as the
+attributes `affine` and `space`. `first` keeps positions of the first axis only, and reads only those where the format allows.
 
 ```nf
 pipeline reading "A part of an array"
@@ -60,11 +61,16 @@ impl Stage for ArrayOfFile {
             return Outputs::new().with("array", kept);
         }
         let document = document(inputs, &Unsaid { reader: None, damaged: params.damaged.clone(), ..Unsaid::default() })?;
-        let path = document
-            .contents()
-            .path_of(&params.of, "array", |what| matches!(what, What::Array { .. } | What::Picture { .. }))
-            .map_err(refused)?;
-        let part = match (params.first.as_slice(), document.contents().item(path).map(|item| &item.what)) {
+        let contents = document.contents();
+        // A single value is shown as it is, and one number is an array of one; which values are numbers, the file knows.
+        let named = contents.item(params.of.trim_matches('/')).filter(|item| matches!(item.what, What::Value(_)));
+        let path = match named {
+            Some(item) => &item.path,
+            None => {
+                contents.path_of(&params.of, "array", |what| matches!(what, What::Array { .. } | What::Picture { .. })).map_err(refused)?
+            }
+        };
+        let part = match (params.first.as_slice(), contents.item(path).map(|item| &item.what)) {
             ([], _) => None,
             (&[start, end], Some(What::Array { shape, .. })) if start < end && !shape.is_empty() => Some(
                 shape
@@ -73,6 +79,7 @@ impl Stage for ArrayOfFile {
                     .map(|(axis, length)| if axis == 0 { start as u64..end as u64 } else { 0..*length })
                     .collect::<Vec<_>>(),
             ),
+            (_, Some(What::Value(_))) => return Err(StageError::refused_with_help("a single value has no positions", "leave `first` out")),
             _ => return Err(wrong_first()),
         };
         let tensor = document.tensor(path, part.as_deref()).map_err(refused)?;
@@ -131,5 +138,36 @@ mod tests {
         assert!(run("rates", vec![1, 4]).is_err() && run("rates", vec![1]).is_err());
         assert_eq!(run("", vec![]).unwrap_err().to_string(), "there are several arrays");
         assert_eq!(run("rate", vec![]).unwrap_err().help(), Some("name one with `of`: `rates`, `times`"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use neuroflow_data::{Artifact, Tensor};
+    use neuroflow_formats::write::hdf5::{Data, Hdf5Writer, Storage};
+    use std::io::Cursor;
+
+    fn taken(of: &str, first: Vec<usize>) -> Result<Tensor, StageError> {
+        let mut file = Hdf5Writer::new(Cursor::new(Vec::new())).unwrap();
+        file.dataset("/many", &Data::F64(&[1.0, 2.0]), &[2], &Storage::plain()).unwrap();
+        file.dataset("/below/rate", &Data::I32(&[250]), &[], &Storage::plain()).unwrap();
+        file.dataset("/below/name", &Data::Text("m1"), &[], &Storage::plain()).unwrap();
+        let mut inputs = Inputs::new();
+        inputs.push("file", "", Artifact::from_bytes(file.finish().unwrap().into_inner().into()));
+        let params = ArrayOfFileParams { of: of.into(), first, damaged: Damaged::Refuse {} };
+        ArrayOfFile.run(&inputs, &params, &Context::quiet(0))?.one("array").map_err(StageError::from)
+    }
+
+    #[test]
+    fn a_single_number_that_is_named_is_an_array_of_one() {
+        let single = taken("/below/rate", vec![]).unwrap();
+        assert_eq!((single.shape(), single.values()), (vec![1], [250.0].as_slice()));
+        // The only array is still the only one.
+        assert_eq!(taken("", vec![]).unwrap().values(), [1.0, 2.0]);
+        let refusal = |of: &str, first: Vec<usize>| taken(of, first).unwrap_err().to_string();
+        assert!(refusal("below/rate", vec![0, 1]).contains("a single value has no positions"));
+        assert!(refusal("below/name", vec![]).contains("not numbers"), "{}", refusal("below/name", vec![]));
+        assert!(refusal("below", vec![]).contains("this is a group, not an array"));
     }
 }
