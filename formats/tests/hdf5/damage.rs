@@ -71,7 +71,7 @@ fn rounds(usual: usize) -> usize {
 
 #[test]
 fn damaged_made_files_are_told() {
-    for name in ["earliest.h5", "latest.h5", "packed.h5", "packed_small.h5", "small.nwb", "small.mat"] {
+    for name in ["earliest.h5", "latest.h5", "packed.h5", "packed_small.h5", "small.nwb", "times.nwb", "small.mat"] {
         damage(name, &made_file(name), rounds(300));
     }
 }
