@@ -24,8 +24,8 @@ params! {
 }
 
 const DOC: &str = r#"Gives a row for each event: `time` and `duration` in seconds on the file's clock, `label`, and whatever further columns the file has. Annotations of EDF+ and BDF+,
-markers of BrainVision, events of GDF, EEGLAB and FIF, tables of intervals of NWB such as `intervals/trials`. A table as text or in a
-workbook does too: `time`, `onset` or `start_time` are its times, and the first column of texts its labels, unless `time` and `label` name others.
+markers of BrainVision, events of GDF, EEGLAB and FIF, `triggers` of the status channel of BDF and of the stimulus channels of FIF as MNE finds them, tables of
+intervals of NWB such as `intervals/trials`. A table as text or in a workbook does too: `time`, `onset` or `start_time` are its times, and the first column of texts its labels, unless `time` and `label` name others.
 
 ```nf
 pipeline reading "Cues"
@@ -40,7 +40,7 @@ impl Stage for EventsOfFile {
     fn signature(&self) -> Signature {
         Signature {
             name: "ingest.events",
-            version: 2,
+            version: 3,
             summary: "Reads markers, annotations or intervals from a file.",
             doc: DOC,
             inputs: vec![InputSpec::one("file", &[Kind::File, Kind::Dir], "", FILE)],
