@@ -138,12 +138,22 @@ fn a_pipeline_reads_a_recording_its_events_and_rows_of_it() {
     assert!((215.0..221.0).contains(&most), "{loud}");
     place.run(&["get", "seconds", "-o", "seconds.csv"]).exits(0);
     assert_eq!(std::fs::read_to_string(place.path().join("seconds.csv")).unwrap(), "label,n\nT1,5\nT2,5\n");
+    place.run(&["get", "eeg", "-o", "earlier.nwb"]).exits(0);
     // Once more: nothing runs.
     place.run(&["run", "small.nf"]).exits(0).says("0 tasks ran");
-    // What is written as a file of the field is read again.
+    // What is written as a file of the field is read again. Nothing of the run is in it.
     place.run(&["get", "eeg", "-o", "eeg.nwb"]).exits(0);
-    inspect(&place, &["eeg.nwb"]).exits(0).says("NWB").says("2 channels × 1,000 samples at 100 Hz");
+    inspect(&place, &["eeg.nwb"]).exits(0).says("NWB").says("2 channels × 1,000 samples at 100 Hz").says("2026-03-02T10:00:00Z");
+    let written = |name: &str| std::fs::read(place.path().join(name)).unwrap();
+    assert!(written("eeg.nwb") == written("earlier.nwb"), "another run's file of the same result");
     place.run(&["get", "trials", "-o", "trials.nwb"]).exits(0);
+    inspect(&place, &["trials.nwb"]).exits(0).says("2026-03-02T10:00:00Z");
+    // An array has no moment at which it began.
+    place.write("volume.npy", sample("volume.npy"));
+    place.write("v.nf", "pipeline v \"V\"\ninput same = file(\"volume.npy\")\nvolume = ingest.array(same)\n");
+    place.run(&["run", "v.nf"]).exits(0);
+    place.run(&["get", "volume", "-o", "volume.nwb"]).exits(0);
+    inspect(&place, &["volume.nwb"]).exits(0).says("1970-01-01T00:00:00Z").says("when the session began is not known");
 }
 
 #[test]
@@ -432,6 +442,7 @@ for name in ["eeg.nwb", "cues.nwb", "trials.nwb"]:
     with pynwb.NWBHDF5IO(name, "r") as io:
         file = io.read()
         assert file.identifier and file.file_create_date
+        assert file.session_start_time.isoformat() == "2026-03-02T10:00:00+00:00", file.session_start_time
         provenance = file.processing["neuroflow"]["provenance"].to_dataframe() if "neuroflow" in file.processing else None
         assert provenance is not None and len(provenance) > 3, name
 with pynwb.NWBHDF5IO("cues.nwb", "r") as io:

@@ -45,6 +45,7 @@ pub mod spike_text;
 pub mod suite2p;
 mod text;
 mod through;
+mod triggers;
 pub mod write;
 pub mod zarr;
 

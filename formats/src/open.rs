@@ -222,10 +222,10 @@ pub const READERS: &[Reader] = &[
     },
     Reader {
         word: "fif",
-        doc: "FIF: raw signals or epochs.",
+        doc: "FIF: raw signals or epochs, plain or gzip.",
         formats: &[Format::Fif],
-        endings: &["fif"],
-        files: Files::One(one!(fif::open), |begin| begin.has(0, &[0, 0, 0, 100])),
+        endings: &["fif", "fif.gz"],
+        files: Files::One(one!(fif::open), |begin| begin.holds(0, &[0, 0, 0, 100])),
     },
     Reader {
         word: "brainvision",
@@ -250,16 +250,16 @@ pub const READERS: &[Reader] = &[
     },
     Reader {
         word: "nifti_pair",
-        doc: "NIfTI volumes as a header and an image file.",
+        doc: "NIfTI volumes as a header and an image file, plain or gzip.",
         formats: &[],
-        endings: &["hdr"],
+        endings: &["hdr", "hdr.gz"],
         files: Files::Beside(several!(nifti::open_in)),
     },
     Reader {
         word: "gifti",
-        doc: "GIFTI surfaces and what is measured on them.",
+        doc: "GIFTI surfaces and what is measured on them, plain or gzip.",
         formats: &[Format::Gifti],
-        endings: &["gii"],
+        endings: &["gii", "gii.gz"],
         files: Files::One(one!(gifti::open), |begin| begin.text().contains("<GIFTI")),
     },
     Reader {

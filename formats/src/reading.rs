@@ -56,6 +56,14 @@ pub(crate) fn plain<'s>(source: &'s dyn Source, format: Format, limits: &Limits)
     inflate(Wrapping::Gzip, &bytes, None, limits, &mut budget).map(Cow::Owned).map_err(|reason| inflating(format, reason))
 }
 
+/// The source, or what it holds when it is gzip: then all of it is held, within what a file of its size may make a reader hold.
+pub(crate) fn inflated(source: Arc<dyn Source>, format: Format, limits: &Limits) -> Result<Arc<dyn Source>, FormatError> {
+    if !is_gzip(&head(source.as_ref(), format, 2)?) {
+        return Ok(source);
+    }
+    Ok(Arc::new(Buffer::from_vec(plain(source.as_ref(), format, limits)?.into_owned())))
+}
+
 /// The error for compressed bytes that can't be had, with the remedy that fits.
 pub(crate) fn inflating(format: Format, reason: String) -> FormatError {
     let help = if reason.contains("may hold") || reason.contains("allowed") { RAISE_LIMIT } else { COPY_AGAIN };

@@ -2,6 +2,7 @@
 
 use crate::document::{Contents, Document, Rows, Signals, What};
 use crate::series::{Epochs, Series, held};
+use crate::triggers::{TRIGGERS, Triggers, meant};
 use neuroflow_data::formats::FormatError;
 use neuroflow_data::{Events, Table, Tensor};
 use std::ops::Range;
@@ -20,6 +21,8 @@ pub struct RecordedDocument {
     pub(crate) epochs: Option<Epochs>,
     /// Events by their paths.
     pub(crate) events: Vec<(&'static str, Events)>,
+    /// Events that are found in the signals when they are asked for.
+    pub(crate) triggers: Option<Triggers>,
     pub(crate) channels: Table,
 }
 
@@ -40,6 +43,10 @@ impl Document for RecordedDocument {
     }
 
     fn events(&self, path: &str) -> Result<Events, FormatError> {
+        let path = meant(&self.contents, path)?;
+        if let (TRIGGERS, Some(triggers)) = (path, &self.triggers) {
+            return triggers.events().cloned();
+        }
         let own = self.contents.path_of(path, "events", |what| matches!(what, What::Events { .. }))?;
         self.events_at(own).cloned().ok_or_else(|| self.contents.none("events", path))
     }
@@ -47,6 +54,9 @@ impl Document for RecordedDocument {
     fn rows(&self, path: &str) -> Result<Arc<dyn Rows>, FormatError> {
         let path = if path.is_empty() && self.series.is_some() { SIGNALS } else { path };
         let format = self.contents.format;
+        if let (TRIGGERS, Some(triggers)) = (path, &self.triggers) {
+            return Ok(held(format, triggers.events()?.table()));
+        }
         match self.events_at(path) {
             Some(events) => Ok(held(format, events.table())),
             None if path == CHANNELS && self.channels.rows() > 0 => Ok(held(format, &self.channels)),

@@ -84,7 +84,7 @@ pub(crate) fn get(place: &Place, get: &Get) -> Result<Exit, Failure> {
     let (bytes, form) = match (artifact.payload(), get.format.or_else(by_name)) {
         (Payload::Bytes(bytes), _) => (bytes.to_vec(), "as it is".to_owned()),
         (_, Some(FileForm::OfTheField(form))) => {
-            let facts = of_the_field::facts(&session, record, &rows, step, &name);
+            let facts = of_the_field::facts(&session, record, &rows, step, &name, digest);
             let name = step.replace(['[', ']', '"', '/', '.'], "_");
             let written = artifact_bytes(form, name.trim_matches('_'), &artifact, &facts).map_err(|error| {
                 Failure::could_not_start(format!("`{step}.{}` can't be written: {}", error.place, error.reason)).with_help(error.help)

@@ -151,7 +151,7 @@ impl Dataset<'_> {
         let own: Vec<&Recording> = behind.iter().filter_map(|at| self.recordings.get(*at)).collect();
         let spot = Spot::of(&own);
         let desc = desc(&one.label, &own, (position > 0).then_some(given.output.as_str()));
-        let facts = || of_the_field::facts(self.session, self.record, self.rows, &one.label, &given.output);
+        let facts = || of_the_field::facts(self.session, self.record, self.rows, &one.label, &given.output, &given.digest);
         let called = |suffix: &str| spot.stem(&desc, suffix).rsplit('/').next().unwrap_or_default().to_owned();
         let Laid { suffix, files, about, channels } = laid(&artifact, &given.output, &spot.datatype, &desc, &called, &facts, file)
             .map_err(|reason| Failure::could_not_start(format!("`{}` can't be written: {reason}", escape_line(&step))))?;

@@ -5,8 +5,11 @@
 //! its bytes justify. The values themselves (offsets, UTF-8, dictionary keys) are validated by the arrow crate. What still makes it
 //! panic becomes an error.
 //!
-//! Refused with a message: the stream format, compressed buffers, the other byte order. Memory in use beside the buffer is at most a copy
-//! of the columns that are not aligned, and 64 bytes for each byte of the schema.
+//! Buffers that are packed with LZ4 or Zstandard are unpacked by the arrow crate, once the heads of their blocks have shown that they can hold what they claim
+//! and no more.
+//!
+//! Refused with a message: the stream format, the other byte order. Memory in use beside the buffer is at most a copy of the columns that are not aligned or
+//! are packed, and 64 bytes for each byte of the schema.
 
 use std::io::Write;
 use std::sync::Arc;
@@ -17,13 +20,14 @@ use arrow::datatypes::SchemaRef;
 use arrow::ipc::convert::fb_to_schema;
 use arrow::ipc::reader::FileDecoder;
 use arrow::ipc::writer::FileWriter;
-use arrow::ipc::{Block, MessageHeader, MetadataVersion, root_as_footer, root_as_message};
+use arrow::ipc::{Block, BodyCompressionMethod, CompressionType, MessageHeader, MetadataVersion, root_as_footer, root_as_message};
 
 use super::batches::Batches;
 use super::border::within_border;
 use super::bytes::{ByteOrder, number_at};
 use super::error::{COPY_AGAIN, RAISE_LIMIT};
-use super::limits::Limits;
+use super::frames::{Most, lz4, zstd};
+use super::limits::{Budget, Limits};
 use super::{Format, FormatError, Place};
 
 const MAGIC: &[u8] = b"ARROW1";
@@ -31,7 +35,10 @@ const MAGIC: &[u8] = b"ARROW1";
 /// Reads all batches of an Arrow IPC file. The columns share `buffer`; nothing is copied unless a column is badly aligned.
 pub fn read_arrow_ipc(buffer: &Buffer, limits: &Limits) -> Result<Batches, FormatError> {
     let file = ArrowFile::open(buffer, limits)?;
-    let batches = file.read(None)?.collect::<Result<_, _>>()?;
+    // All of it is held together.
+    let mut rows = file.read(None)?;
+    rows.held = Held::Together;
+    let batches = rows.collect::<Result<_, _>>()?;
     Ok(Batches { schema: file.schema, batches })
 }
 
@@ -51,6 +58,20 @@ pub struct ArrowRows {
     file: ArrowFile,
     decoder: FileDecoder,
     next: usize,
+    /// What unpacked buffers may take.
+    budget: Budget,
+    held: Held,
+}
+
+/// Which batches are held at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Held {
+    /// None: no column is read.
+    Nothing,
+    /// One after the other.
+    One,
+    /// All.
+    Together,
 }
 
 impl ArrowFile {
@@ -103,12 +124,23 @@ impl ArrowFile {
             }
             decoder = decoder.with_projection(columns.to_vec());
         }
+        let held = if columns.is_some_and(<[usize]>::is_empty) { Held::Nothing } else { Held::One };
+        let mut budget = Budget::new(self.limits.expansion(self.buffer.len() as u64));
         for block in &self.dictionaries {
-            let data = checked_block(&self.buffer, block, MessageHeader::DictionaryBatch, &self.limits)?;
+            let data = checked_block(&self.buffer, block, MessageHeader::DictionaryBatch, &self.limits, &mut budget)?;
             within_border(|| decoder.read_dictionary(block, &data).map_err(|error| error.to_string()))
                 .map_err(|reason| at_block(block, reason))?;
         }
-        Ok(ArrowRows { file: self.clone(), decoder, next: 0 })
+        Ok(ArrowRows { file: self.clone(), decoder, next: 0, budget, held })
+    }
+}
+
+impl ArrowRows {
+    /// Leaves out so many batches; nothing of them is read.
+    #[must_use]
+    pub fn without_first(mut self, batches: usize) -> ArrowRows {
+        self.next = self.next.saturating_add(batches);
+        self
     }
 }
 
@@ -119,10 +151,14 @@ impl Iterator for ArrowRows {
         loop {
             let block = self.file.records.get(self.next)?;
             self.next += 1;
-            let data = match checked_block(&self.file.buffer, block, MessageHeader::RecordBatch, &self.file.limits) {
+            let mut own = if self.held == Held::Nothing { Budget::new(u64::MAX) } else { self.budget.clone() };
+            let data = match checked_block(&self.file.buffer, block, MessageHeader::RecordBatch, &self.file.limits, &mut own) {
                 Ok(data) => data,
                 Err(error) => return Some(Err(error)),
             };
+            if self.held == Held::Together {
+                self.budget = own;
+            }
             let read = within_border(|| self.decoder.read_record_batch(block, &data).map_err(|error| error.to_string()));
             match read {
                 Ok(Some(batch)) => return Some(Ok(batch)),
@@ -201,7 +237,13 @@ fn at_block(block: &Block, reason: String) -> FormatError {
 }
 
 /// The bytes of a block, once everything that its head claims has been checked against them.
-fn checked_block(buffer: &Buffer, block: &Block, wanted: MessageHeader, limits: &Limits) -> Result<Buffer, FormatError> {
+fn checked_block(
+    buffer: &Buffer,
+    block: &Block,
+    wanted: MessageHeader,
+    limits: &Limits,
+    budget: &mut Budget,
+) -> Result<Buffer, FormatError> {
     let refuse = |reason: &str| at_block(block, reason.to_owned());
     let outside = || refuse("a batch lies outside the file");
     let offset = usize::try_from(block.offset()).map_err(|_| outside())?;
@@ -222,14 +264,16 @@ fn checked_block(buffer: &Buffer, block: &Block, wanted: MessageHeader, limits: 
         _ => message.header_as_record_batch(),
     };
     let batch = batch.ok_or_else(|| refuse("a batch has no values"))?;
-    if batch.compression().is_some() {
-        return Err(FormatError::new(
-            Format::ArrowIpc,
-            Place::Byte(offset as u64),
-            "the columns are compressed, which this reader does not read",
-            "write the file without compression (`write_feather(…, compression=\"uncompressed\")`)",
-        ));
-    }
+    let packing = match batch.compression().map(|packed| (packed.method(), packed.codec())) {
+        None => None,
+        Some((BodyCompressionMethod::BUFFER, CompressionType::LZ4_FRAME)) => Some(Packing::Lz4),
+        Some((BodyCompressionMethod::BUFFER, CompressionType::ZSTD)) => Some(Packing::Zstd),
+        Some(_) => {
+            let (place, reason) = (Place::Byte(offset as u64), "the columns are packed with something else than LZ4 or Zstandard");
+            let help = "write the file without compression (`write_feather(…, compression=\"uncompressed\")`)";
+            return Err(FormatError::new(Format::ArrowIpc, place, reason, help));
+        }
+    };
     let body = (data.len() - head.len()) as u64;
     let mut claimed = 0u64;
     for part in batch.buffers().iter().flatten() {
@@ -241,6 +285,14 @@ fn checked_block(buffer: &Buffer, block: &Block, wanted: MessageHeader, limits: 
             return Err(refuse("a column lies outside its batch"));
         }
         claimed = claimed.saturating_add(length);
+        if let Some(packing) = packing {
+            let from = head_length.saturating_add(usize::try_from(start).unwrap_or(usize::MAX));
+            let packed = data.get(from..from.saturating_add(usize::try_from(length).unwrap_or(usize::MAX))).unwrap_or_default();
+            let unpacked = unpacked(packing, packed).map_err(refuse)?;
+            budget
+                .charge(unpacked)
+                .map_err(|reason| FormatError::new(Format::ArrowIpc, Place::Byte(offset as u64), reason, RAISE_LIMIT))?;
+        }
     }
     if claimed > body {
         return Err(refuse("the columns claim more bytes than their batch has, so they overlap"));
@@ -262,6 +314,42 @@ fn checked_block(buffer: &Buffer, block: &Block, wanted: MessageHeader, limits: 
         }
     }
     Ok(data)
+}
+
+/// How buffers are packed.
+#[derive(Debug, Clone, Copy)]
+enum Packing {
+    Lz4,
+    Zstd,
+}
+
+/// The bytes that a packed buffer unpacks to, once its blocks have been held against what it claims. Before the packed bytes stands their length, or -1 when the
+/// rest is plain; an empty buffer is nothing.
+fn unpacked(packing: Packing, buffer: &[u8]) -> Result<u64, &'static str> {
+    if buffer.is_empty() {
+        return Ok(0);
+    }
+    let claim = number_at::<i64>(buffer, 0, ByteOrder::Little).ok_or("a packed column does not say its length")?;
+    let packed = buffer.get(8..).unwrap_or_default();
+    match (claim, u64::try_from(claim)) {
+        (-1 | 0, _) => Ok(0),
+        (_, Err(_)) => Err("a packed column has a negative length"),
+        (_, Ok(claim)) => {
+            let most = match packing {
+                Packing::Lz4 => lz4(packed),
+                Packing::Zstd => zstd(packed),
+            };
+            let Most { bytes, block } = most.ok_or("a packed column is no whole frame of blocks")?;
+            if claim > bytes {
+                return Err("a packed column claims more bytes than its blocks can hold");
+            }
+            // Only the arrow crate's reader of LZ4 goes on behind what is claimed: all blocks but the last are to be full.
+            if matches!(packing, Packing::Lz4) && bytes - claim > block {
+                return Err("the blocks of a packed column can hold more bytes than it claims");
+            }
+            Ok(claim)
+        }
+    }
 }
 
 /// Writes `batches`, which all have `schema`, as an Arrow IPC file with buffers aligned to 64 bytes.

@@ -23,6 +23,7 @@ mod border;
 pub mod bytes;
 pub mod csv;
 mod error;
+mod frames;
 pub mod inflate;
 mod limits;
 pub mod mat5;

@@ -9,6 +9,8 @@ use arrow::array::{
     StructArray,
 };
 use arrow::datatypes::{DataType, Field, Float64Type, Int32Type};
+use arrow::ipc::CompressionType;
+use arrow::ipc::writer::{FileWriter, IpcWriteOptions};
 use neuroflow_data::formats::arrow_ipc::write_arrow_ipc;
 use neuroflow_data::formats::npy::write_npy_f64;
 use neuroflow_data::formats::parquet::write_parquet;
@@ -101,7 +103,15 @@ pub fn flat_batch() -> RecordBatch {
     batch().project(&[0, 1, 2, 3]).unwrap()
 }
 
-/// One small file for each reader: name and bytes.
+/// An Arrow file with packed columns.
+pub fn packed_arrow(batches: &[RecordBatch], with: CompressionType) -> Vec<u8> {
+    let options = IpcWriteOptions::default().try_with_compression(Some(with)).unwrap();
+    let mut writer = FileWriter::try_new_with_options(Vec::new(), &batches[0].schema(), options).unwrap();
+    batches.iter().for_each(|batch| writer.write(batch).unwrap());
+    writer.into_inner().unwrap()
+}
+
+/// One small file for each reader, and further ones: name and bytes.
 pub fn all() -> Vec<(&'static str, Vec<u8>)> {
     let array = write_npy_f64(&[2, 3], &[1.0, 2.0, 3.0, 4.0, 5.0, 6.0]).unwrap();
     let text = npy("<U2", "(2,)", &[b'a', 0, 0, 0, 0, 0, 0, 0, b'b', 0, 0, 0, b'c', 0, 0, 0]);
@@ -120,6 +130,8 @@ pub fn all() -> Vec<(&'static str, Vec<u8>)> {
         ("csv", b"subject,signal,ok\ns1,0.5,true\ns2,NA,false\n\"s,3\",1e3,true\n".to_vec()),
         ("csv", gzip.finish().unwrap()),
         ("parquet", write_parquet(&schema, &[batch.clone(), batch.clone()]).unwrap()),
-        ("arrow_ipc", write_arrow_ipc(&schema, &[batch.clone(), batch]).unwrap()),
+        ("arrow_ipc", write_arrow_ipc(&schema, &[batch.clone(), batch.clone()]).unwrap()),
+        ("arrow_ipc", packed_arrow(&[batch.clone(), batch.clone()], CompressionType::LZ4_FRAME)),
+        ("arrow_ipc", packed_arrow(&[batch.clone(), batch], CompressionType::ZSTD)),
     ]
 }

@@ -6,15 +6,16 @@ use std::sync::Arc;
 use arrow::array::{Array, AsArray, Float64Array, RecordBatch, StringArray};
 use arrow::buffer::Buffer;
 use arrow::datatypes::{DataType, Float64Type, Int64Type, Schema};
+use arrow::ipc::CompressionType;
 use neuroflow_data::export::{ExportFormat, export};
-use neuroflow_data::formats::arrow_ipc::{read_arrow_ipc, write_arrow_ipc};
+use neuroflow_data::formats::arrow_ipc::{ArrowFile, read_arrow_ipc, write_arrow_ipc};
 use neuroflow_data::formats::csv::{CsvOptions, Decimal, Delimiter, HeaderRow, read_csv, write_csv};
 use neuroflow_data::formats::parquet::{read_parquet, write_parquet};
 use neuroflow_data::formats::{FormatError, Limits, Place};
 use neuroflow_data::{Artifact, Kind, Table, Typed};
 use proptest::prelude::*;
 
-use super::small_files::{batch, flat_batch};
+use super::small_files::{batch, flat_batch, packed_arrow};
 
 fn read(text: &str) -> RecordBatch {
     read_csv(text.as_bytes(), &CsvOptions::default(), &Limits::default()).unwrap()
@@ -208,6 +209,52 @@ fn arrow_columns_point_into_the_file() {
     let column = back.column(0).as_primitive::<Float64Type>().values().inner().as_ptr() as usize;
     let start = file.as_ptr() as usize;
     assert!((start..start + file.len()).contains(&column));
+}
+
+/// Where in a file a frame begins whose uncompressed length stands before it.
+fn frame_of(file: &[u8], length: u64) -> usize {
+    file.windows(8).position(|own| own == length.to_le_bytes()).unwrap()
+}
+
+#[test]
+fn packed_arrow_columns_are_unpacked_and_bombs_are_not() {
+    let many: Vec<f64> = (0..200_000).map(|number| f64::from(number / 7)).collect();
+    let many: RecordBatch = RecordBatch::try_from_iter([("x", Arc::new(Float64Array::from(many)) as _)]).unwrap();
+    let constant: RecordBatch = RecordBatch::try_from_iter([("x", Arc::new(Float64Array::from(vec![1.5; 1 << 20])) as _)]).unwrap();
+    for with in [CompressionType::LZ4_FRAME, CompressionType::ZSTD] {
+        for batch in [batch(), many.clone(), constant.clone(), RecordBatch::new_empty(many.schema())] {
+            let batches = vec![batch.clone(), batch];
+            let back = read_arrow_ipc(&Buffer::from_vec(packed_arrow(&batches, with)), &Limits::default()).unwrap();
+            assert_eq!(back.batches, batches, "{with:?}");
+        }
+        let file = packed_arrow(std::slice::from_ref(&constant), with);
+        assert!(file.len() < 64 << 10, "{}", file.len());
+        // Each batch is within the limit, both together are not.
+        let limits = Limits { free_bytes: 12 << 20, max_inflation: 4, ..Limits::default() };
+        let twice = Buffer::from_vec(packed_arrow(&[constant.clone(), constant.clone()], with));
+        let error = read_arrow_ipc(&twice, &limits).unwrap_err();
+        assert!(error.help.contains("limits"), "{error}");
+        let read = ArrowFile::open(&twice, &limits).unwrap().read(Some(&[0])).unwrap();
+        assert_eq!(read.map(|batch| batch.unwrap().num_rows()).sum::<usize>(), 2 << 20);
+        // A length that is another than the blocks can hold.
+        let at = frame_of(&file, 8 << 20);
+        let claiming = |length: i64| {
+            let mut lying = file.clone();
+            lying[at..at + 8].copy_from_slice(&length.to_le_bytes());
+            read_arrow_ipc(&Buffer::from_vec(lying), &Limits::default()).unwrap_err().reason
+        };
+        assert_eq!(claiming(1 << 40), "a packed column claims more bytes than its blocks can hold");
+        assert_eq!(claiming(-2), "a packed column has a negative length");
+        let less = claiming(1 << 20);
+        match with {
+            CompressionType::LZ4_FRAME => assert_eq!(less, "the blocks of a packed column can hold more bytes than it claims"),
+            _ => assert!(!less.is_empty()),
+        }
+        let mut broken = file.clone();
+        broken[at + 8] ^= 1;
+        let error = read_arrow_ipc(&Buffer::from_vec(broken), &Limits::default()).unwrap_err();
+        assert_eq!(error.reason, "a packed column is no whole frame of blocks");
+    }
 }
 
 #[test]

@@ -71,8 +71,18 @@ impl Rows for ArrowTable {
         own.dedup();
         let order: Vec<usize> = columns.iter().filter_map(|column| own.binary_search(column).ok()).collect();
         let mut taken = Vec::new();
-        let mut first = 0u64;
-        for batch in self.file.read(Some(&own))? {
+        // Batches before the rows are not unpacked.
+        let (mut first, mut before) = (0u64, 0);
+        for end in self.batches.iter().scan(0u64, |end, own| {
+            *end = end.saturating_add(*own);
+            Some(*end)
+        }) {
+            if end > rows.start {
+                break;
+            }
+            (first, before) = (end, before + 1);
+        }
+        for batch in self.file.read(Some(&own))?.without_first(before) {
             let batch = batch?;
             let end = first.saturating_add(batch.num_rows() as u64);
             if end > rows.start && first < rows.end {

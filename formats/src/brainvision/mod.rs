@@ -158,7 +158,7 @@ pub fn open(folder: &Arc<dyn Folder>, path: &str, limits: &Limits) -> Result<Rec
     contents.items.push(Item { path: CHANNELS.into(), what: table_what(&table), about });
     (contents.notes, contents.damage) = (notes, damage);
     let events = markers.map(|markers| (MARKERS, markers)).into_iter().collect();
-    Ok(RecordedDocument { contents, series: Some(series), epochs: None, events, channels: table })
+    Ok(RecordedDocument { contents, series: Some(series), epochs: None, events, triggers: None, channels: table })
 }
 
 fn lacks(key: &str, section: &str) -> FormatError {

@@ -22,21 +22,20 @@
 
 mod header;
 mod tal;
-mod triggers;
 
 use crate::calibrated::{Signal, channel_columns};
 use crate::document::{Contents, Document, Item, Rows, Signals, What};
 use crate::recorded::{CHANNELS, SIGNALS};
 use crate::series::{Element, Lane, Layout, MOST_STRETCHES, Number, Section, Series, held, unique, unusable};
 use crate::source::Source;
+use crate::triggers::{TRIGGERS, Triggers, is_status, meant};
 use header::Header;
 use neuroflow_data::formats::{Format, FormatError, Limits, OR_ACCEPT, Place, RAISE_LIMIT};
 use neuroflow_data::{Channel, Events, Stretch, Table, columns};
 use std::collections::HashMap;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 const ANNOTATIONS: &str = "annotations";
-const TRIGGERS: &str = "triggers";
 
 /// An EDF or BDF file, opened.
 #[derive(Debug)]
@@ -44,8 +43,7 @@ pub struct EdfDocument {
     contents: Contents,
     series: Arc<Series>,
     annotations: Option<Events>,
-    status: Option<usize>,
-    triggers: OnceLock<Events>,
+    triggers: Option<Triggers>,
     channels: Table,
 }
 
@@ -139,7 +137,6 @@ pub fn open(source: Arc<dyn Source>, limits: &Limits) -> Result<EdfDocument, For
     for (lane, channel) in &mut lanes {
         channel.stretches = begins.iter().map(|(frame, time)| Stretch { first: frame * lane.count, time: *time }).collect();
     }
-    let status = lanes.iter().position(|(_, channel)| format == Format::Bdf && is_status(&channel.name));
     let table = Table::from_columns(channel_columns(&lanes, &told)).map_err(unusable(format, CHANNELS))?;
     let series = Arc::new(Series::new(source, format, limits, layout, lanes)?);
     contents.items = series.items(SIGNALS, "");
@@ -147,18 +144,14 @@ pub fn open(source: Arc<dyn Source>, limits: &Limits) -> Result<EdfDocument, For
     if let Some(events) = &annotations {
         contents.items.push(Item { path: ANNOTATIONS.into(), what: What::Events { count: events.len() as u64 }, about: String::new() });
     }
-    if status.is_some() {
-        let columns = [("time", "float64"), ("duration", "float64"), ("label", "text"), ("value", "int64"), ("sample", "int64")];
-        let columns = columns.into_iter().map(|(name, kind)| (name.to_owned(), kind.to_owned())).collect();
-        let about = "events from the status channel, found when they are asked for".into();
-        contents.items.push(Item { path: TRIGGERS.into(), what: What::Table { rows: None, columns }, about });
-    }
+    let triggers = if format == Format::Bdf { Triggers::of(&series, format) } else { None };
+    contents.items.extend(triggers.as_ref().map(Triggers::item));
     if table.rows() > 0 {
         let what = table_what(&table);
         contents.items.push(Item { path: CHANNELS.into(), what, about: "what the header says of each signal".into() });
     }
     (contents.notes, contents.damage) = (notes, damage);
-    Ok(EdfDocument { contents, series, annotations, status, triggers: OnceLock::new(), channels: table })
+    Ok(EdfDocument { contents, series, annotations, triggers, channels: table })
 }
 
 /// A table as an item.
@@ -178,11 +171,6 @@ fn type_name(kind: &arrow::datatypes::DataType) -> String {
         arrow::datatypes::DataType::Utf8 => "text".into(),
         other => other.to_string().to_lowercase(),
     }
-}
-
-/// Whether a channel of this name holds the bits of the trigger inputs.
-fn is_status(name: &str) -> bool {
-    name.eq_ignore_ascii_case("status") || name.eq_ignore_ascii_case("trigger")
 }
 
 /// The highest rate.
@@ -300,17 +288,8 @@ impl Annotations {
 }
 
 impl EdfDocument {
-    fn is_events(item: &Item) -> bool {
-        matches!(item.path.as_str(), ANNOTATIONS | TRIGGERS)
-    }
-
     fn triggers(&self) -> Result<&Events, FormatError> {
-        if let Some(found) = self.triggers.get() {
-            return Ok(found);
-        }
-        let Some(channel) = self.status else { return Err(self.contents.none("events", TRIGGERS)) };
-        let found = triggers::read(&self.series, self.contents.format, channel)?;
-        Ok(self.triggers.get_or_init(|| found))
+        self.triggers.as_ref().ok_or_else(|| self.contents.none("events", TRIGGERS))?.events()
     }
 }
 
@@ -325,9 +304,7 @@ impl Document for EdfDocument {
     }
 
     fn events(&self, path: &str) -> Result<Events, FormatError> {
-        let mut all = self.contents.items.iter().filter(|item| EdfDocument::is_events(item)).map(|item| item.path.as_str());
-        let only = (path.is_empty()).then(|| all.next().filter(|_| all.next().is_none())).flatten();
-        match (only.unwrap_or(path), &self.annotations) {
+        match (meant(&self.contents, path)?, &self.annotations) {
             (ANNOTATIONS, Some(events)) => Ok(events.clone()),
             (TRIGGERS, _) => self.triggers().cloned(),
             _ => Err(self.contents.none("events", path)),

@@ -154,7 +154,7 @@ pub fn open(folder: &Arc<dyn Folder>, path: &str, limits: &Limits) -> Result<Rec
     contents.notes = notes;
     let events = events.map(|events| (EVENTS, events)).into_iter().collect();
     let series = epochs.is_none().then_some(series);
-    Ok(RecordedDocument { contents, series, epochs, events, channels: table })
+    Ok(RecordedDocument { contents, series, epochs, events, triggers: None, channels: table })
 }
 
 fn file(folder: &Arc<dyn Folder>, path: &str) -> Result<Option<Arc<dyn Source>>, FormatError> {

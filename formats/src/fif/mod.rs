@@ -6,6 +6,7 @@
 //! |---|---|
 //! | `signals` | a raw file's recording; pauses (skips) separate its stretches |
 //! | `annotations` | annotations that MNE stored |
+//! | `triggers` | events from the stimulus channels of a raw file: `value`, `previous`, `sample` on the measurement's clock |
 //! | `epochs` | an array `[trial × channel × time]` of an epochs file, each trial labelled with its event |
 //! | `events` | the events of the epochs: `label`, `value`, `previous`, `sample`, `trial` |
 //! | `channels` | a table of the channels |
@@ -25,9 +26,11 @@ mod tags;
 
 use crate::document::{Contents, Item, What};
 use crate::edf::table_what;
+use crate::reading::inflated;
 use crate::recorded::{CHANNELS, RecordedDocument, SIGNALS};
 use crate::series::{Element, Number, unique, unusable};
 use crate::source::Source;
+use crate::triggers::Triggers;
 use info::Info;
 use neuroflow_data::formats::{COPY_AGAIN, Format, FormatError, Limits, Place};
 use neuroflow_data::{Channel, Table, columns};
@@ -38,12 +41,12 @@ const ANNOTATIONS: &str = "annotations";
 const EPOCHS: &str = "epochs";
 const EVENTS: &str = "events";
 
-/// Opens a FIF file that holds a raw recording or epochs. Reads the directory and the measurement info.
+/// Opens a FIF file that holds a raw recording or epochs. Reads the directory and the measurement info. One that is gzip is inflated into memory.
 ///
 /// # Errors
 /// When it is no FIF file, its tags are damaged, its samples are of a type that is not read, or it holds neither a recording nor epochs.
 pub fn open(source: Arc<dyn Source>, limits: &Limits) -> Result<RecordedDocument, FormatError> {
-    let tags = Tags::read(source)?;
+    let tags = Tags::read(inflated(source, Format::Fif, limits)?)?;
     let mut sorted = blocks::sort(&tags, limits)?;
     let mut contents = Contents::new(Format::Fif, "");
     contents.facts = std::mem::take(&mut sorted.info.facts);
@@ -71,11 +74,13 @@ pub fn open(source: Arc<dyn Source>, limits: &Limits) -> Result<RecordedDocument
         contents.notes.push("the table of metadata that MNE stored with the epochs is not read".into());
     }
     let table = channel_table(info).map_err(unusable(Format::Fif, CHANNELS))?;
-    let mut document = RecordedDocument { contents, series: None, epochs: None, events: Vec::new(), channels: table };
+    let mut document = RecordedDocument { contents, series: None, epochs: None, events: Vec::new(), triggers: None, channels: table };
     if let Some(own) = &sorted.raw {
         let series = raw::read(&tags, own, info, limits, &mut document.contents.damage)?;
         document.contents.items = series.items(SIGNALS, "");
-        document.series = Some(Arc::new(series));
+        let series = Arc::new(series);
+        document.triggers = Triggers::of(&series, Format::Fif);
+        document.series = Some(series);
     }
     if let Some(own) = &sorted.epochs {
         let events = epochs::events(&tags, &sorted.events, own, info)?;
@@ -109,6 +114,7 @@ pub fn open(source: Arc<dyn Source>, limits: &Limits) -> Result<RecordedDocument
         document.contents.items.push(Item { path: ANNOTATIONS.into(), what, about: String::new() });
         document.events.push((ANNOTATIONS, annotations));
     }
+    document.contents.items.extend(document.triggers.as_ref().map(Triggers::item));
     let what = table_what(&document.channels);
     document.contents.items.push(Item { path: CHANNELS.into(), what, about: "what the measurement info says of each channel".into() });
     Ok(document)

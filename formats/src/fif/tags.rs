@@ -50,9 +50,6 @@ impl Tags {
     /// All tags, from the directory at the end or, without one, by walking from tag to tag.
     pub(super) fn read(source: Arc<dyn Source>) -> Result<Tags, FormatError> {
         let head = part(source.as_ref(), Format::Fif, 0..source.len().min(64))?;
-        if head.starts_with(&[0x1f, 0x8b]) {
-            return Err(wrong(0, "the file is compressed with gzip", "unpack it with `gunzip`: its samples can't be reached otherwise"));
-        }
         let first = tag_in(&head, 0).filter(|tag| tag.kind == FILE_ID && tag.form == 31 && tag.size == 20);
         if first.is_none() {
             return Err(wrong(0, "the file does not begin with FIF's file identifier", "check that the path names a .fif file"));

@@ -103,7 +103,7 @@ pub fn open(source: Arc<dyn Source>, limits: &Limits) -> Result<RecordedDocument
     }
     (contents.notes, contents.damage) = (notes, damage);
     let events = events.map(|events| (EVENTS, events)).into_iter().collect();
-    Ok(RecordedDocument { contents, series: Some(series), epochs: None, events, channels: table })
+    Ok(RecordedDocument { contents, series: Some(series), epochs: None, events, triggers: None, channels: table })
 }
 
 /// The type codes of the specification, table 5.

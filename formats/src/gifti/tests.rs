@@ -61,6 +61,16 @@ fn every_encoding_and_order_gives_the_same_values() {
 }
 
 #[test]
+fn a_surface_that_is_gzip_is_known_and_inflated() {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    encoder.write_all(file(&array("SHAPE", "FLOAT32", &[2], "ASCII", "", "0.5 2")).as_bytes()).unwrap();
+    let source = Arc::new(Buffer::from_vec(encoder.finish().unwrap()));
+    let document = crate::open(source, &crate::Options::default()).unwrap();
+    assert_eq!(document.tensor("shape", None).unwrap().values(), [0.5, 2.0]);
+    assert_eq!(crate::reader_of_name("a.gii.gz").map(|reader| reader.word), Some("gifti"));
+}
+
+#[test]
 fn metadata_labels_and_several_arrays_of_one_intent() {
     let one = array("TIME_SERIES", "UINT8", &[2], "ASCII", "", "1 2");
     let document = opened(&file(&format!("{one}{one}"))).unwrap();

@@ -74,7 +74,10 @@ pub fn open_in(folder: &Arc<dyn Folder>, path: &str, limits: &Limits) -> Result<
     let Some((stem, sort)) = stem(path) else { return open(file(folder, path)?, limits) };
     let of = |ending: &str| -> Result<Arc<dyn Source>, FormatError> {
         let plain = format!("{stem}.{ending}");
-        for name in [plain.clone(), format!("{plain}.gz"), format!("{stem}.{}", ending.to_uppercase())] {
+        let packed = format!("{plain}.gz");
+        // Both are gzip, or neither is; then whatever is there.
+        let both = if path.to_ascii_lowercase().ends_with(".gz") { [packed, plain.clone()] } else { [plain.clone(), packed] };
+        for name in both.into_iter().chain([format!("{stem}.{}", ending.to_uppercase())]) {
             if let Ok(Some(source)) = folder.open(&name) {
                 return Ok(source);
             }

@@ -198,6 +198,11 @@ fn pairs_are_found_side_by_side_and_stay_in_the_folder() {
         assert_eq!(document.tensor("image", None).unwrap().values(), [0.0, 1.0]);
         assert_eq!(document.contents().version, "NIfTI-1 pair");
     }
+    // Both gzip; the partner that is packed alike comes first.
+    let packed = tree(&[("a.hdr.gz", gzip(&header)), ("a.img.gz", gzip(&image)), ("a.img", vec![0; image.len()])]);
+    for path in ["a.hdr.gz", "a.img.gz"] {
+        assert_eq!(open_in(&packed, path, &limits).unwrap().tensor("image", None).unwrap().values(), [0.0, 1.0], "{path}");
+    }
     let alone = tree(&[("a.hdr", header.clone())]);
     assert!(open_in(&alone, "a.hdr", &limits).unwrap_err().to_string().contains("there is no file `a.img`"));
     assert!(opened(&header).unwrap_err().to_string().contains("this is the header of a pair"));

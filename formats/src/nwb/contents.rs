@@ -1,5 +1,6 @@
 //! What is in an NWB file.
 
+use super::clock::Clock;
 use super::series::{Series, Times};
 use super::table::DynamicTable;
 use super::types::Types;
@@ -13,8 +14,8 @@ use std::collections::HashMap;
 /// What an object of the schema is.
 #[derive(Debug, Clone)]
 pub(super) enum Part {
-    /// A recording: rate and first time.
-    Recording(Series, (f64, f64)),
+    /// A recording, and its clock as far as it was looked at.
+    Recording(Series, Clock),
     /// A series with its own times, or with more axes than a recording has.
     Series(Series),
     /// Texts with times.
@@ -71,12 +72,12 @@ pub(super) fn read(tree: &Tree, types: &Types, contents: &mut Contents) -> HashM
 fn push(tree: &Tree, parts: &HashMap<u64, Part>, contents: &mut Contents, path: String, object: &Object, about: String) {
     let own = |text: &str| if about.is_empty() { shown(text.to_owned()) } else { about.clone() };
     let (what, about) = match parts.get(&object.address) {
-        Some(Part::Recording(series, regular)) => (
+        Some(Part::Recording(series, clock)) => (
             What::Recording {
                 channels: series.width as usize,
                 samples: series.samples,
-                rate: regular.0,
-                span: (regular.1, series.last_time(*regular)),
+                rate: clock.rate,
+                span: (clock.first(), clock.last),
                 unit: series.unit.clone(),
             },
             own(&series.about),
@@ -155,7 +156,7 @@ fn part(tree: &Tree, types: &Types, object: &Object, notes: &mut Vec<String>) ->
         let regular =
             if series.numeric && series.axes <= 2 && series.width <= limit && series.width > 0 { series.looks_regular(tree) } else { None };
         return Some(match regular {
-            Some(regular) => Part::Recording(series, regular),
+            Some(clock) => Part::Recording(series, clock),
             None => Part::Series(series),
         });
     }

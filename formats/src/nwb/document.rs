@@ -76,11 +76,11 @@ impl Document for NwbDocument {
     fn signals(&self, path: &str) -> Result<Box<dyn Signals + '_>, FormatError> {
         let path = self.contents.path_of(path, "recording", |what| matches!(what, What::Recording { .. }))?;
         let Some((_, Some(Part::Recording(series, _)))) = self.find(path) else { return Err(self.contents.none("recording", path)) };
-        let regular = series.is_regular(&self.tree)?.ok_or_else(|| {
+        let clock = series.clock(&self.tree)?.ok_or_else(|| {
             let place = Place::Object { path: format!("/{path}"), byte: None };
             FormatError::new(Format::Nwb, place, "its timestamps are not regular, so it is no recording at a rate", "ask for its rows")
         })?;
-        let channels = series.channels(&self.tree, &self.types, regular)?;
+        let channels = series.channels(&self.tree, &self.types, &clock)?;
         Ok(Box::new(SeriesSignals { tree: &self.tree, series: series.clone(), channels }))
     }
 

@@ -5,21 +5,26 @@
 //!
 //! | in the file | item | asked for with |
 //! |---|---|---|
-//! | `TimeSeries` with a rate, or with timestamps that are as regular as one | recording | `signals`, `rows`, `tensor` |
+//! | `TimeSeries` with a rate, or with timestamps that are as regular as one between pauses | recording | `signals`, `rows`, `tensor` |
 //! | other `TimeSeries` | table with a column `time`, or array when it has more than two axes | `rows`, `tensor` |
 //! | `AnnotationSeries`, `TimeIntervals` | events | `events`, `rows` |
 //! | `Units` with `spike_times` | spikes | `spikes`, `rows` |
 //! | `DynamicTable` | table | `rows` |
 //! | everything else | as in HDF5 | `tensor`, `rows` |
 //!
+//! Timestamps are those of a recording when they lie on lines of one rate, with at most one pause in ten of them, and none lies further than a tenth of a
+//! sample from its line: so times that were rounded are no matter. The rate is the one that fits best. Rows keep the times as they stand in the file.
+//!
 //! Values are `data × conversion × channel_conversion + offset`, as pynwb's `get_data_in_units` has them. Ragged columns of tables are lists, doubly ragged
-//! ones lists of lists; references are paths. Files that an `ImageSeries` names are told and never opened.
+//! ones lists of lists; references are paths, and those to parts of a series `path[from:to]`. Files that an `ImageSeries` names are told and never opened.
 //!
 //! Layout: "NWB Format Specification" 2.0 to 2.9 and "HDMF Common Specification". Compared with pynwb.
 
+mod clock;
 mod contents;
 mod document;
 mod events;
+mod reference;
 mod series;
 mod spikes;
 mod table;

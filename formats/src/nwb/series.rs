@@ -1,23 +1,23 @@
 //! `TimeSeries` and what extends it: sampled values, with their unit, scale and times.
 
+use super::clock::Clock;
 use super::types::Types;
 use super::{bad, of_nwb};
 use crate::document::{Rows, Signals};
 use crate::hdf5::dataset::Dataset;
 use crate::hdf5::tree::{Object, Sort, Tree};
 use crate::hdf5::values::{arrow_type, plain};
+use crate::series::MOST_STRETCHES;
 use arrow::array::{ArrayRef, Float64Array, RecordBatch, RecordBatchOptions};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use neuroflow_data::formats::{COPY_AGAIN, Format, FormatError, Place};
-use neuroflow_data::{Channel, Recording, Samples, Stretch, Tensor};
+use neuroflow_data::{Channel, Recording, Samples, Tensor};
 use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::Arc;
 
-/// Timestamps that are looked at on opening, to tell whether they are regular.
-const LOOKED_AT: u64 = 1024;
-/// How far a regular timestamp may be off, in steps.
-const REGULAR: f64 = 1e-3;
+/// Timestamps that are looked at on opening, to tell whether they are those of a recording.
+const LOOKED_AT: u64 = 16 << 10;
 /// Bytes of interleaved samples that are taken apart at once.
 const BLOCK: u64 = 16 << 20;
 
@@ -103,40 +103,36 @@ impl Series {
         dataset_at(tree, self.data, &self.path)
     }
 
-    /// Rate and first time, when timestamps look as regular as a rate. Only some are read.
-    pub fn looks_regular(&self, tree: &Tree) -> Option<(f64, f64)> {
+    /// The clock, when timestamps look like those of a recording. Only some are read: the stretches are those among them.
+    pub fn looks_regular(&self, tree: &Tree) -> Option<Clock> {
         let stamps = match self.times {
-            Times::Rate { rate, start } => return Some((rate, start)),
+            Times::Rate { rate, start } => return Some(Clock::at_rate(rate, start, self.samples)),
             Times::Unknown => return None,
             Times::Stamps(stamps) => dataset_at(tree, stamps, &self.path).ok()?,
         };
         let count = *stamps.dims().first()?;
-        if count < 2 || count != self.samples {
+        if count != self.samples {
             return None;
         }
         let mut budget = tree.small_budget();
         let mut read = |range: Range<u64>| tree.numbers(&self.path, stamps, &[range], &mut budget).ok().flatten();
         let first = read(0..count.min(LOOKED_AT))?;
-        let last = read(count - 1..count)?;
-        regular(&first, *last.first()?, count)
+        let clock = Clock::of(&first)?;
+        if count <= LOOKED_AT {
+            return Some(clock);
+        }
+        let last = read(count - 1..count)?.first().copied().filter(|last| *last > clock.last)?;
+        Some(Clock { last, ..clock })
     }
 
-    /// Rate and first time, with all timestamps looked at.
-    pub fn is_regular(&self, tree: &Tree) -> Result<Option<(f64, f64)>, FormatError> {
+    /// The clock, with all timestamps looked at; `None` when they are not those of a recording.
+    pub fn clock(&self, tree: &Tree) -> Result<Option<Clock>, FormatError> {
         let Times::Stamps(stamps) = self.times else { return Ok(self.looks_regular(tree)) };
         let stamps = dataset_at(tree, stamps, &self.path)?;
         let numbers =
             tree.numbers(&self.path, stamps, &stamps.everything(), &mut tree.budget()).map_err(|error| of_nwb(error, &self.path))?;
         let numbers = numbers.unwrap_or_default();
-        Ok(match numbers.last() {
-            Some(last) if numbers.len() >= 2 && numbers.len() as u64 == self.samples => regular(&numbers, *last, numbers.len() as u64),
-            _ => None,
-        })
-    }
-
-    /// The time of the last sample, where it is known.
-    pub fn last_time(&self, regular: (f64, f64)) -> f64 {
-        regular.1 + self.samples.saturating_sub(1) as f64 / regular.0
+        Ok(if numbers.len() as u64 == self.samples { Clock::of(&numbers) } else { None })
     }
 
     /// The gain of each channel.
@@ -171,10 +167,18 @@ impl Series {
     }
 
     /// The channels of the series, which must have one or two axes of numbers.
-    pub fn channels(&self, tree: &Tree, types: &Types, regular: (f64, f64)) -> Result<Vec<Channel>, FormatError> {
+    pub fn channels(&self, tree: &Tree, types: &Types, clock: &Clock) -> Result<Vec<Channel>, FormatError> {
         let limit = tree.file.limits.max_columns as u64;
         if !self.numeric || self.axes > 2 || self.width > limit {
             return Err(bad(&self.path, "its values are no channels of numbers", "ask for its rows or its array"));
+        }
+        let pauses = clock.stretches.len();
+        if pauses.saturating_mul(usize::try_from(self.width).unwrap_or(usize::MAX)) > MOST_STRETCHES {
+            return Err(bad(
+                &self.path,
+                format!("the recording pauses {} times in {} channels", pauses - 1, self.width),
+                "ask for its rows",
+            ));
         }
         let object = tree.find(&self.path).ok_or_else(|| bad(&self.path, "the series is gone", "open the file again"))?;
         let electric = types.of(tree, object, "ElectricalSeries");
@@ -183,10 +187,10 @@ impl Series {
             name,
             role: if electric { "ephys".into() } else { "misc".into() },
             unit: self.unit.clone(),
-            rate: regular.0,
+            rate: clock.rate,
             gain,
             offset: self.offset,
-            stretches: vec![Stretch { first: 0, time: regular.1 }],
+            stretches: clock.stretches.clone(),
         };
         Ok(names.into_iter().zip(gains).map(channel).collect())
     }
@@ -196,23 +200,6 @@ impl Series {
         let samples = samples.start.min(self.samples)..samples.end.min(self.samples).max(samples.start.min(self.samples));
         if self.axes == 1 { vec![samples] } else { vec![samples, channels] }
     }
-}
-
-/// Rate and first time of `numbers`, the first of `count` timestamps that end with `last`.
-fn regular(numbers: &[f64], last: f64, count: u64) -> Option<(f64, f64)> {
-    let first = *numbers.first()?;
-    let span = last - first;
-    let rate = (count - 1) as f64 / span;
-    if !(rate.is_finite() && rate > 0.0 && first.is_finite()) {
-        return None;
-    }
-    let off = |(place, time): (usize, &f64)| ((time - first) * rate - place as f64).abs();
-    if !numbers.iter().enumerate().all(|own| off(own) <= REGULAR) {
-        return None;
-    }
-    // Times are written in decimals, so a rate that is all but whole is whole.
-    let whole = rate.round();
-    Some((if whole >= 1.0 && (rate - whole).abs() <= 1e-9 * rate { whole } else { rate }, first))
 }
 
 pub(super) fn dataset_at<'t>(tree: &'t Tree, address: u64, path: &str) -> Result<&'t Dataset, FormatError> {
@@ -363,7 +350,8 @@ pub(super) struct SeriesRows {
 impl SeriesRows {
     pub fn new(tree: &Arc<Tree>, types: &Types, series: Series) -> Result<SeriesRows, FormatError> {
         let regular = if let Times::Rate { rate, start } = series.times { Some((rate, start)) } else { None };
-        let channels = if series.numeric { series.channels(tree, types, regular.unwrap_or((1.0, 0.0)))? } else { Vec::new() };
+        let clock = regular.map_or_else(|| Clock::at_rate(1.0, 0.0, 0), |(rate, start)| Clock::at_rate(rate, start, series.samples));
+        let channels = if series.numeric { series.channels(tree, types, &clock)? } else { Vec::new() };
         let mut fields = Vec::new();
         if series.times != Times::Unknown {
             fields.push(Field::new("time", DataType::Float64, false));

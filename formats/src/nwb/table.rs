@@ -1,7 +1,7 @@
 //! `DynamicTable`: columns of equal length, plain, ragged or doubly ragged.
 
 use super::series::dataset_at;
-use super::{bad, of_nwb};
+use super::{bad, of_nwb, reference};
 use crate::document::Rows;
 use crate::hdf5::tree::{Object, Sort, Tree};
 use crate::hdf5::values::{Elements, arrow_type};
@@ -157,7 +157,8 @@ fn column(tree: &Tree, object: &Object, name: &str, children: &HashMap<&str, &Ob
         }
         _ => None,
     });
-    let mut datatype = if words.is_some() { DataType::Utf8 } else { arrow_type(&dataset.datatype) };
+    let is_text = words.is_some() || reference::is_reference(&dataset.datatype);
+    let mut datatype = if is_text { DataType::Utf8 } else { arrow_type(&dataset.datatype) };
     for dim in dataset.dims().iter().skip(1).rev() {
         datatype = DataType::FixedSizeList(item(&datatype), i32::try_from(*dim).ok()?);
     }
@@ -212,6 +213,9 @@ fn plain(tree: &Tree, path: &str, column: &Column, rows: Range<u64>, budget: &mu
     let bytes = dataset.read(&tree.file, &dataset.rows(rows), budget).map_err(|error| of_nwb(error, path))?;
     let elements = Elements::new(&dataset.datatype, &bytes, 0);
     let mut values = tree.values().column(&dataset.datatype, elements, budget).map_err(|error| of_nwb(error, path))?;
+    if reference::is_reference(&dataset.datatype) {
+        values = reference::texts(path, &values, budget)?;
+    }
     if let Some(words) = &column.words {
         let numbers = cast(&values, &DataType::Int64).map_err(|error| bad(path, error.to_string(), COPY_AGAIN))?;
         let word = |number: i64| usize::try_from(number).ok().and_then(|number| words.get(number)).map_or("", String::as_str);

@@ -3,8 +3,11 @@
 use super::bytes::{cut, find, put, swap};
 use super::{Case, asked, one};
 use crate::mat5_bytes::{CLASS_DOUBLE, COMPRESSED, DOUBLE, INT32, MATRIX, Mat5, UINT32};
-use crate::small_files::{all, npy, npy_version, zip};
+use crate::small_files::{all, npy, npy_version, packed_arrow, zip};
+use arrow::array::{Float64Array, RecordBatch};
+use arrow::ipc::CompressionType;
 use std::io::Write;
+use std::sync::Arc;
 
 pub fn cases() -> Vec<Case> {
     [mat5(), numpy(), columns(), models()].into_iter().flatten().collect()
@@ -93,6 +96,9 @@ fn numpy() -> Vec<Case> {
 fn columns() -> Vec<Case> {
     let of = |sort: &str| all().into_iter().find(|(own, _)| *own == sort).map(|(_, bytes)| bytes).unwrap();
     let (parquet, arrow) = (of("parquet"), of("arrow_ipc"));
+    let zeros = RecordBatch::try_from_iter([("x", Arc::new(Float64Array::from(vec![0.0; 1000])) as _)]).unwrap();
+    let lz4 = packed_arrow(&[zeros], CompressionType::LZ4_FRAME);
+    let length = find(&lz4, &8000u64.to_le_bytes());
     let footer = u32::from_le_bytes(parquet[parquet.len() - 8..parquet.len() - 4].try_into().unwrap()) as usize;
     vec![
         one("a.parquet", "cut in the first column", cut(&parquet, 60)),
@@ -103,6 +109,9 @@ fn columns() -> Vec<Case> {
         one("a.arrow", "cut in the schema", cut(&arrow, 100)),
         one("a.arrow", "cut in the footer", cut(&arrow, arrow.len() - 12)),
         one("a.arrow", "a footer of 2^31 bytes", put(&arrow, arrow.len() - 10, &0x7fff_ffffu32.to_le_bytes())),
+        one("a.feather", "a packed column that claims 2^40 bytes", put(&lz4, length, &(1u64 << 40).to_le_bytes())),
+        one("a.feather", "a packed column of no frame", put(&lz4, length + 8, &[0; 4])),
+        one("a.feather", "a packed column of minus two bytes", put(&lz4, length, &(-2i64).to_le_bytes())),
     ]
 }
 

@@ -85,8 +85,10 @@ fn latest() -> Vec<Case> {
 }
 
 fn nwb() -> Vec<Case> {
-    let whole = made_file("small.nwb");
+    let (whole, times) = (made_file("small.nwb"), made_file("times.nwb"));
     vec![
+        one("times.nwb", "cut in half", cut(&times, times.len() / 2)),
+        one("times.nwb", "cut in the last kilobyte", cut(&times, times.len() - 1000)),
         one("small.nwb", "cut in half", cut(&whole, whole.len() / 2)),
         one("small.nwb", "cut in the last kilobyte", cut(&whole, whole.len() - 1000)),
     ]

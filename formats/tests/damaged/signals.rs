@@ -1,6 +1,7 @@
 //! Recordings and sorted spikes.
 
 use super::bytes::{cut, field, find, put, swap};
+use super::volumes::gzip;
 use super::{Case, one, one_as, several};
 use crate::ephys::build::{
     Edf, Fif, GdfChannel, annotations, fif_epochs, fif_raw, gdf, npy, phy, positions, set, set_data, signal, suite2p, tal, vhdr, vmrk,
@@ -167,6 +168,13 @@ fn fif() -> Vec<Case> {
         one("a.fif", "2^31 - 1 channels", put(&walked, find(&walked, &[0, 0, 0, 200, 0, 0, 0, 3]) + 16, &i32::MAX.to_be_bytes())),
         one("a.fif", "no rate", put(&walked, find(&walked, &[0, 0, 0, 201, 0, 0, 0, 4]) + 16, &[0; 4])),
         one("a.fif", "no samples", without.file(true)),
+        one("a.fif.gz", "gzip cut short", cut(&gzip(&raw), 200)),
+        one("a.fif.gz", "gzip with another checksum", {
+            let packed = gzip(&raw);
+            put(&packed, packed.len() - 8, &[1, 2, 3, 4])
+        }),
+        one("a.fif.gz", "gzip of a file that was cut in a channel", gzip(&cut(&walked, channel + 50))),
+        one("a.fif.gz", "a bomb: 80 MB of zeros behind a file", gzip(&[&raw[..], &vec![0; 80 << 20]].concat())),
         one("a-epo.fif", "epochs cut in their samples", cut(&epochs, find(&epochs, &[0, 0, 1, 46, 64]) + 40)),
         one("a-epo.fif", "epochs whose shape is 2^31 - 1", {
             let at = find(&epochs, &[0, 0, 0, 3, 0, 0, 0, 2, 0, 0, 0, 2, 0, 0, 0, 3]);

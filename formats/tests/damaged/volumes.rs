@@ -13,7 +13,7 @@ fn seed(sort: &str) -> Vec<u8> {
     seeds().into_iter().find(|(own, _)| *own == sort).map(|(_, bytes)| bytes).unwrap()
 }
 
-fn gzip(bytes: &[u8]) -> Vec<u8> {
+pub fn gzip(bytes: &[u8]) -> Vec<u8> {
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
     encoder.write_all(bytes).unwrap();
     encoder.finish().unwrap()
@@ -48,6 +48,9 @@ fn nifti() -> Vec<Case> {
         one("a.nii.gz", "gzip with a broken body", put(&packed, 30, &[0xff; 8])),
         one("a.nii.gz", "a bomb: 64 MB of zeros for a header", gzip(&vec![0; 64 << 20])),
         several("a.hdr", "a header without its image", vec![("a.hdr", pair.clone())]),
+        several("a.hdr.gz", "a header without its image", vec![("a.hdr.gz", gzip(&pair))]),
+        several("a.hdr.gz", "a header cut short", vec![("a.hdr.gz", cut(&gzip(&pair), 40)), ("a.img.gz", gzip(&[0; 24]))]),
+        several("a.hdr.gz", "a header with its image cut short", vec![("a.hdr.gz", gzip(&pair)), ("a.img.gz", cut(&gzip(&[7; 24]), 12))]),
         several("a.hdr", "a header with its image cut short", vec![("a.hdr", pair), ("a.img", vec![0; 5])]),
     ]
 }

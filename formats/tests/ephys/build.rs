@@ -289,6 +289,26 @@ pub fn fif_raw(form: u32, directory: bool) -> Vec<u8> {
     fif.file(directory)
 }
 
+/// A raw FIF file of stimulus channels: what each is called and its samples, the first of which is number 300; a buffer of samples is skipped after the
+/// first `before` of them.
+pub fn fif_stimulus(channels: &[(&str, &[i16])], before: usize) -> Vec<u8> {
+    let mut fif = Fif::new();
+    fif.begin(100).begin(101).int(200, channels.len() as i32).tag(201, 4, &100f32.to_be_bytes());
+    for (name, _) in channels {
+        fif.channel(name, 3, 107, 1.0, 1.0);
+    }
+    let buffer = |samples: std::ops::Range<usize>| -> Vec<u8> {
+        samples.flat_map(|sample| channels.iter().flat_map(move |(_, own)| own[sample].to_be_bytes())).collect()
+    };
+    let all = channels[0].1.len();
+    fif.end(101).begin(102).int(208, 300).tag(300, 2, &buffer(0..before));
+    if before < all {
+        fif.int(303, 10).tag(300, 2, &buffer(before..all));
+    }
+    fif.end(102).end(100);
+    fif.file(true)
+}
+
 /// An epochs FIF file of two trials, two channels and three samples.
 pub fn fif_epochs() -> Vec<u8> {
     let mut fif = Fif::new();
@@ -445,7 +465,7 @@ pub fn seeds(target: &str) -> Vec<Vec<u8>> {
             vec![[header, vec![0], vmrk("Mk1=Stimulus,S  1,2,1,0"), vec![0], vec![1; 12]].concat()]
         }
         "eeglab" => vec![set(2.0, 3.0, set_data(6)), set(1.0, 4.0, mat.text("data", "a.fdt"))],
-        "fif" => vec![fif_raw(4, true), fif_raw(2, false), fif_epochs()],
+        "fif" => vec![fif_raw(4, true), fif_raw(2, false), fif_epochs(), fif_stimulus(&[("STI 001", &[0, 1, 1, 0])], 3)],
         "spike_text" => vec![b"1.0\t0.5\n2.0\t0.25\n".to_vec(), b"# a: 1\n1\n2\n# a: 2\n3\n".to_vec()],
         "position_tracking" => vec![positions()],
         "phy" => {

@@ -1,8 +1,9 @@
 //! EEGLAB and FIF.
 
-use super::build::{Fif, fif_epochs, fif_raw, folder, set, set_data, source};
+use super::build::{Fif, fif_epochs, fif_raw, fif_stimulus, folder, set, set_data, source};
 use super::mat5_bytes::Mat5;
-use neuroflow_formats::{Document, FormatError, Limits, eeglab, fif};
+use neuroflow_formats::{Document, FormatError, Limits, Options, eeglab, fif, reader_of_name};
+use std::io::Write;
 
 fn values(document: &dyn Document, channel: usize) -> Vec<f64> {
     let mut values = Vec::new();
@@ -122,6 +123,64 @@ fn a_raw_fif_is_a_recording_with_pauses_and_annotations() {
     }
 }
 
+/// The events that MNE 1.13.2's `find_events` gives of such files.
+#[test]
+fn stimulus_channels_of_fif_are_events() {
+    let found = |channels: &[(&str, &[i16])], before: usize| {
+        let document = fif::open(source(fif_stimulus(channels, before)), &Limits::default()).unwrap();
+        let events = document.events("").unwrap();
+        assert_eq!(document.rows("triggers").unwrap().count(), events.len() as u64);
+        let table = events.table();
+        let whole = |name: &str| table.integers(name).unwrap();
+        let times: Vec<f64> = whole("sample").iter().map(|sample| *sample as f64 / 100.0).collect();
+        assert_eq!(events.times(), times);
+        assert_eq!(events.labels(), whole("value").iter().map(i64::to_string).collect::<Vec<_>>());
+        whole("sample")
+            .into_iter()
+            .zip(whole("previous"))
+            .zip(whole("value"))
+            .map(|((sample, previous), value)| [sample, previous, value])
+            .collect::<Vec<_>>()
+    };
+    // A number from the first sample on is no event, and one that falls is none; minus signs are left out.
+    let steps = [5, 5, 0, 1, 1, 3, 3, 2, 2, 4, 0, -7, 0];
+    let expected = vec![[303, 0, 1], [305, 1, 3], [309, 2, 4], [311, 0, 7]];
+    assert_eq!(found(&[("STI 014", &steps)], 13), expected);
+    // The channel of all inputs is enough, the newer one before the older one.
+    let other = [0, 0, 9, 9, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+    assert_eq!(found(&[("STI 001", &other), ("STI 014", &steps)], 13), expected);
+    assert_eq!(found(&[("STI 014", &other), ("STI101", &steps)], 13), expected);
+    // Others are taken together, and what they say alike once.
+    let both = [[302, 0, 9], [303, 0, 1], [305, 1, 3], [309, 2, 4], [311, 0, 7]];
+    assert_eq!(found(&[("STI 001", &steps), ("STI 002", &other), ("STI 003", &other)], 13), both);
+    // In a pause of ten samples the inputs are at 0.
+    assert_eq!(found(&[("STI 014", &[0, 2, 2, 2, 2, 0])], 3), [[301, 0, 2], [313, 0, 2]]);
+    assert_eq!(found(&[("STI 014", &[0, 0, 0, 0])], 4), Vec::<[i64; 3]>::new());
+
+    let slow = fif::open(source(fif_stimulus(&[("STI 014", &[0, 1, 3, 3, 0])], 5)), &Limits::default()).unwrap();
+    let error = slow.events("triggers").unwrap_err().to_string();
+    let expected =
+        "FIF: object `triggers`: 1 events of the channel `STI 014` follow the one before at once, so its inputs did not rise together; ";
+    assert!(error.starts_with(expected), "{error}");
+    let about = &slow.contents().item("triggers").unwrap().about;
+    assert_eq!(about, "events from the channel `STI 014`, found when they are asked for");
+
+    // Where there are annotations too, one of both is to be named.
+    let mut fif = Fif::new();
+    fif.begin(100).begin(101).int(200, 1).tag(201, 4, &100f32.to_be_bytes()).channel("STI 014", 3, 107, 1.0, 1.0).end(101);
+    fif.begin(3810).tag(3568, 4, &1f32.to_be_bytes()).tag(3569, 4, &2f32.to_be_bytes()).text(206, "BAD").end(3810);
+    fif.begin(102).tag(300, 2, &[0, 0, 0, 1, 0, 1, 0, 0]).end(102).end(100);
+    let document = fif::open(source(fif.file(true)), &Limits::default()).unwrap();
+    let error = document.events("").unwrap_err().to_string();
+    assert_eq!(error, "FIF: the file: several are there, so events must be named; name one of `annotations`, `triggers`");
+    assert_eq!(
+        (document.events("annotations").unwrap().labels(), document.events("triggers").unwrap().labels()),
+        (vec!["BAD".into()], vec!["1".into()])
+    );
+    // Epochs have events of their own.
+    assert!(fif::open(source(fif_epochs()), &Limits::default()).unwrap().contents().item("triggers").is_none());
+}
+
 #[test]
 fn fif_epochs_are_an_array_with_their_events() {
     let document = fif::open(source(fif_epochs()), &Limits::default()).unwrap();
@@ -138,11 +197,31 @@ fn fif_epochs_are_an_array_with_their_events() {
     assert!(document.rows("events").is_ok() && document.rows("").is_err() && document.signals("").is_err());
 }
 
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
+#[test]
+fn a_fif_that_is_gzip_is_read_as_the_plain_one() {
+    let plain = fif_raw(4, true);
+    let document = neuroflow_formats::open(source(gzip(&plain)), &Options::default()).unwrap();
+    let expected = fif::open(source(plain), &Limits::default()).unwrap();
+    assert_eq!(document.contents(), expected.contents());
+    assert_eq!((values(document.as_ref(), 0), values(document.as_ref(), 1)), (values(&expected, 0), values(&expected, 1)));
+    assert_eq!(reader_of_name("a_raw.fif.gz").map(|reader| reader.word), Some("fif"));
+}
+
 #[test]
 fn fif_errors_say_where() {
     let error = |bytes: Vec<u8>| fif::open(source(bytes), &Limits::default()).unwrap_err().to_string();
     assert!(error(b"nothing".to_vec()).starts_with("FIF: byte 0: the file does not begin with FIF's file identifier;"));
-    assert!(error(vec![0x1f, 0x8b, 8, 0]).starts_with("FIF: byte 0: the file is compressed with gzip; unpack it with `gunzip`"));
+    let packed = gzip(&fif_raw(4, true));
+    let cut = error(packed[..packed.len() / 2].to_vec());
+    assert!(cut.starts_with("FIF: the file: the compressed data break off or are damaged after "), "{cut}");
+    let bomb = fif::open(source(gzip(&vec![0; 65 << 20])), &crate::reading::limits()).unwrap_err().to_string();
+    assert!(bomb.starts_with("FIF: the file: ") && bomb.contains(" allowed; "), "{bomb}");
     assert!(error(fif_raw(20, true)).contains("the samples are complex numbers, which are not read"));
     assert!(error(fif_raw(7, true)).contains("samples of type 7 are not read"));
     let mut empty = Fif::new();

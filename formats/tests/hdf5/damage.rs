@@ -77,6 +77,7 @@ fn damaged_made_files_are_told() {
         "packed.h5",
         "packed_small.h5",
         "small.nwb",
+        "times.nwb",
         "small.mat",
         "values73.mat",
         "virtual_late.h5",

@@ -234,6 +234,51 @@ fn an_nwb_file_has_its_parts() {
 }
 
 #[test]
+fn times_that_were_rounded_or_pause_make_a_recording() {
+    let document = nwb::open(source(made_file("times.nwb")), &Limits::default()).unwrap();
+    let what = |name: &str| document.contents().item(&format!("acquisition/{name}")).unwrap().what.clone();
+    let expected = What::Recording { channels: 1, samples: 17_000, rate: 1000.0, span: (100.25, 117.249), unit: "m".into() };
+    assert_eq!(what("rounded"), expected);
+    let expected = What::Recording { channels: 2, samples: 150, rate: 100.0, span: (0.0, 5.79), unit: "m".into() };
+    assert_eq!(what("paused"), expected);
+    assert!(matches!(what("licks"), What::Table { rows: Some(40), .. }), "{:?}", what("licks"));
+    let stretches = |name: &str| -> Vec<(u64, f64)> {
+        let signals = document.signals(&format!("acquisition/{name}")).unwrap();
+        signals.channels()[0].stretches.iter().map(|stretch| (stretch.first, stretch.time)).collect()
+    };
+    assert_eq!(stretches("rounded"), [(0, 100.25)]);
+    assert_eq!(stretches("paused"), [(0, 0.0), (50, 2.0), (120, 5.5)]);
+    let recording = document.signals("acquisition/paused").unwrap().recording(Format::Nwb, "s", &[1]).unwrap();
+    assert_eq!(recording.values(0, 48..52), [97.0, 99.0, 101.0, 103.0]);
+    let (channel, _) = recording.channel(0).unwrap();
+    assert_eq!((channel.time_of(49), channel.time_of(50), channel.time_of(149)), (0.49, 2.0, 5.79));
+    // Rows keep the times as they stand in the file.
+    let rows = document.rows("acquisition/rounded").unwrap().read(&[0], 0..17_000).unwrap();
+    let times = rows.column(0).as_primitive::<Float64Type>().values();
+    assert_eq!((times[0], times[16_999]), (100.25, 117.249));
+    // Only some times are looked at when the file is opened; all are before samples are read.
+    assert!(matches!(what("late"), What::Recording { .. }));
+    let error = document.signals("acquisition/late").err().unwrap().to_string();
+    assert!(error.contains("its timestamps are not regular, so it is no recording at a rate; ask for its rows"), "{error}");
+    assert_eq!(document.rows("acquisition/late").unwrap().count(), 17_000);
+}
+
+#[test]
+fn parts_of_series_that_rows_refer_to_are_texts() {
+    let document = nwb::open(source(made_file("times.nwb")), &Limits::default()).unwrap();
+    let trials = document.rows("intervals/trials").unwrap();
+    let place = trials.schema().index_of("timeseries").unwrap();
+    let parts = trials.read(&[place], 0..3).unwrap();
+    assert_eq!(parts.schema(), Arc::new(trials.schema().project(&[place]).unwrap()));
+    let parts = parts.column(0).as_list::<i64>();
+    let of = |row: usize| parts.value(row).as_string::<i32>().iter().flatten().map(str::to_owned).collect::<Vec<_>>();
+    assert_eq!(of(0), ["/acquisition/paused[0:50]"]);
+    assert_eq!(of(1), ["/acquisition/paused[50:100]", "/acquisition/rounded[7:8]"]);
+    assert_eq!(of(2), [""]);
+    assert_eq!(document.events("intervals/trials").unwrap().times(), [0.0, 2.0, 5.5]);
+}
+
+#[test]
 fn a_plain_hdf5_file_is_no_nwb() {
     let error = nwb::open(source(made_file("latest.h5")), &Limits::default()).unwrap_err().to_string();
     assert_eq!(error, "NWB: the file: the root group has no attribute `nwb_version`; read it as plain HDF5");

@@ -148,6 +148,9 @@ def fif(path, file):
     raw = mne.io.read_raw_fif(path)
     for name, values in zip(raw.ch_names, raw.get_data()):
         show(file, f"signals/{name}", values)
+    if "stim" in raw:
+        events = mne.find_events(raw)
+        show_events(file, "triggers", events[:, 0] / raw.info["sfreq"], np.zeros(len(events)), [str(e) for e in events[:, 2]])
     a = raw.annotations
     if len(a):
         show_events(file, "annotations", a.onset, a.duration, list(a.description))

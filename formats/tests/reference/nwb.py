@@ -34,8 +34,12 @@ def flat(column, rows):
 
 def digest(values, names):
     values = np.asarray(values)
+    if values.dtype.names and "timeseries" in values.dtype.names:
+        # Parts of series are texts here.
+        texts = [f"{names(series)}[{start}:{start + count}]" if start >= 0 and count >= 0 else "" for start, count, series in values.tolist()]
+        return hashlib.sha256("\n".join(texts).encode()).hexdigest()
     if values.dtype.names:
-        return hashlib.sha256("\n".join(str(values[name].tolist() if name != "timeseries" else [names(v) for v in values[name]])
+        return hashlib.sha256("\n".join(str(values[name].tolist())
                                         for name in values.dtype.names).encode()).hexdigest()
     if values.dtype.kind in "biuf":
         return numbers(values)

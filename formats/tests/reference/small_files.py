@@ -1,4 +1,4 @@
-"""Writes the small files that the tests carry, formats/tests/files: every structure of HDF5 in few bytes, the filters of the package hdf5plugin, an NWB file and a
+"""Writes the small files that the tests carry, formats/tests/files: every structure of HDF5 in few bytes, the filters of the package hdf5plugin, two NWB files and a
 MATLAB 7.3 file.
 
     small_files.py FOLDER
@@ -96,6 +96,41 @@ with h5py.File(f"{folder}/small.nwb", "w") as file:
     column(units, "nested", [1.0, 2.0, 3.0]), column(units, "nested_index", np.array([1, 1, 3], "u1"), "VectorIndex")
     column(units, "nested_index_index", np.array([2, 3], "u1"), "VectorIndex")
     file["specifications/mine/1.0/mine"] = '{"groups":[{"neurodata_type_def":"Wide","neurodata_type_inc":"TimeSeries"}]}'
+
+with h5py.File(f"{folder}/times.nwb", "w") as file:
+    def typed(group, own, **attributes):
+        group.attrs["neurodata_type"], group.attrs["namespace"] = own, "core"
+        for name, value in attributes.items():
+            group.attrs[name] = value
+        return group
+
+    file.attrs["nwb_version"] = "2.7.0"
+    file["identifier"], file["session_start_time"] = "times", "2026-01-02T03:04:05+00:00"
+
+    def series(name, times, data):
+        own = typed(file.create_group(f"acquisition/{name}"), "TimeSeries")
+        own.create_dataset("timestamps", data=times, compression=9, shuffle=True)
+        own.create_dataset("data", data=data, compression=9, shuffle=True)
+        own["data"].attrs["unit"] = "m"
+        return own
+
+    # Rounded to microseconds; of 17,000 samples, so that not all is looked at when the file is opened.
+    rounded = series("rounded", np.round(100.25 + np.arange(17000) / 1000 + 1.23e-7, 6), (np.arange(17000) % 50).astype("i2"))
+    paused = np.concatenate([np.arange(50) / 100, 2 + np.arange(70) / 100, 5.5 + np.arange(30) / 100])
+    paused = series("paused", np.round(paused, 6), np.arange(300, dtype="f4").reshape(150, 2))
+    # As the one before, but for a time near the end, which is read only with the values.
+    late = 100 + np.arange(17000) / 1000
+    late[16900] += 4e-4
+    series("late", late, np.zeros(17000, "i2"))
+    series("licks", np.cumsum((np.arange(40) * 7919 % 101 + 5) / 50), np.ones(40, "i2"))
+    trials = typed(file.create_group("intervals/trials"), "TimeIntervals", colnames=["start_time", "stop_time", "timeseries"])
+    for name, data in [("id", [0, 1, 2]), ("start_time", [0.0, 2.0, 5.5]), ("stop_time", [0.5, 2.5, 5.7])]:
+        typed(trials.create_dataset(name, data=data), "VectorData")
+    parts = np.zeros(4, [("idx_start", "<i4"), ("count", "<i4"), ("timeseries", h5py.ref_dtype)])
+    for row, part in enumerate([(0, 50, paused.ref), (50, 50, paused.ref), (7, 1, rounded.ref), (-1, -1, rounded.ref)]):
+        parts[row] = part
+    typed(trials.create_dataset("timeseries", data=parts), "TimeSeriesReferenceVectorData")
+    typed(trials.create_dataset("timeseries_index", data=np.array([1, 3, 4], "u1")), "VectorIndex")
 
 with h5py.File(f"{folder}/small.mat", "w", userblock_size=512) as file:
     def put(group, name, values, kind, **attributes):

@@ -93,7 +93,7 @@ impl Facts {
 }
 
 /// Whether a text is `YYYY-MM-DDThh:mm:ss[.f…](Z|±hh:mm)`, with numbers in their ranges.
-fn is_moment(text: &str) -> bool {
+pub fn is_moment(text: &str) -> bool {
     let Some((date, rest)) = text.split_once('T') else { return false };
     let (time, zone) = match rest.strip_suffix('Z') {
         Some(time) => (time, None),

@@ -23,7 +23,7 @@ mod tests;
 
 use super::hdf5::{Data, Element, Hdf5Writer, Storage};
 use crate::lookup3::lookup3;
-pub use facts::{Facts, GENERAL, SUBJECT};
+pub use facts::{Facts, GENERAL, SUBJECT, is_moment};
 use neuroflow_data::formats::{Format, FormatError, Place};
 pub use recording::Series;
 use std::io::{Seek, Write};

@@ -28,9 +28,10 @@ params! {
 }
 
 const DOC: &str = r#"Gives a row for each event: `time` and `duration` in seconds on the file's clock, `label`, and whatever further columns the file has. Annotations of EDF+ and BDF+,
-markers of BrainVision, events of GDF, EEGLAB and FIF, tables of intervals of NWB such as `intervals/trials`, with their columns of one value for an event
-(`ingest.table` has the others too). A table as text or in a workbook does too, or one that a step gives: `time`, `onset` or `start_time` are its times, and
-the first column of texts its labels, unless `time` and `label` name others. Events without a time are refused; `damaged = accept` leaves them out.
+markers of BrainVision, events of GDF, EEGLAB and FIF, `triggers` of the status channel of BDF and of the stimulus channels of FIF as MNE finds them, tables of
+intervals of NWB such as `intervals/trials`, with their columns of one value for an event (`ingest.table` has the others too). A table as text or in a workbook
+does too, or one that a step gives: `time`, `onset` or `start_time` are its times, and the first column of texts its labels, unless `time` and `label` name
+others. Events without a time are refused; `damaged = accept` leaves them out.
 
 ```nf
 pipeline reading "Cues"

@@ -51,7 +51,7 @@ impl Stage for RecordingOfFile {
     fn signature(&self) -> Signature {
         Signature {
             name: "ingest.recording",
-            version: 1,
+            version: 2,
             summary: "Reads continuous signals from a file.",
             doc: DOC,
             inputs: vec![InputSpec::one("file", &[Kind::File, Kind::Dir], "", FILE)],
