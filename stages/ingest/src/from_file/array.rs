@@ -156,7 +156,7 @@ mod tests {
         let mut inputs = Inputs::new();
         inputs.push("file", "", Artifact::from_bytes(file.finish().unwrap().into_inner().into()));
         let params = ArrayOfFileParams { of: of.into(), first, damaged: Damaged::Refuse {} };
-        ArrayOfFile.run(&inputs, &params, &Context::quiet(0))?.one("array").map_err(StageError::from)
+        ArrayOfFile.run(&inputs, &params, &Context::quiet(0))?.one("array")
     }
 
     #[test]
