@@ -59,7 +59,7 @@ impl Clock {
                 if (begins.len() - 1) * APART > times.len() - 1 {
                     return None;
                 }
-            } else if !(steps >= LEAST && steps <= PAUSE) {
+            } else if !(LEAST..=PAUSE).contains(&steps) {
                 return None;
             }
         }
@@ -130,7 +130,7 @@ mod tests {
     #[test]
     fn rounded_times_give_the_rate_that_they_were_made_with() {
         for (rate, unit, samples) in
-            [(30.0, 1e-6, 300), (30_000.0, 1e-6, 60_000), (1000.0, 1e-5, 5000), (250.0, 1e-4, 20), (24_414.0625, 1e-7, 9000)]
+            [(30.0, 1e-6, 300), (30_000.0, 1e-6, 60_000), (1000.0, 1e-5, 5000), (250.0, 1e-4, 20), (24_414.062_5, 1e-7, 9000)]
         {
             let times: Vec<f64> = (0..samples).map(|sample| rounded(17.5 + f64::from(sample) / rate, unit)).collect();
             let clock = Clock::of(&times).unwrap();
