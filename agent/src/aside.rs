@@ -32,10 +32,22 @@ pub enum Late {
 /// # Errors
 /// When it takes longer than `patience`, or too much is under way that nobody waits for.
 pub(crate) async fn aside<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static, patience: Duration) -> Result<T, Late> {
-    let Ok(handle) = Handle::try_current() else { return Ok(work.await) };
-    if LEFT.load(Ordering::Relaxed) >= MOST {
+    if Handle::try_current().is_ok() && LEFT.load(Ordering::Relaxed) >= MOST {
         return Err(Late::Busy);
     }
+    waited_for(work, patience).await
+}
+
+/// The same for what a person asked for and may stop: it is waited for until it is there, and is never too much.
+///
+/// # Errors
+/// When the program ends.
+pub(crate) async fn until_stopped<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> Result<T, Late> {
+    waited_for(work, Duration::MAX).await
+}
+
+async fn waited_for<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static, patience: Duration) -> Result<T, Late> {
+    let Ok(handle) = Handle::try_current() else { return Ok(work.await) };
     let mut waiting = Waiting { is_over: Arc::default(), has_result: false };
     let working = Working(waiting.is_over.clone());
     let (goes_on, is_waited_for) = oneshot::channel::<()>();
@@ -116,5 +128,6 @@ mod tests {
         assert_eq!(aside(slow(), patience).await, Err(Late::Slow(patience)));
         assert!(began.elapsed() < Duration::from_secs(1) && LEFT.load(Ordering::Relaxed) == 2);
         assert_eq!(aside(async { 7 }, PATIENCE).await, Ok(7));
+        assert_eq!(until_stopped(async { 7 }).await, Ok(7));
     }
 }

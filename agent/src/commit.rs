@@ -19,7 +19,7 @@ pub enum CommitError {
     /// Git refused.
     #[error("git: {}", .0.message())]
     Git(#[from] git2::Error),
-    /// There is a repository, and it can't be opened. What lies in it is not taken for a project without one.
+    /// There is a repository, and it can't be opened. What lies in it is not taken for a project without one. See [`CommitError::help`].
     #[error("there is a git repository here that can't be opened: {}", .0.message())]
     Unopened(git2::Error),
     /// Git is in the middle of something else.
@@ -48,12 +48,31 @@ pub enum CommitError {
         /// What it said.
         said: String,
     },
+    /// A hook of the project was ended from outside.
+    #[error("the hook `{0}` was stopped before it agreed, so there is no commit, and all is as before")]
+    Stopped(String),
     /// What would be committed holds a key, or the home folder where a model wrote it.
     #[error("the proposal can't be committed: {0}")]
     Secret(Finding),
     /// A signature is needed and could not be made.
     #[error("the commit can't be signed: {0}")]
     Signature(String),
+}
+
+impl CommitError {
+    /// What to do about it, where that is not said already.
+    pub fn help(&self) -> Option<&'static str> {
+        match self {
+            CommitError::Unopened(error) if error.code() == ErrorCode::Owner => Some(
+                "it belongs to somebody else; when you trust them, `git config --global --add safe.directory FOLDER` with the folder that `git status` names",
+            ),
+            CommitError::Unopened(_) => Some(
+                "repositories of git's usual form are read (SHA-1, references as files); one of another form (sha256, reftable) can be cloned into one, and \
+                 `git status` says whether it is damaged",
+            ),
+            _ => None,
+        }
+    }
 }
 
 /// The repository that the project lies in; none where there is no version control.
@@ -64,6 +83,15 @@ fn repository(root: &Path) -> Result<Option<Repository>, CommitError> {
         Err(error) if error.code() == ErrorCode::NotFound && !root.ancestors().any(|folder| folder.join(".git").exists()) => Ok(None),
         Err(error) => Err(CommitError::Unopened(error)),
     }
+}
+
+/// The repository, opened to be looked at: what git makes objects of, to compare contents, stays in memory. Nothing is written before an approval.
+fn only_looked_at(root: &Path) -> Result<Option<Repository>, CommitError> {
+    /// Before the folder of loose objects and packs, whose places are 1 and 2.
+    const FIRST: i32 = 1000;
+    let Some(repository) = repository(root)? else { return Ok(None) };
+    repository.odb()?.add_new_mempack_backend(FIRST)?;
+    Ok(Some(repository))
 }
 
 /// A path of the project as one of the repository.
@@ -99,6 +127,7 @@ struct Known {
     is_ignored: bool,
 }
 
+/// What git knows of files, in a repository that is [`only_looked_at`].
 fn known(repository: &Repository, root: &Path, paths: &[&str]) -> Result<Vec<Known>, CommitError> {
     let head = repository.head().ok().and_then(|head| head.peel_to_tree().ok());
     let mut index = repository.index()?;
@@ -114,7 +143,8 @@ fn known(repository: &Repository, root: &Path, paths: &[&str]) -> Result<Vec<Kno
             Ok(bytes) => {
                 let plain = Oid::hash_object(ObjectType::Blob, &bytes)?;
                 let is_known = [committed, staged].contains(&Some(plain));
-                Some(if is_known { plain } else { blob(repository, &place, &bytes)? })
+                // With the line ends that git would keep.
+                Some(if is_known { plain } else { repository.blob_path(&root.join(path))? })
             }
             Err(_) => None,
         };
@@ -127,7 +157,7 @@ fn known(repository: &Repository, root: &Path, paths: &[&str]) -> Result<Vec<Kno
 
 /// Files, of those given, that differ from the last commit or are in none.
 pub(crate) fn uncommitted(root: &Path, paths: &[&str]) -> Result<Vec<String>, CommitError> {
-    let Some(repository) = repository(root)? else { return Ok(Vec::new()) };
+    let Some(repository) = only_looked_at(root)? else { return Ok(Vec::new()) };
     let differs = |file: &Known| !file.is_ignored && file.now.is_some() && file.now != file.committed;
     Ok(known(&repository, root, paths)?.into_iter().filter(differs).map(|file| file.path).collect())
 }
@@ -145,7 +175,7 @@ pub(crate) fn is_followed(root: &Path, file: &Path) -> bool {
 /// # Errors
 /// When it can't, before anything is changed.
 pub(crate) fn ready(root: &Path, paths: &[&str]) -> Result<(), CommitError> {
-    let Some(repository) = repository(root)? else { return Ok(()) };
+    let Some(repository) = only_looked_at(root)? else { return Ok(()) };
     let busy = match repository.state() {
         RepositoryState::Clean => None,
         RepositoryState::Merge => Some("a merge"),
@@ -208,7 +238,7 @@ pub(crate) fn own(root: &Path, paths: &[String], id: &ProposalId, aside: &Path) 
     let index = repository.index()?;
     for path in paths {
         let text = std::fs::read(root.join(path)).map_err(|error| git2::Error::from_str(&format!("{path}: {error}")))?;
-        files.push((path.as_str(), text));
+        files.push((path.as_str(), Some(text)));
         if let Some(place) = in_repository(&repository, root, path) {
             entries.push((place.clone(), index.get_path(&place, 0)));
         }
@@ -225,7 +255,7 @@ pub(crate) fn commit(
     root: &Path,
     proposal: &Proposal,
     approval: &Approval,
-    texts: &[(String, String)],
+    texts: &[(String, Option<String>)],
     transcript: Option<&str>,
     ledger: &Digest,
     aside: &Path,
@@ -243,7 +273,8 @@ pub(crate) fn commit(
         return Err(CommitError::Secret(found));
     }
     let transcript = transcript.filter(|text| scanner.key_in(text.as_bytes()).is_none());
-    let files: Vec<(&str, Vec<u8>)> = texts.iter().map(|(path, text)| (path.as_str(), text.as_bytes().to_vec())).collect();
+    let bytes = |text: &Option<String>| text.as_ref().map(|text| text.as_bytes().to_vec());
+    let files: Vec<Changed<'_>> = texts.iter().map(|(path, text)| (path.as_str(), bytes(text))).collect();
     let message = scanner.redact(&message(proposal, approval, ledger));
     // The proposal and its conversation travel with the repository. They are there before the commit that names them: a commit without them proves nothing,
     // and they without a commit claim nothing.
@@ -341,11 +372,14 @@ fn branch(repository: &Repository) -> Result<String, CommitError> {
     })
 }
 
+/// A file of a commit: its path in the project and its content; none for one that is removed.
+type Changed<'f> = (&'f str, Option<Vec<u8>>);
+
 /// A commit on the branch that is checked out, of some files alone. The index of other files stays as it is.
 fn write(
     repository: &Repository,
     root: &Path,
-    files: &[(&str, Vec<u8>)],
+    files: &[Changed<'_>],
     message: &str,
     signed: bool,
     aside: &Path,
@@ -361,6 +395,11 @@ fn write(
     for (path, bytes) in files {
         let place = in_repository(repository, root, path)
             .ok_or_else(|| git2::Error::from_str(&format!("{path} lies outside of the repository")))?;
+        let Some(bytes) = bytes else {
+            update.remove(place.as_path());
+            places.push((place, true));
+            continue;
+        };
         let known = parent.as_ref().and_then(|parent| parent.tree().ok()?.get_path(&place).ok());
         let mode = if known.is_some_and(|entry| entry.filemode() == i32::from(FileMode::BlobExecutable)) {
             FileMode::BlobExecutable
@@ -368,7 +407,7 @@ fn write(
             FileMode::Blob
         };
         update.upsert(place.as_path(), blob(repository, &place, bytes)?, mode);
-        places.push(place);
+        places.push((place, false));
     }
     let base = match &parent {
         Some(parent) => parent.tree()?,
@@ -405,7 +444,8 @@ fn write(
     })?;
     // The commit stands; what is said of the index afterwards must not make it look undone.
     let _ = index.read(true);
-    let _ = places.iter().try_for_each(|place| index.add_path(place)).and_then(|()| index.write());
+    let staged = |(place, is_gone): &(PathBuf, bool)| if *is_gone { index.remove_path(place) } else { index.add_path(place) };
+    let _ = places.iter().try_for_each(staged).and_then(|()| index.write());
     let _ = hooks::run(repository, "post-commit", &[]);
     Ok(commit)
 }

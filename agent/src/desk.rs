@@ -345,8 +345,9 @@ impl Desk {
             Ok(digest) => proposal.transcript = Some(digest),
             Err(error) => return Handled::refused(format!("the conversation can't be kept: {error}")),
         }
-        match self.gate.offer(&proposal, &self.origin.to_string()) {
-            Ok(id) => {
+        match self.gate.offer(proposal, &self.origin.to_string()) {
+            Ok(proposal) => {
+                let id = proposal.id();
                 self.failures = 0;
                 self.own.push(id.clone());
                 let text = json!({

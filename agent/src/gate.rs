@@ -1,17 +1,19 @@
 //! The gate: the one place that changes files of a project, and only with an approval in hand.
 
+use crate::aside::until_stopped;
 use crate::card::Card;
 use crate::commit::{self, CommitError};
 use crate::guard::Warning;
 use crate::ledger::{Entry, Event, Ledger, LedgerError};
 use crate::project::{Project, Wrong};
-use crate::proposal::{Proposal, ProposalId};
+use crate::proposal::{Draft, Proposal, ProposalId};
 use crate::review::{self, Approval, Level};
 use crate::secret::KeySource;
 use crate::settings::Settings;
 use crate::store::{self, State, Status, Store};
 use neuroflow_engine::Digest;
 use neuroflow_engine::delta::DeltaRow;
+use std::collections::HashMap;
 use std::io;
 
 /// The gate of a project.
@@ -97,17 +99,24 @@ impl Gate {
         &self.store
     }
 
-    /// Keeps a proposal and notes that it waits for an answer.
+    /// Keeps a proposal and notes that it waits for an answer. Gives it as it waits: what was answered before is not asked again under its old name, whose yes
+    /// or no is used, but is another offer with a name and an answer of its own.
     ///
     /// # Errors
     /// When it can't be kept or noted.
-    pub fn offer(&self, proposal: &Proposal, actor: &str) -> Result<ProposalId, GateError> {
+    pub fn offer(&self, mut proposal: Proposal, actor: &str) -> Result<Proposal, GateError> {
         let mut ledger = self.held()?;
-        let id = self.store.keep(proposal).map_err(|error| GateError::File { what: "the proposal can't be kept".into(), error })?;
-        if !store::states(ledger.entries()).iter().any(|known| known.id == id) {
+        let states: HashMap<ProposalId, State> = store::states(ledger.entries()).into_iter().map(|known| (known.id, known.state)).collect();
+        let mut state = states.get(&proposal.id());
+        while state.is_some_and(|state| *state != State::Offered) {
+            proposal.earlier = proposal.earlier.saturating_add(1);
+            state = states.get(&proposal.id());
+        }
+        let id = self.store.keep(&proposal).map_err(|error| GateError::File { what: "the proposal can't be kept".into(), error })?;
+        if state.is_none() {
             ledger.append(Entry::now(Event::Offered, Some(&id), actor))?;
         }
-        Ok(id)
+        Ok(proposal)
     }
 
     /// Puts in order what a killed process left behind: a change that was committed is noted, any other is taken back. Nothing is touched, and nobody is
@@ -168,20 +177,24 @@ impl Gate {
         Ok(card)
     }
 
-    /// What is set now, for the agent: a project's settings may have been made stricter since this began. The strictest counts.
+    /// What is set now, for the agent: a project's settings, or the person's own, may have been made stricter since this began. The strictest counts.
     ///
     /// # Errors
-    /// When neuroflow.toml can't be read.
+    /// When neuroflow.toml, or the person's own file, can't be read.
     pub fn settings(&self) -> Result<Settings, GateError> {
-        let told = |error: io::Error| GateError::File { what: "neuroflow.toml can't be read".into(), error };
-        match std::fs::read_to_string(self.project.root.join("neuroflow.toml")) {
-            Ok(text) => {
-                let now = Settings::parse(&text).map_err(|error| told(io::Error::other(error.to_string())))?;
-                Ok(self.project.settings.clone().and(now))
+        let files = [Some(self.project.root.join("neuroflow.toml")), self.project.own.clone()];
+        files.into_iter().flatten().try_fold(self.project.settings.clone(), |settings, file| {
+            let name = || file.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+            let told = |error: io::Error| GateError::File { what: format!("{} can't be read", name()), error };
+            match std::fs::read_to_string(&file) {
+                Ok(text) => {
+                    let now = Settings::parse(&text).map_err(|error| told(io::Error::other(error.to_string())))?;
+                    Ok(settings.and(now))
+                }
+                Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(settings),
+                Err(error) => Err(told(error)),
             }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(self.project.settings.clone()),
-            Err(error) => Err(told(error)),
-        }
+        })
     }
 
     /// Notes a no.
@@ -224,7 +237,7 @@ impl Gate {
     }
 
     /// Makes an approved change: the files are written, and committed where there is version control. `with_own` first commits what a person changed in the
-    /// same files, as a commit of its own.
+    /// same files, as a commit of its own. Whoever waits for it may stop: what it does is worked out anew first, and only then, without a pause, made.
     ///
     /// # Errors
     /// When the approval is of something else, was used, or is not enough; when what the proposal was made for has changed; when something can't be
@@ -262,8 +275,8 @@ impl Gate {
             if now.as_ref().map(|text| Digest::of(text.as_bytes())) != file.base {
                 return Err(GateError::Stale { id, what: format!("{} changed", file.path) });
             }
-            let text = file.apply(now.as_deref().unwrap_or_default()).map_err(Wrong::Edit)?;
-            if Digest::of(text.as_bytes()) != file.after {
+            let text = file.made(now.as_deref().unwrap_or_default()).map_err(Wrong::Edit)?;
+            if text.as_ref().map(|text| Digest::of(text.as_bytes())) != file.after {
                 return Err(GateError::NotApproved);
             }
             before.push((file.path.clone(), now));
@@ -307,7 +320,7 @@ impl Gate {
         id: &ProposalId,
         proposal: &Proposal,
         approval: &Approval,
-        texts: &[(String, String)],
+        texts: &[(String, Option<String>)],
         head: &Digest,
     ) -> Result<Option<String>, GateError> {
         let transcript = proposal.transcript.and_then(|digest| self.store.transcript(&digest));
@@ -326,11 +339,17 @@ impl Gate {
         })
     }
 
-    fn write_texts(&self, texts: &[(String, String)]) -> Result<(), GateError> {
+    fn write_texts(&self, texts: &[(String, Option<String>)]) -> Result<(), GateError> {
         for (path, text) in texts {
             let place = self.project.place(path)?;
-            let written = place.parent().map_or(Ok(()), std::fs::create_dir_all).and_then(|()| store::write_whole(&place, text.as_bytes()));
-            written.map_err(|error| GateError::File { what: format!("{path} can't be written"), error })?;
+            let (written, word) = match text {
+                Some(text) => {
+                    let folder = place.parent().map_or(Ok(()), std::fs::create_dir_all);
+                    (folder.and_then(|()| store::write_whole(&place, text.as_bytes())), "written")
+                }
+                None => (std::fs::remove_file(&place), "removed"),
+            };
+            written.map_err(|error| GateError::File { what: format!("{path} can't be {word}"), error })?;
             fault("written");
         }
         Ok(())
@@ -370,12 +389,20 @@ impl Gate {
     }
 
     fn is_as_left(&self, proposal: &Proposal, path: &str) -> bool {
-        let after = proposal.files.iter().find(|file| file.path == path).map(|file| file.after);
-        let now = self.project.read(path).ok().flatten().map(|text| Digest::of(text.as_bytes()));
-        after.is_some() && now == after
+        let Some(file) = proposal.files.iter().find(|file| file.path == path) else { return false };
+        self.project.read(path).is_ok_and(|now| now.map(|text| Digest::of(text.as_bytes())) == file.after)
     }
 
-    /// The proposal as it would be made now, or what moved since it was made.
+    /// Checks a draft and works out what it would do, as [`Project::propose`] does, beside whoever waits: they can stop at once.
+    ///
+    /// # Errors
+    /// Everything for which it can't be offered to a person; see [`Wrong`].
+    pub async fn propose(&self, draft: Draft) -> Result<Proposal, Wrong> {
+        let project = self.project.clone();
+        until_stopped(async move { project.propose(draft).await }).await.map_err(|late| Wrong::Plan(late.to_string()))?
+    }
+
+    /// The proposal as it would be made now, or what moved since it was made. Who no longer waits is free at once.
     async fn again(&self, proposal: &Proposal) -> Result<Again, GateError> {
         for file in &proposal.files {
             let now = self.project.read(&file.path)?.map(|text| Digest::of(text.as_bytes()));
@@ -386,7 +413,9 @@ impl Gate {
                 _ => return Ok(Again::Moved(format!("{} changed since", file.path))),
             }
         }
-        Ok(match self.project.again(proposal).await {
+        let (project, same) = (self.project.clone(), proposal.clone());
+        let worked_out = until_stopped(async move { project.again(&same).await }).await;
+        Ok(match worked_out.map_err(|late| Wrong::Plan(late.to_string()))? {
             Ok(now) => match differs(proposal, &now) {
                 Some(what) => Again::Moved(what.to_owned()),
                 None => Again::Same(Box::new(now)),

@@ -2,8 +2,14 @@
 
 use crate::commit::CommitError;
 use git2::{Index, Repository, Tree};
+use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, ExitStatus, Stdio};
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+/// What a shell gives when Ctrl-C ended what it waited for.
+const INTERRUPTED: i32 = 130;
 
 fn hook(repository: &Repository, name: &str) -> Option<PathBuf> {
     let config = repository.config().ok()?;
@@ -36,12 +42,20 @@ pub(crate) fn before_commit(repository: &Repository, tree: &Tree<'_>, aside: &Pa
         return Ok(());
     }
     let path = aside.to_path_buf();
-    let _ = std::fs::remove_file(&path);
+    clear(&path);
     let mut index = Index::open(&path)?;
     let done = index.read_tree(tree).and_then(|()| index.write()).map_err(CommitError::from);
     let done = done.and_then(|()| run_with(repository, "pre-commit", &[], Some(&path)));
-    let _ = std::fs::remove_file(&path);
+    clear(&path);
     done
+}
+
+/// Removes an index that a hook looked at, and the lock of a git that was ended while it wrote there.
+pub(crate) fn clear(aside: &Path) {
+    let mut lock = aside.as_os_str().to_owned();
+    lock.push(".lock");
+    let _ = std::fs::remove_file(aside);
+    let _ = std::fs::remove_file(lock);
 }
 
 fn run_with(repository: &Repository, name: &str, arguments: &[&std::ffi::OsStr], index: Option<&Path>) -> Result<(), CommitError> {
@@ -51,15 +65,47 @@ fn run_with(repository: &Repository, name: &str, arguments: &[&std::ffi::OsStr],
     if let Some(index) = index {
         command.env("GIT_INDEX_FILE", index);
     }
-    match command.output() {
-        Ok(output) if output.status.success() => Ok(()),
-        Ok(output) => {
-            let said = [output.stdout, output.stderr].concat();
-            let said = crate::escape(&String::from_utf8_lossy(&said[..said.len().min(4000)]));
-            Err(CommitError::Hook { name: name.to_owned(), said })
-        }
+    match heard(&mut command) {
+        Ok((status, _)) if status.success() => Ok(()),
+        // A person pressed Ctrl-C, most likely: nobody refused anything.
+        Ok((status, _)) if matches!(status.code(), None | Some(INTERRUPTED)) => Err(CommitError::Stopped(name.to_owned())),
+        Ok((_, said)) => Err(CommitError::Hook { name: name.to_owned(), said: crate::escape(&String::from_utf8_lossy(&said)) }),
         Err(error) => Err(CommitError::Hook { name: name.to_owned(), said: error.to_string() }),
     }
+}
+
+/// How much of what a hook says on each of its two ways is shown, in bytes.
+const SHOWN: usize = 4000;
+
+/// How long the last words of a hook that has ended are waited for.
+const LAST_WORDS: Duration = Duration::from_millis(200);
+
+/// Runs a hook: how it ended, and what it said. As with git, only the hook itself is waited for: what it started may go on, as a program that Ctrl-C did not
+/// reach, and hold its output open.
+fn heard(command: &mut Command) -> std::io::Result<(ExitStatus, Vec<u8>)> {
+    let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+    let out = child.stdout.take().map(|out| Box::new(out) as Box<dyn Read + Send>);
+    let errors = child.stderr.take().map(|errors| Box::new(errors) as Box<dyn Read + Send>);
+    let (tell, told) = mpsc::channel();
+    for mut from in out.into_iter().chain(errors) {
+        let tell = tell.clone();
+        std::thread::spawn(move || {
+            let (mut piece, mut left) = ([0; 4096], SHOWN);
+            // To its end, or a hook that says more would wait for a reader.
+            while let Ok(length @ 1..) = from.read(&mut piece) {
+                let shown = length.min(left);
+                left -= shown;
+                let _ = tell.send(piece[..shown].to_vec());
+            }
+        });
+    }
+    drop(tell);
+    let status = child.wait()?;
+    let (ended, mut said) = (Instant::now(), Vec::new());
+    while let Ok(piece) = told.recv_timeout(LAST_WORDS.saturating_sub(ended.elapsed())) {
+        said.extend(piece);
+    }
+    Ok((status, said))
 }
 
 /// A commit's message as the hook `commit-msg` leaves it.

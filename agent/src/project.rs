@@ -2,6 +2,7 @@
 
 use crate::guard::{self, Warning};
 use crate::proposal::{Draft, FORMAT, FileChange, How, Origin, Proposal, Seen};
+use crate::secret::Scanner;
 use crate::settings::Settings;
 use neuroflow_dsl::diagnostics::has_errors;
 use neuroflow_dsl::edit::EditError;
@@ -34,6 +35,8 @@ pub struct Project {
     pub session: Arc<Session>,
     /// What is set for the agent.
     pub settings: Settings,
+    /// The file with the person's own settings, which is looked into again before each yes.
+    pub own: Option<PathBuf>,
     /// What starts a process that performs orders on a cache; none where nothing can be tried.
     pub worker: Option<fn(&Path) -> WorkerCommand>,
 }
@@ -213,13 +216,18 @@ impl Project {
                 return Err(Wrong::File(format!("{path}: a pipeline is changed by edits")));
             }
             let before = self.read(path)?;
+            if *how == How::Gone && (before.is_none() || !draft.origin.is_human()) {
+                return Err(not_removed(path, before.is_some()));
+            }
             let (file, after) = FileChange::new(path, before.as_deref(), how)?;
-            if before.as_deref() == Some(after.as_str()) {
+            if before.as_deref() == Some(after.as_str()) && !file.is_gone() {
                 continue;
+            }
+            if !file.is_gone() {
+                changed.insert(path.clone(), after);
             }
             files.push(file);
             befores.insert(path.clone(), before);
-            changed.insert(path.clone(), after);
         }
         if files.is_empty() {
             return Err(Wrong::Nothing);
@@ -234,11 +242,13 @@ impl Project {
             origin: &draft.origin,
         };
         let Consequences { plan, cost, warnings, known } = self.consequences(&subject).await?;
+        // A model is told of what its words must not hold, and says it otherwise; a person's are kept without it, as in the ledger.
+        let intent = if draft.origin.is_human() { Scanner::of_this_process().redact(&draft.intent) } else { draft.intent };
         Ok(Proposal {
             format: FORMAT,
             pipeline: draft.pipeline,
             files,
-            intent: draft.intent,
+            intent,
             predictions: draft.predictions,
             known,
             plan,
@@ -248,6 +258,7 @@ impl Project {
             origin: draft.origin,
             transcript: draft.transcript,
             parent: draft.parent,
+            earlier: 0,
         })
     }
 
@@ -263,6 +274,17 @@ impl Project {
             Some(mistake) => Err(refuse(mistake.message.clone())),
             None => Ok(checked.pipeline),
         }
+    }
+
+    /// Whether predictions are conditions on scores of a pipeline: all at once, and one by one only to say which is not.
+    fn decidable(&self, path: &str, text: &str, conditions: &[String], changed: &BTreeMap<String, String>) -> Result<(), Wrong> {
+        let added = |text: String, condition: &String| neuroflow_dsl::edit::expected(&text, condition).ok();
+        let all = conditions.iter().try_fold(text.to_owned(), added);
+        let is_each = conditions.is_empty() || all.is_some_and(|all| !has_errors(&self.check(path, &all, changed).diagnostics));
+        if is_each {
+            return Ok(());
+        }
+        conditions.iter().try_for_each(|condition| self.predicted(path, text, condition, changed).map(drop))
     }
 
     /// A proposal as it would be made now, from the files that it was made for and its changes alone: what it says of its own consequences is not believed.
@@ -281,7 +303,10 @@ impl Project {
             if file.edits.is_empty() && file.path.ends_with(".nf") && !proposal.origin.is_human() {
                 return Err(Wrong::File(format!("{}: a pipeline is changed by edits", file.path)));
             }
-            changed.insert(file.path.clone(), file.apply(text)?);
+            if file.is_gone() && (before.is_none() || !proposal.origin.is_human()) {
+                return Err(not_removed(&file.path, before.is_some()));
+            }
+            changed.extend(file.made(text)?.map(|after| (file.path.clone(), after)));
             befores.insert(file.path.clone(), before);
         }
         let subject = Subject {
@@ -300,9 +325,17 @@ impl Project {
 
     async fn consequences(&self, subject: &Subject<'_>) -> Result<Consequences, Wrong> {
         let Subject { pipeline: path, files, changed, befores, predictions, seen, origin } = *subject;
-        let mut found = Consequences { plan: None, cost: CostEstimate::default(), warnings: letters(files), known: Vec::new() };
+        let mut found = Consequences { plan: None, cost: CostEstimate::default(), warnings: seen_at_once(files), known: Vec::new() };
         if !files.iter().any(|file| file.path.ends_with(".nf")) {
             return Ok(found);
+        }
+        self.unused(files, changed)?;
+        if files.iter().any(|file| file.path == path && file.is_gone()) {
+            // Without its pipeline there is nothing to plan, or to predict.
+            return match predictions.first() {
+                Some(condition) => Err(Wrong::Prediction { condition: condition.clone(), reason: format!("{path} is removed") }),
+                None => Ok(found),
+            };
         }
         let text = match changed.get(path) {
             Some(text) => text.clone(),
@@ -312,10 +345,11 @@ impl Project {
         if has_errors(&checked.diagnostics) {
             return Err(Wrong::Mistakes { file: path.to_owned(), text, found: checked.diagnostics });
         }
-        let was = match befores.get(path).cloned().unwrap_or(self.read(path)?) {
-            Some(was) => Some(self.check(path, &was, &BTreeMap::new())).filter(|was| !has_errors(&was.diagnostics)),
-            None => None,
+        let was_text = match befores.get(path) {
+            Some(was) => was.clone(),
+            None => self.read(path)?,
         };
+        let was = was_text.as_ref().map(|was| self.check(path, was, &BTreeMap::new())).filter(|was| !has_errors(&was.diagnostics));
         let tainted = !seen.free_text.is_empty();
         let compared = guard::compare(was.as_ref().map(|was| &was.pipeline), &checked.pipeline, &self.root, &self.settings, tainted);
         if !origin.is_human() {
@@ -325,10 +359,11 @@ impl Project {
             }
         }
         found.warnings.extend(compared);
-        for condition in predictions {
-            self.predicted(path, &text, condition, changed)?;
-        }
-        let before = self.plan_now(path).await?;
+        self.decidable(path, &text, predictions, changed)?;
+        let before = match was_text.zip(was) {
+            Some((text, was)) => self.plan(path, &text, was.pipeline).await.ok(),
+            None => None,
+        };
         let after = self.plan(path, &text, checked.pipeline).await?;
         let (delta, running) = PlanDelta::between(before.as_ref().map(|before| &before.prepared), &after.prepared, &self.session.cache)
             .map_err(|error| Wrong::Plan(error.to_string()))?;
@@ -348,15 +383,39 @@ impl Project {
         Ok(found)
     }
 
+    /// Refuses to remove a file that a pipeline still uses.
+    fn unused(&self, files: &[FileChange], changed: &BTreeMap<String, String>) -> Result<(), Wrong> {
+        let gone: Vec<&str> =
+            files.iter().filter(|file| file.is_gone() && file.path.ends_with(".nf")).map(|file| file.path.as_str()).collect();
+        if gone.is_empty() {
+            return Ok(());
+        }
+        for path in self.pipelines().into_iter().filter(|path| !gone.contains(&path.as_str())) {
+            let text = match changed.get(&path) {
+                Some(text) => Some(text.clone()),
+                None => self.read(&path)?,
+            };
+            let folder = path.rfind('/').map_or("", |end| &path[..=end]);
+            let used = self.check(&path, &text.unwrap_or_default(), changed).files;
+            if let Some(used) = used.iter().map(|used| format!("{folder}{}", used.path)).find(|used| gone.contains(&used.as_str())) {
+                return Err(Wrong::File(format!("{used} can't be removed: {path} uses it")));
+            }
+        }
+        Ok(())
+    }
+
     /// What of a change in the past was to be looked at twice, from the texts of that time alone: `before` are the pipelines as they were. None when they do
     /// not check with the stages of today.
     pub(crate) fn warned(&self, proposal: &Proposal, before: &BTreeMap<String, String>) -> Option<Vec<Warning>> {
         let mut after = before.clone();
         for file in &proposal.files {
-            after.insert(file.path.clone(), file.apply(before.get(&file.path).map_or("", String::as_str)).ok()?);
+            match file.made(before.get(&file.path).map_or("", String::as_str)).ok()? {
+                Some(text) => drop(after.insert(file.path.clone(), text)),
+                None => drop(after.remove(&file.path)),
+            }
         }
         let path = &proposal.pipeline;
-        let mut found = letters(&proposal.files);
+        let mut found = seen_at_once(&proposal.files);
         if let Some(text) = after.get(path) {
             let checked = self.check(path, text, &after);
             if has_errors(&checked.diagnostics) {
@@ -404,6 +463,18 @@ fn within_limits(intent: &str, predictions: &[String]) -> Result<(), Wrong> {
         return Err(Wrong::File(format!("{what} of {} bytes is too long to be read; {LONGEST_SENTENCE} are allowed", text.len())));
     }
     Ok(())
+}
+
+/// Why a file is not removed: it is not there, or who asks may not.
+fn not_removed(path: &str, is_there: bool) -> Wrong {
+    Wrong::File(format!("{path}: {}", if is_there { "only a person removes a file" } else { "it is not there" }))
+}
+
+/// What is to be looked at twice in the files themselves.
+fn seen_at_once(files: &[FileChange]) -> Vec<Warning> {
+    let told = |file: &FileChange| Warning::new("removed", format!("{} is removed", file.path));
+    let gone = files.iter().filter(|file| file.is_gone()).map(told);
+    letters(files).into_iter().chain(gone).collect()
 }
 
 /// Letters that may be other ones than they seem.

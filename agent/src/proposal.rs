@@ -51,6 +51,8 @@ pub enum How {
     Changes(Vec<Change>),
     /// By a new text as a whole: a note of `knowledge/`.
     Whole(String),
+    /// It is removed: how a person takes back what began it.
+    Gone,
 }
 
 /// A file that a proposal changes.
@@ -67,8 +69,8 @@ pub struct FileChange {
     pub edits: Vec<Edit>,
     /// What is replaced in the text, in order.
     pub changes: Vec<Change>,
-    /// The content afterwards.
-    pub after: Digest,
+    /// The content afterwards; none when the file is removed.
+    pub after: Option<Digest>,
 }
 
 impl FileChange {
@@ -82,15 +84,29 @@ impl FileChange {
             How::Edits(edits) => (edits.clone(), neuroflow_dsl::edit::apply(text, edits)?.changes),
             How::Changes(changes) => (Vec::new(), changes.clone()),
             How::Whole(new) => (Vec::new(), vec![Change { at: 0, old: text.to_owned(), new: new.clone() }]),
+            How::Gone => (Vec::new(), vec![Change { at: 0, old: text.to_owned(), new: String::new() }]),
         };
         let base = before.map(|text| Digest::of(text.as_bytes()));
-        let mut change = FileChange { path: path.to_owned(), base, edits, changes, after: Digest::of(b"") };
+        let mut change = FileChange { path: path.to_owned(), base, edits, changes, after: None };
         let after = change.apply(text)?;
-        change.after = Digest::of(after.as_bytes());
+        change.after = (*how != How::Gone).then(|| Digest::of(after.as_bytes()));
         Ok((change, after))
     }
 
-    /// The text after the change.
+    /// Whether the file is removed.
+    pub fn is_gone(&self) -> bool {
+        self.after.is_none()
+    }
+
+    /// What the file is after the change; none when it is removed.
+    ///
+    /// # Errors
+    /// When the change does not fit the text.
+    pub(crate) fn made(&self, text: &str) -> Result<Option<String>, EditError> {
+        self.apply(text).map(|after| (!self.is_gone()).then_some(after))
+    }
+
+    /// The text after the change; an empty one when the file is removed.
     ///
     /// # Errors
     /// When the change does not fit the text.
@@ -219,6 +235,14 @@ pub struct Proposal {
     pub transcript: Option<Digest>,
     /// The proposal that a person edited into this one.
     pub parent: Option<ProposalId>,
+    /// How often the same was offered and answered before. Each offer has a name of its own, so that a yes or a no is to one of them. Left out for the first,
+    /// as with `known`.
+    #[serde(default, skip_serializing_if = "is_none_before")]
+    pub earlier: u32,
+}
+
+fn is_none_before(earlier: &u32) -> bool {
+    *earlier == 0
 }
 
 impl Proposal {
@@ -279,7 +303,7 @@ mod tests {
 
     fn made(origin: Origin, old: &str, new: &str, intent: &str) -> Proposal {
         let change = Change { at: 0, old: old.into(), new: new.into() };
-        let file = FileChange { path: "a.nf".into(), base: None, edits: Vec::new(), changes: vec![change], after: Digest::of(b"") };
+        let file = FileChange { path: "a.nf".into(), base: None, edits: Vec::new(), changes: vec![change], after: Some(Digest::of(b"")) };
         Proposal {
             format: FORMAT,
             pipeline: "a.nf".into(),
@@ -294,6 +318,17 @@ mod tests {
             origin,
             transcript: None,
             parent: None,
+            earlier: 0,
+        }
+    }
+
+    #[test]
+    fn each_offer_of_the_same_has_a_name_and_the_first_is_called_as_ever() {
+        let first = made(Origin::Human, "a", "b", "why");
+        let again = Proposal { earlier: 1, ..first.clone() };
+        assert!(!first.encode().contains("earlier") && first.id() != again.id());
+        for proposal in [first, again] {
+            assert_eq!(Proposal::decode(&proposal.encode()), Ok(proposal));
         }
     }
 
@@ -330,5 +365,11 @@ mod tests {
         assert!(change.undo(text).is_none() && change.apply("a = 1").is_err());
         let (new, note) = FileChange::new("knowledge/a.md", None, &How::Whole("b\n".into())).unwrap();
         assert_eq!((note.as_str(), new.undo(&note)), ("b\n", None));
+        let (gone, _) = FileChange::new("knowledge/a.md", Some("b\n"), &How::Gone).unwrap();
+        assert!(gone.is_gone() && gone.made("b\n").unwrap().is_none() && gone.made("c\n").is_err());
+        assert_eq!(gone.undo("").as_deref(), Some("b\n"));
+        // What is written of files that stay is as it was.
+        let (whole, written) = (serde_json::to_value(&new).unwrap(), serde_json::to_value(&gone).unwrap());
+        assert_eq!((whole["after"].as_str(), written["after"].is_null()), (Some(Digest::of(b"b\n").to_string().as_str()), true));
     }
 }

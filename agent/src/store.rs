@@ -193,7 +193,9 @@ impl Store {
 
     pub(crate) fn forget_undo(&self, id: &ProposalId) {
         let _ = self.place(&format!("undo/{id}.json")).and_then(std::fs::remove_file);
-        let _ = self.aside(id).and_then(std::fs::remove_file);
+        if let Ok(aside) = self.aside(id) {
+            crate::hooks::clear(&aside);
+        }
     }
 }
 

@@ -13,6 +13,7 @@ pub struct PatchError {
 }
 
 /// One place of a file that a patch changes.
+#[derive(Clone)]
 struct Hunk {
     /// Where it stands in the patch.
     line: usize,
@@ -32,53 +33,78 @@ struct Named {
     hunks: Vec<Hunk>,
 }
 
+/// The changes of files, by path.
+type Changed = Vec<(String, Vec<Change>)>;
+
+/// What a file says; none when it is not there.
+type Read<'r> = &'r mut dyn FnMut(&str) -> Result<Option<String>, String>;
+
 /// The changes of each file that a patch names, against the texts that `read` gives; none for a file that is not there. `below` is the project's folder as a
-/// path of its repository, with `/` behind it, since git names files from there.
+/// path of its repository, with `/` behind it, since git names files from there. `here` is where the person is, as a path of the project with `/` behind it:
+/// `git diff --relative` names files from there, and says nowhere that it does.
 ///
 /// # Errors
-/// When it is no patch, or one of its places does not fit the file.
-pub fn drafts(
-    patch: &str,
-    below: &str,
-    read: &mut dyn FnMut(&str) -> Result<Option<String>, String>,
-) -> Result<Vec<(String, Vec<Change>)>, PatchError> {
-    let mut files = Vec::new();
-    for named in parse(patch, below)? {
+/// When it is no patch, one of its places does not fit the file, or it fits two files alike.
+pub fn drafts(patch: &str, below: &str, here: &str, read: Read<'_>) -> Result<Changed, PatchError> {
+    let named = parse(patch, below)?;
+    let Some(first) = named.first() else {
+        return Err(PatchError { line: 1, what: "there is no change in it; write it with `git diff > change.diff`".into() });
+    };
+    let of_repository = against(&named, "", read);
+    // What begins with the way here was named from further up.
+    if here.is_empty() || named.iter().any(|file| file.paths.iter().any(|path| path.starts_with(here))) {
+        return of_repository;
+    }
+    match (of_repository, against(&named, here, read)) {
+        (Ok(one), Ok(other)) if one.iter().map(|(path, _)| path).ne(other.iter().map(|(path, _)| path)) => {
+            let names = |files: &Changed| files.iter().map(|(path, _)| path.as_str()).collect::<Vec<_>>().join(", ");
+            let what = format!("it may be about {} or about {}; write it with `git diff` without `--relative`", names(&one), names(&other));
+            Err(PatchError { line: first.line, what })
+        }
+        (Ok(found), _) | (Err(_), Ok(found)) => Ok(found),
+        (Err(error), Err(_)) => Err(error),
+    }
+}
+
+/// The changes of files that are named from a folder of the project.
+fn against(files: &[Named], folder: &str, read: Read<'_>) -> Result<Changed, PatchError> {
+    let mut changed = Vec::new();
+    for named in files {
         let wrong = |line: usize, what: String| PatchError { line, what };
-        let there = if named.is_new { None } else { named.paths.iter().find(|path| matches!(read(path), Ok(Some(_)))) };
-        let Some(path) = there.or(named.paths.first()).cloned() else { continue };
-        let text = read(&path).map_err(|reason| wrong(named.line, reason))?.unwrap_or_default();
+        let paths: Vec<String> = named.paths.iter().map(|path| format!("{folder}{path}")).collect();
+        let there = if named.is_new { None } else { paths.iter().find(|path| matches!(read(path), Ok(Some(_)))) };
+        let Some(path) = there.or(paths.first()).cloned() else { continue };
+        let text = match read(&path).map_err(|reason| wrong(named.line, reason))? {
+            None if !named.is_new => return Err(wrong(named.line, format!("there is no file {path}"))),
+            text => text.unwrap_or_default(),
+        };
         let mut changes = Vec::new();
         // Places move by what the hunks before brought.
         let mut moved: isize = 0;
-        for hunk in named.hunks {
-            let line = hunk.line;
+        for hunk in &named.hunks {
             let (at, hunk) = place(&text, hunk)
-                .ok_or_else(|| wrong(line, format!("these lines are not in {path}; was the patch made for another state?")))?;
+                .ok_or_else(|| wrong(hunk.line, format!("these lines are not in {path}; was the patch made for another state?")))?;
             let moved_at = at.checked_add_signed(moved).unwrap_or(at);
             moved += hunk.new.len() as isize - hunk.old.len() as isize;
             changes.push(Change { at: moved_at, old: hunk.old, new: hunk.new });
         }
-        files.push((path, changes));
+        changed.push((path, changes));
     }
-    if files.is_empty() {
-        return Err(PatchError { line: 1, what: "there is no change in it; write it with `git diff > change.diff`".into() });
-    }
-    Ok(files)
+    Ok(changed)
 }
 
 /// Where the lines of a hunk stand: where it says, else the only place that has them. When they stand there with other line ends, which git turns as its
 /// settings say, the hunk has the file's.
-fn place(text: &str, hunk: Hunk) -> Option<(usize, Hunk)> {
+fn place(text: &str, hunk: &Hunk) -> Option<(usize, Hunk)> {
     let starts = || std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1));
     let unix = |text: &str| text.replace("\r\n", "\n");
     let dos = |text: &str| unix(text).replace('\n', "\r\n");
-    let turned = |turn: &dyn Fn(&str) -> String| Hunk { old: turn(&hunk.old), new: turn(&hunk.new), ..hunk };
+    let turned = |turn: &dyn Fn(&str) -> String| Hunk { old: turn(&hunk.old), new: turn(&hunk.new), ..*hunk };
     if hunk.old.is_empty() {
         // Without old lines it stands behind the line that is named.
         let at = starts().nth(hunk.start).unwrap_or(text.len());
         let is_other = text.contains("\r\n") && !hunk.new.contains('\r');
-        return Some((at, if is_other { turned(&dos) } else { hunk }));
+        return Some((at, if is_other { turned(&dos) } else { hunk.clone() }));
     }
     let fits = |hunk: &Hunk| {
         let said = starts().nth(hunk.start.saturating_sub(1));
@@ -91,8 +117,8 @@ fn place(text: &str, hunk: Hunk) -> Option<(usize, Hunk)> {
             _ => None,
         }
     };
-    if let Some(at) = fits(&hunk) {
-        return Some((at, hunk));
+    if let Some(at) = fits(hunk) {
+        return Some((at, hunk.clone()));
     }
     [turned(&dos), turned(&unix)].into_iter().find_map(|other| fits(&other).map(|at| (at, other)))
 }
@@ -243,14 +269,49 @@ mod tests {
     use proptest::prelude::*;
 
     fn apply(patch: &str, text: &str) -> Result<String, PatchError> {
-        let files = drafts(patch, "", &mut |_| Ok(Some(text.to_owned())))?;
+        let files = drafts(patch, "", "", &mut |_| Ok(Some(text.to_owned())))?;
         Ok(neuroflow_dsl::edit::redo(text, &files[0].1).unwrap())
     }
 
     /// The path that a patch means in a project that is `below` in its repository and has a file.
     fn path(patch: &str, below: &str, there: &str) -> String {
         let text = |path: &str| Ok((path == there).then(|| "b\n".to_owned()));
-        drafts(patch, below, &mut |path| text(path)).unwrap().remove(0).0
+        drafts(patch, below, "", &mut |path| text(path)).unwrap().remove(0).0
+    }
+
+    #[test]
+    fn a_patch_that_names_files_from_where_one_is_is_read_from_there() {
+        let changed = |patch: &str, below: &str, there: &[(&str, &str)]| {
+            let text = |path: &str| Ok(there.iter().find(|(known, _)| *known == path).map(|(_, text)| (*text).to_owned()));
+            let found = drafts(patch, below, "pipelines/", &mut |path| text(path));
+            found.map(|files| files.into_iter().map(|(path, _)| path).collect::<Vec<_>>().join(" ")).map_err(|error| error.what)
+        };
+        let patch = |path: &str| format!("diff --git a/{path} b/{path}\n--- a/{path}\n+++ b/{path}\n@@ -1 +1 @@\n-b\n+B\n");
+        let inner = ("pipelines/p.nf", "b\n");
+        for below in ["", "lab/"] {
+            assert_eq!(changed(&patch("p.nf"), below, &[inner]), Ok("pipelines/p.nf".into()));
+            // Another file of that name, further up, which has not these lines.
+            assert_eq!(changed(&patch("p.nf"), below, &[inner, ("p.nf", "c\n")]), Ok("pipelines/p.nf".into()));
+            // Named from the top.
+            assert_eq!(changed(&patch("p.nf"), below, &[("p.nf", "b\n"), ("pipelines/p.nf", "c\n")]), Ok("p.nf".into()));
+            assert_eq!(changed(&patch(&format!("{below}pipelines/p.nf")), below, &[inner]), Ok("pipelines/p.nf".into()));
+            assert_eq!(changed(&patch("part/p.nf"), below, &[("pipelines/part/p.nf", "b\n")]), Ok("pipelines/part/p.nf".into()));
+            // Both have them: nobody can say which is meant.
+            assert!(changed(&patch("p.nf"), below, &[inner, ("p.nf", "b\n")]).unwrap_err().contains("without `--relative`"));
+            // All files of a patch are named from one place.
+            let two = format!("{}{}", patch("p.nf"), patch("q.nf"));
+            assert_eq!(
+                changed(&two, below, &[inner, ("p.nf", "b\n"), ("pipelines/q.nf", "b\n")]),
+                Ok("pipelines/p.nf pipelines/q.nf".into())
+            );
+            // A new file fits everywhere, unless its name, or another file of the patch, says where it is.
+            let new = |path: &str| format!("--- /dev/null\n+++ b/{path}\n@@ -0,0 +1 @@\n+b\n");
+            assert!(changed(&new("n.nf"), below, &[]).unwrap_err().contains("pipelines/n.nf"));
+            assert_eq!(changed(&new("pipelines/n.nf"), below, &[]), Ok("pipelines/n.nf".into()));
+            let both = format!("{}{}", patch("p.nf"), new("n.nf"));
+            assert_eq!(changed(&both, below, &[inner]), Ok("pipelines/p.nf pipelines/n.nf".into()));
+        }
+        assert!(changed(&patch("p.nf"), "", &[("q.nf", "b\n")]).is_err());
     }
 
     #[test]
@@ -275,8 +336,8 @@ mod tests {
         }
         let new = "diff --git a/lab/n.nf b/lab/n.nf\n--- /dev/null\n+++ b/lab/n.nf\n@@ -0,0 +1 @@\n+b\n";
         assert_eq!(path(new, "lab/", "other.nf"), "n.nf");
-        assert!(drafts(&patch("a/p.nf", "b/q.nf"), "", &mut |_| Ok(None)).unwrap_err().what.contains("renamed"));
-        assert!(drafts(&patch("\"a/p", "\"b/p"), "", &mut |_| Ok(None)).unwrap_err().what.contains("can't be read"));
+        assert!(drafts(&patch("a/p.nf", "b/q.nf"), "", "", &mut |_| Ok(None)).unwrap_err().what.contains("renamed"));
+        assert!(drafts(&patch("\"a/p", "\"b/p"), "", "", &mut |_| Ok(None)).unwrap_err().what.contains("can't be read"));
     }
 
     #[test]

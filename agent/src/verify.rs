@@ -205,9 +205,9 @@ fn same_bytes(repository: &Repository, root: &Path, commit: &Commit<'_>, proposa
             (false, false) => return Err(format!("{} was another one before the commit than the proposal was made for", file.path)),
         };
         let before = String::from_utf8(before.unwrap_or_default()).map_err(|_| format!("{} is no text", file.path))?;
-        let made = file.apply(&before).map_err(|error| format!("{}: {error}", file.path))?;
+        let made = file.made(&before).map_err(|error| format!("{}: {error}", file.path))?;
         let committed = read(&tree, &file.path).map(|bytes| if is_turned { with_crlf(&bytes) } else { bytes });
-        if committed.as_deref() != Some(made.as_bytes()) {
+        if committed.as_deref() != made.as_ref().map(String::as_bytes) {
             return Err(format!("{}: the commit has other bytes than the proposal gives", file.path));
         }
     }

@@ -3,6 +3,7 @@
 use crate::exit::Failure;
 use neuroflow_engine::program::ProgramOptions;
 use serde::Deserialize;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 /// What the user set.
@@ -33,18 +34,18 @@ struct ConfigFile {
 }
 
 impl Settings {
+    /// The configuration file of who works here, whether or not it is there.
+    pub fn file() -> Option<PathBuf> {
+        base("XDG_CONFIG_HOME", ".config").map(|base| base.join("neuroflow").join("config.toml"))
+    }
+
     /// Reads the settings.
     ///
     /// # Errors
     /// When the configuration file can't be read or has an unknown key, or no place for the cache is known.
     pub fn read(cache_dir: Option<&Path>, offline: bool) -> Result<Settings, Failure> {
-        let variable = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
-        let home = variable("HOME").or_else(|| variable("USERPROFILE")).map(PathBuf::from);
-        let base =
-            |name: &str, below_home: &str| variable(name).map(PathBuf::from).or_else(|| home.as_ref().map(|home| home.join(below_home)));
-        let file = base("XDG_CONFIG_HOME", ".config").map(|base| base.join("neuroflow").join("config.toml"));
-        let config = match file.as_deref() {
-            Some(path) => read_config(path)?,
+        let config = match Settings::file() {
+            Some(path) => read_config(&path)?,
             None => ConfigFile::default(),
         };
         let cache = cache_dir
@@ -69,6 +70,17 @@ impl Settings {
         }
         Ok(Settings { cache, mirrors, offline, programs, agent: config.agent })
     }
+}
+
+/// A variable that is set to something.
+fn variable(name: &str) -> Option<OsString> {
+    std::env::var_os(name).filter(|value| !value.is_empty())
+}
+
+/// A folder that a variable names, else one below the home folder.
+fn base(name: &str, below_home: &str) -> Option<PathBuf> {
+    let home = || variable("HOME").or_else(|| variable("USERPROFILE"));
+    variable(name).map(PathBuf::from).or_else(|| home().map(|home| PathBuf::from(home).join(below_home)))
 }
 
 fn read_config(path: &Path) -> Result<ConfigFile, Failure> {

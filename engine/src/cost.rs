@@ -43,9 +43,8 @@ impl Taken {
         self.peak_bytes = self.peak_bytes.max(peak_bytes);
     }
 
-    /// A quantile of the times: the smallest that so much of them keep.
-    fn quantile(&mut self, share: f64) -> f64 {
-        self.wall_ms.sort_by(f64::total_cmp);
+    /// A quantile of the times, which are sorted: the smallest that so much of them keep.
+    fn quantile(&self, share: f64) -> f64 {
         let place = (share * self.wall_ms.len() as f64).ceil() as usize;
         self.wall_ms.get(place.saturating_sub(1)).copied().unwrap_or(0.0)
     }
@@ -53,18 +52,21 @@ impl Taken {
 
 /// What tasks of a plan will cost, from what the same task took in earlier runs, else from what tasks of the same stage took.
 pub fn estimate(session: &Session, plan: &Plan, tasks: &[TaskId]) -> CostEstimate {
-    let (mut by_label, mut by_stage): (HashMap<String, Taken>, HashMap<String, Taken>) = (HashMap::new(), HashMap::new());
+    let mut records = Vec::new();
     if !tasks.is_empty() {
         let ids = session.cache.runs().unwrap_or_default();
-        for record in ids.iter().take(LOOKED_BACK).filter_map(|id| session.read(id).ok()) {
-            learn(session, &record, &mut by_label, &mut by_stage);
-        }
+        let is_meant = |record: &RunRecord| !record.ran.is_empty() && record.ran.len() <= MOST_TASKS && record.counts.cached <= MOST_TASKS;
+        records.extend(ids.iter().take(LOOKED_BACK).filter_map(|id| session.read(id).ok()).filter(is_meant));
     }
+    let by_label = sorted(of_labels(&records));
+    // What all tasks of a run were is long to read, and not asked when each has a time of its own.
+    let is_each_known = tasks.iter().all(|task| by_label.contains_key(plan.label(*task).as_str()));
+    let by_stage = if is_each_known { HashMap::new() } else { sorted(of_stages(session, &records)) };
     let mut estimate = CostEstimate::default();
     let mut unknown = BTreeSet::new();
     for task in tasks {
         let stage = plan.cost_name(*task);
-        let Some(taken) = by_label.get_mut(&plan.label(*task)).or_else(|| by_stage.get_mut(stage)) else {
+        let Some(taken) = by_label.get(plan.label(*task).as_str()).or_else(|| by_stage.get(stage)) else {
             estimate.unknown += 1;
             unknown.insert(stage.to_owned());
             continue;
@@ -78,16 +80,30 @@ pub fn estimate(session: &Session, plan: &Plan, tasks: &[TaskId]) -> CostEstimat
     estimate
 }
 
-fn learn(session: &Session, record: &RunRecord, by_label: &mut HashMap<String, Taken>, by_stage: &mut HashMap<String, Taken>) {
-    if record.ran.is_empty() || record.ran.len() > MOST_TASKS || record.counts.cached > MOST_TASKS {
-        return;
+/// What tasks took, by their labels.
+fn of_labels(records: &[RunRecord]) -> HashMap<&str, Taken> {
+    let mut all: HashMap<&str, Taken> = HashMap::new();
+    for ran in records.iter().flat_map(|record| &record.ran).filter(|ran| ran.state == "ran") {
+        all.entry(&ran.label).or_default().add(ran.usage.wall_ms, ran.usage.peak_bytes);
     }
-    let Ok(rows) = session.rows(record) else { return };
-    for ran in record.ran.iter().filter(|ran| ran.state == "ran") {
-        let (wall_ms, peak_bytes) = (ran.usage.wall_ms, ran.usage.peak_bytes);
-        by_label.entry(ran.label.clone()).or_default().add(wall_ms, peak_bytes);
-        if let Some(row) = rows.get(ran.task) {
-            by_stage.entry(row.cost.clone()).or_default().add(wall_ms, peak_bytes);
+    all
+}
+
+/// What tasks took, by their stages.
+fn of_stages(session: &Session, records: &[RunRecord]) -> HashMap<String, Taken> {
+    let mut all: HashMap<String, Taken> = HashMap::new();
+    for record in records {
+        let Ok(rows) = session.rows(record) else { continue };
+        for ran in record.ran.iter().filter(|ran| ran.state == "ran") {
+            if let Some(row) = rows.get(ran.task) {
+                all.entry(row.cost.clone()).or_default().add(ran.usage.wall_ms, ran.usage.peak_bytes);
+            }
         }
     }
+    all
+}
+
+fn sorted<K: Eq + std::hash::Hash>(mut all: HashMap<K, Taken>) -> HashMap<K, Taken> {
+    all.values_mut().for_each(|taken| taken.wall_ms.sort_unstable_by(f64::total_cmp));
+    all
 }

@@ -9,7 +9,7 @@ use crate::session::Prepared;
 use crate::task::TaskId;
 use neuroflow_cache::{Cache, CacheError, Digest, KeyEncoder};
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 /// What a change does to some tasks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -75,27 +75,24 @@ impl PlanDelta {
     /// # Errors
     /// When the cache can't be read.
     pub fn between(before: Option<&Prepared>, after: &Prepared, cache: &Cache) -> Result<(PlanDelta, Vec<TaskId>), CacheError> {
-        let known: HashMap<String, (TaskId, Computed)> = match before {
-            Some(before) => {
-                computed(&before.plan).into_iter().enumerate().map(|(task, key)| (before.plan.label(task), (task, key))).collect()
-            }
-            None => HashMap::new(),
-        };
+        let (was, now) = (before.map(|before| computed(&before.plan)).unwrap_or_default(), computed(&after.plan));
+        let known: HashMap<String, TaskId> =
+            before.iter().flat_map(|before| (0..was.len()).map(|task| (before.plan.label(task), task))).collect();
         // A task that computes what another one computed is not new, whatever it is called now.
-        let computes: BTreeSet<Digest> = known.values().map(|(_, computed)| computed.key).collect();
+        let computes: HashSet<Digest> = was.iter().map(|computed| computed.key).collect();
         let verdicts = preview(&after.plan, cache, &HashMap::new())?;
         let mut rows = Rows::default();
         let (mut cached, mut pending, mut running) = (0, 0, Vec::new());
-        let (mut moved, mut labels, mut still) = (BTreeMap::new(), BTreeSet::new(), BTreeSet::new());
+        let (mut moved, mut labels, mut still) = (BTreeMap::new(), HashSet::new(), HashSet::new());
         let mut key = KeyEncoder::new();
-        for (task, now) in computed(&after.plan).into_iter().enumerate() {
+        for (task, now) in now.iter().enumerate() {
             let label = after.plan.label(task);
             key.text(&label);
             key.digest(&now.key);
             still.insert(now.key);
             let runs = matches!(verdicts[task], Verdict::WouldRun { .. } | Verdict::Depends { .. });
-            let was = known.get(&label);
-            let fate = match was {
+            let of_label = known.get(&label).and_then(|old| Some((*old, was.get(*old)?)));
+            let fate = match of_label {
                 Some((_, was)) if was.key == now.key => None,
                 Some(_) => Some(Fate::Changed),
                 None if computes.contains(&now.key) => None,
@@ -110,8 +107,8 @@ impl PlanDelta {
             if runs {
                 running.push(task);
             }
-            let because = match (was, before) {
-                (Some((old, was)), Some(before)) => reasons((&before.plan, *old, was), (&after.plan, task, &now)),
+            let because = || match (of_label, before) {
+                (Some((old, was)), Some(before)) => reasons((&before.plan, old, was), (&after.plan, task, now)),
                 _ => Vec::new(),
             };
             let step = after.plan.step_of(task);
@@ -122,9 +119,9 @@ impl PlanDelta {
             rows.add(&after.plan, task, fate, runs, because);
         }
         if let Some(before) = before {
-            for (task, was) in computed(&before.plan).into_iter().enumerate() {
-                if !labels.contains(&before.plan.label(task)) && !still.contains(&was.key) {
-                    rows.add(&before.plan, task, Fate::Gone, false, Vec::new());
+            for (task, was) in was.iter().enumerate() {
+                if !still.contains(&was.key) && !labels.contains(&before.plan.label(task)) {
+                    rows.add(&before.plan, task, Fate::Gone, false, Vec::new);
                 }
             }
         }
@@ -210,11 +207,12 @@ struct Rows {
 }
 
 impl Rows {
-    fn add(&mut self, plan: &Plan, task: TaskId, fate: Fate, runs: bool, because: Vec<String>) {
+    /// Adds a task. Why is asked for the first one of a row alone: draws of a control are many, and each says all of its chain.
+    fn add(&mut self, plan: &Plan, task: TaskId, fate: Fate, runs: bool, because: impl FnOnce() -> Vec<String>) {
         let step = plan.instance(plan.step_of(task)).label();
         let part = if plan.is_join(task) { "controls".to_owned() } else { plan.control_name(task).unwrap_or_default().to_owned() };
         let place = *self.places.entry((step.clone(), part.clone(), fate)).or_insert_with(|| {
-            self.rows.push(DeltaRow { step, part, fate, tasks: 0, runs: 0, because });
+            self.rows.push(DeltaRow { step, part, fate, tasks: 0, runs: 0, because: because() });
             self.rows.len() - 1
         });
         let row = &mut self.rows[place];

@@ -95,9 +95,27 @@ fn the_same_proposal_is_one_and_used_once() {
     // Taking the change back does not make the yes good again.
     git(&place, &["revert", "--no-edit", "HEAD"]);
     assert_eq!(text(&place, "small.nf"), PIPELINE);
-    assert_eq!(propose(&place, FIVE_FOLDS, &[]), id);
     run(&place, &["agent", "review", &id]).exits(0).says("this proposal is applied");
-    assert_eq!(events(&place), ["offered", "approving", "applied"]);
+    // Offered again it is another one, which waits for a yes of its own, and is one however often it is offered.
+    let again = propose(&place, FIVE_FOLDS, &[]);
+    assert_ne!(again, id);
+    assert_eq!(propose(&place, FIVE_FOLDS, &[]), again);
+    run(&place, &["agent", "review", &id]).exits(0).says("this proposal is applied");
+    run(&place, &["agent", "review", &again]).exits(0).says("the same was offered once before").says("waits for an answer");
+    assert_eq!(text(&place, "small.nf"), PIPELINE);
+    // The name that was used is no yes to it.
+    let mut terminal = Terminal::start(&place, &["agent", "review", &again], &[]).unwrap();
+    terminal.wait("later [q]: ").types("w").wait("to say yes: ").types(&id).wait("that is not its name").wait("later [q]: ").types("q");
+    assert_eq!(terminal.ends().0, 0);
+    assert_eq!(text(&place, "small.nf"), PIPELINE);
+    assert!(approve(&place, &again));
+    assert_eq!(events(&place), ["offered", "approving", "applied", "offered", "approving", "applied"]);
+    run(&place, &["agent", "verify"]).exits(0).says("2 commits of proposals, 0 things do not hold");
+    // Its commit, taken from somewhere else once more, is still one too many.
+    let second = head(&place);
+    git(&place, &["revert", "--no-edit", "HEAD"]);
+    git(&place, &["cherry-pick", &second]);
+    run(&place, &["agent", "verify"]).exits(1).says(&format!("was used before, by commit {}", &second[..10]));
 }
 
 #[test]

@@ -228,3 +228,64 @@ fn the_card_of_a_change_of_200_steps_is_there_at_once() {
     println!("the card of a change of 200 steps: {} ms (median of {took:?})", took[2]);
     assert!(took[2] < LONGEST_MS, "{took:?}");
 }
+
+/// A pipeline of so many steps that score the same responses, each with null draws.
+fn controlled(steps: usize) -> String {
+    let mut text = String::from(
+        "pipeline small\n\ninput sessions = ingest.simulate(trials_per_direction = 4, units = [6, 6, 6], communities = 2)\n\nresponses = ingest.trials(sessions[\"sim1\"])\n",
+    );
+    for step in 0..steps {
+        let folds = step % 3 + 2;
+        text.push_str(&format!(
+            "step_{step} = decode.classify(responses, target = \"direction\", folds = {folds})\n  with control = shuffle(\"direction\", n = 200), seed = 1\n"
+        ));
+    }
+    text.push_str("\nreport r { step_0 }\n");
+    text
+}
+
+/// The median of how long something takes, in milliseconds, and the median of something else in turn with it, so that both have the same machine.
+fn medians(mut one: impl FnMut(), mut other: impl FnMut()) -> (f64, f64) {
+    let mut took = [Vec::new(), Vec::new()];
+    for _ in 0..5 {
+        for (place, work) in [&mut one as &mut dyn FnMut(), &mut other].into_iter().enumerate() {
+            let began = Instant::now();
+            work();
+            took[place].push(began.elapsed().as_secs_f64() * 1e3);
+        }
+    }
+    took.iter_mut().for_each(|took| took.sort_by(f64::total_cmp));
+    (took[0][2], took[1][2])
+}
+
+/// A card compares two plans. What it works out beside them must not be much more than making them, with whatever null draws, and grows as they do.
+#[test]
+fn a_card_takes_little_longer_than_the_plans_that_it_compares() {
+    let mut of_size = Vec::new();
+    for steps in [100, 200, 400] {
+        let place = project();
+        place.write("small.nf", controlled(steps));
+        let outside = Outside::of(place);
+        let inside = outside.project(Settings::default());
+        // All that follows is changed with it.
+        let change = || draft(vec![Edit::SetArgument { step: "responses".into(), key: "session".into(), value: "\"other\"".into() }]);
+        let made = || block(inside.propose(Draft { predictions: Vec::new(), ..change() }));
+        let proposal = made().unwrap();
+        assert!(proposal.plan.as_ref().unwrap().count(neuroflow_engine::delta::Fate::Changed) > steps * 20);
+        let twice = || (0..2).for_each(|_| drop(block(inside.plan_now("small.nf")).unwrap().unwrap()));
+        let (card, plans) = medians(|| drop(made().unwrap()), twice);
+        println!("{steps} steps with null draws: the card {card:.0} ms, the two plans {plans:.0} ms");
+        of_size.push((card, plans));
+    }
+    for (card, plans) in &of_size {
+        assert!(*card < MOST_PLANS * plans, "{of_size:?}");
+    }
+    let (small, large) = (of_size[0].0, of_size[2].0);
+    assert!(large < MOST_GROWTH * small, "four times the steps: {of_size:?}");
+}
+
+/// How many times as long as the plans a card may take; 2 to 4 when little else runs.
+const MOST_PLANS: f64 = 8.0;
+
+/// How many times as long four times the steps may take; 16 would be their square.
+const MOST_GROWTH: f64 = 10.0;

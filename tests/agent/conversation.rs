@@ -166,7 +166,51 @@ fn ctrl_c_ends_a_look_at_much_data_at_once() {
 }
 
 #[test]
-fn a_file_that_a_proposal_began_is_not_taken_back_by_another() {
+fn ctrl_c_ends_a_yes_and_an_undo_that_read_much_data_and_nothing_is_written() {
+    let server = Server::start(|_, number| match number {
+        0 => Answer::text("Hello."),
+        _ => Answer::calls(vec![Call::new("call_1", "propose_edit", &five_folds())]),
+    });
+    let server = server.unwrap();
+    let place = with_model(&server, "");
+    git(&place, &["add", "."]);
+    git(&place, &["commit", "-q", "-m", "all"]);
+    // Nothing of it is on the disk; reading all of it takes long.
+    let grow = || std::fs::OpenOptions::new().write(true).open(place.path().join("units.csv")).unwrap().set_len(64 << 30).unwrap();
+    let shrink = || drop(place.write("units.csv", super::UNITS));
+    let Some(mut terminal) = Terminal::start(&place, &["chat", "--way", "tools"], &[]) else { return };
+    let named = |terminal: &Terminal| terminal.seen().rsplit("proposal p-").next().unwrap()[..8].to_owned();
+    terminal.wait("> ").types("Hello?").wait("Hello.").wait("> ").types("Five folds.").wait("later [q]: ");
+    let id = named(&terminal);
+    terminal.types("w").wait("to say yes: ");
+    grow();
+    let stop = |terminal: &mut Terminal, told: &str| {
+        std::thread::sleep(Duration::from_millis(500));
+        let began = std::time::Instant::now();
+        terminal.presses("\u{3}").wait(told).wait("> ");
+        assert!(began.elapsed() < Duration::from_secs(3), "{:?}", began.elapsed());
+    };
+    terminal.types(&id);
+    stop(&mut terminal, "stopped; nothing is changed");
+    assert_eq!((events(&place), text(&place, "small.nf")), (vec!["offered".to_owned()], PIPELINE.to_owned()));
+    assert_eq!(git(&place, &["rev-list", "--count", "HEAD"]).trim(), "2");
+    // It still waits, and can be approved.
+    shrink();
+    terminal.types("/diff").wait("later [q]: ").types("w").wait("to say yes: ").types(&id).wait("applied to").wait("> ");
+    grow();
+    terminal.types("/undo");
+    stop(&mut terminal, "stopped; nothing is offered");
+    assert_eq!(events(&place), ["offered", "approving", "applied"]);
+    terminal.types("/quit");
+    let began = std::time::Instant::now();
+    assert_eq!(terminal.ends().0, 0);
+    assert!(began.elapsed() < Duration::from_secs(3), "{:?}", began.elapsed());
+    shrink();
+    run(&place, &["agent", "verify"]).exits(0).says("1 commits of proposals, 0 things do not hold");
+}
+
+#[test]
+fn a_file_that_a_proposal_began_is_removed_by_taking_it_back() {
     let server = Server::start(|_, _| Answer::text("answer")).unwrap();
     let place = with_model(&server, "");
     let edits = r#"[{"op": "begin", "name": "b", "title": "B"}, {"op": "add_input", "name": "rec", "value": "ingest.simulate()"},
@@ -175,14 +219,65 @@ fn a_file_that_a_proposal_began_is_not_taken_back_by_another() {
     if !super::approve(&place, &id) {
         return;
     }
+    let began = text(&place, "b.nf");
+    // What was changed since is not swept away.
+    place.write("b.nf", format!("{began}# mine\n"));
     let Some(mut terminal) = Terminal::start(&place, &["chat", "b.nf", "--way", "tools"], &[]) else { return };
-    terminal.wait("> ").types("/undo").wait("can't remove a file").wait("git revert").wait("> ").types("/quit");
+    terminal.wait("> ").types("/undo").wait("b.nf was changed since").wait("> ");
+    // Nor is what another file uses.
+    place.write("b.nf", &began);
+    place.write("user.nf", format!("use \"b.nf\" as part\n{PIPELINE}"));
+    terminal.types("/undo").wait("b.nf can't be removed: user.nf uses it").wait("> ");
+    std::fs::remove_file(place.path().join("user.nf")).unwrap();
+    let named = |terminal: &Terminal| terminal.seen().rsplit("\nproposal p-").next().unwrap()[..8].to_owned();
+    terminal.types("/undo").wait("b.nf is removed").wait("later [q]: ").types("e").wait("it removes files").wait("later [q]: ");
+    let back = named(&terminal);
+    terminal.types("w").wait("to say yes: ").types(&back).wait("applied to b.nf");
+    assert!(!place.path().join("b.nf").exists());
+    assert_eq!(git(&place, &["show", "--format=", "--name-status", "HEAD"]).trim(), "D\tb.nf");
+    assert_eq!(git(&place, &["status", "--porcelain"]).trim(), "?? neuroflow.toml");
+    // And that is taken back in turn.
+    terminal.wait("> ").types("/undo").wait("later [q]: ");
+    let again = named(&terminal);
+    terminal.types("w").wait("to say yes: ").types(&again).wait("applied to b.nf").wait("> ").types("/quit");
     assert_eq!(terminal.ends().0, 0);
+    assert_eq!(text(&place, "b.nf"), began);
+    run(&place, &["agent", "verify"]).exits(0).says("3 commits of proposals, 0 things do not hold");
+    run(&place, &["agent", "review", &back]).exits(0).says("this proposal is applied").says("b.nf is removed");
+}
+
+#[test]
+fn a_removal_that_is_killed_leaves_all_or_nothing() {
+    let server = Server::start(|_, _| Answer::text("answer")).unwrap();
+    for (point, is_made) in [("approving", false), ("written", false), ("committed", true)] {
+        let place = with_model(&server, "");
+        let edits = r#"[{"op": "begin", "name": "b", "title": "B"}, {"op": "add_input", "name": "rec", "value": "ingest.simulate()"},
+                        {"op": "insert_step", "name": "r", "call": "ingest.trials(rec[\"sim1\"])"}, {"op": "add_report", "name": "b", "items": "r"}]"#;
+        let id = super::propose(&place, edits, &["--pipeline", "b.nf"]);
+        if !super::approve(&place, &id) {
+            return;
+        }
+        let Some(mut terminal) = Terminal::start(&place, &["chat", "b.nf", "--way", "tools"], &[("NEUROFLOW_AGENT_FAULT", point)]) else {
+            return;
+        };
+        terminal.wait("> ").types("/undo").wait("later [q]: ");
+        let back = terminal.seen().rsplit("\nproposal p-").next().unwrap()[..8].to_owned();
+        terminal.types("w").wait("to say yes: ").types(&back);
+        assert_ne!(terminal.ends().0, 0, "{point}");
+        run(&place, &["agent", "log"]).exits(0).says(if is_made { "applied" } else { "failed" });
+        assert_eq!(place.path().join("b.nf").exists(), !is_made, "{point}");
+        assert_eq!(git(&place, &["status", "--porcelain"]).trim(), "?? neuroflow.toml", "{point}");
+        run(&place, &["agent", "verify"]).exits(0);
+    }
 }
 
 #[test]
 fn what_was_applied_is_taken_back_by_a_proposal_of_its_own() {
-    let server = Server::start(|_, _| Answer::calls(vec![Call::new("call_1", "propose_edit", &five_folds())])).unwrap();
+    let server = Server::start(|_, number| match number {
+        0 => Answer::calls(vec![Call::new("call_1", "propose_edit", &five_folds())]),
+        _ => Answer::text(&format!("answer {number}")),
+    });
+    let server = server.unwrap();
     let place = project();
     place.write("neuroflow.toml", format!("[agent]\nendpoint = \"{}\"\nmodel = \"scripted\"\n", server.endpoint()));
     let Some(mut terminal) = Terminal::start(&place, &["chat", "--way", "tools"], &[]) else { return };
@@ -190,12 +285,23 @@ fn what_was_applied_is_taken_back_by_a_proposal_of_its_own() {
     terminal.wait("> ").types("Five folds.").wait("later [q]: ");
     let id = named(&terminal);
     terminal.types("w").wait("to say yes: ").types(&id).wait("applied to");
-    terminal.wait("> ").types("/undo").wait("later [q]: ");
+    // Who said no to taking it back can do so all the same later.
+    terminal.wait("> ").types("/undo").wait("later [q]: ").types("r").wait("why? ").types("not yet").wait("rejected");
+    terminal.wait("> ").types("/undo").wait("offered once before").wait("later [q]: ");
     let seen = terminal.seen();
     let back = seen.split("proposal p-").filter(|rest| rest.len() > 8 && !rest.starts_with(&id)).last().unwrap()[..8].to_owned();
-    terminal.types("w").wait("to say yes: ").types(&back).wait("applied to").wait("> ").types("/quit");
-    assert_eq!(terminal.ends().0, 0);
+    terminal.types("w").wait("to say yes: ").types(&back).wait("applied to");
+    // The model is told, so that it does not go on from what is no longer there.
+    terminal.wait("> ").types("And now?").wait("answer 1").wait("> ").types("/spent").wait("in 2 questions, $");
+    terminal.wait("> ").types("/quit");
+    let (code, seen) = terminal.ends();
+    assert_eq!(code, 0);
+    assert!(!seen.contains("dollars"), "{seen}");
+    let told = body(&server, 1);
+    assert!(told.contains(&format!("the person took proposal p-{id} back")) && told.contains("small.nf changed"), "{told}");
+    assert!(!told.contains("not yet"), "{told}");
     assert_eq!(text(&place, "small.nf"), PIPELINE);
+    assert_eq!(events(&place), ["offered", "approving", "applied", "offered", "rejected", "offered", "approving", "applied", "spent"]);
     run(&place, &["agent", "verify"]).exits(0).says("2 commits of proposals, 0 things do not hold");
 }
 

@@ -99,7 +99,7 @@ pub fn project(root: &Path, settings: Settings) -> Project {
         data: DataRegistry::parse(&known).unwrap(),
         sources: Sources { mirrors: Vec::new(), offline: true },
     };
-    Project { root: root.to_path_buf(), session: Arc::new(session), settings, worker: None }
+    Project { root: root.to_path_buf(), session: Arc::new(session), settings, own: None, worker: None }
 }
 
 /// Every file and link below a folder with its content, but for the agent's own folder and the cache.

@@ -54,6 +54,42 @@ fn a_ledger_that_was_worked_on_is_found_and_not_written_behind() {
 }
 
 #[test]
+fn what_looks_like_a_key_is_kept_in_no_reason() {
+    const TOKEN: &str = "ghp_16C7e42F292c6912E7710c838347Ae178B4a";
+    let place = project();
+    let home = place.path().join("home/private").display().to_string();
+    let id = propose(&place, FIVE_FOLDS, &["--because", &format!("for {TOKEN} of {home}")]);
+    run(&place, &["agent", "review", &id]).exits(0).says("\"for [removed] of [removed]/private\"");
+    if !approve(&place, &id) {
+        return;
+    }
+    let other = propose(&place, &FIVE_FOLDS.replace('5', "6"), &[]);
+    let mut terminal = super::Terminal::start(&place, &["agent", "review", &other], &[]).unwrap();
+    terminal.wait("later [q]: ").types("r").wait("why? ").types(&format!("no {TOKEN}")).wait("rejected");
+    assert_eq!(terminal.ends().0, 0);
+    run(&place, &["agent", "log"]).exits(0).says("no [removed]");
+    run(&place, &["agent", "verify"]).exits(0);
+    let mut folders = vec![place.path().join(".neuroflow")];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap().flatten() {
+            if entry.file_type().unwrap().is_dir() {
+                folders.push(entry.path());
+                continue;
+            }
+            let said = String::from_utf8_lossy(&std::fs::read(entry.path()).unwrap()).into_owned();
+            assert!(!said.contains(TOKEN) && !said.contains(&home), "{}", entry.path().display());
+        }
+    }
+    // What is packed in git is asked of git.
+    let kept = git(&place, &["show", &format!("refs/neuroflow/proposals/{id}:proposal.json")]);
+    let message = git(&place, &["log", "-1", "--format=%B"]);
+    assert!(
+        !kept.contains(TOKEN) && !kept.contains(&home) && !message.contains(TOKEN) && message.contains("[removed]"),
+        "{kept}\n{message}"
+    );
+}
+
+#[test]
 fn a_clone_without_the_ledger_verifies_by_the_commits_alone() {
     let Some((place, _)) = approved() else { return };
     git(&place, &["clone", "-q", ".", "home/clone"]);

@@ -82,6 +82,11 @@ fn a_repository_that_can_not_be_opened_is_not_taken_for_none() {
     let told = run(&place, &["agent", "verify"]);
     assert_ne!(told.code, 0);
     told.says("can't be opened");
+    // Whose it is is not the matter.
+    let mut terminal = Terminal::start(&place, &["agent", "review", &id], &[]).unwrap();
+    terminal.approves("w", &id).wait("can't be opened").wait("SHA-1");
+    let seen = terminal.ends().1;
+    assert!(!seen.contains("safe.directory"), "{seen}");
     assert_eq!(events(&place), ["offered"]);
 }
 
@@ -220,6 +225,96 @@ fn a_patch_that_git_writes_in_a_folder_of_the_repository_is_taken() {
         assert_eq!(card["proposal"]["files"][0]["path"], "mäuse 1.nf");
     }
     assert!(ids.iter().all(|after| *after == ids[0]), "{ids:?}");
+}
+
+/// `git diff --relative` names files from where one is, which may be a folder of the project.
+#[test]
+fn a_patch_that_git_writes_relative_to_a_folder_of_the_project_is_taken() {
+    let place = project();
+    place.write("pipelines/inner.nf", PIPELINE);
+    git(&place, &["add", "."]);
+    git(&place, &["commit", "-q", "-m", "a folder"]);
+    place.write("neuroflow.toml", "");
+    place.write("pipelines/inner.nf", PIPELINE.replace("folds = 4", "folds = 5"));
+    let folder = place.path().join("pipelines");
+    let patch = place.git(&folder, &["diff", "--relative"]);
+    assert!(patch.contains("+++ b/inner.nf"), "{patch}");
+    place.write("home/relative.diff", patch);
+    git(&place, &["checkout", "-q", "."]);
+    let proposed = || {
+        let mut command = neuroflow(&place);
+        command.current_dir(&folder).args(["propose", "../home/relative.diff", "--format", "json"]);
+        said(command.output().unwrap())
+    };
+    let card: serde_json::Value = serde_json::from_str(&proposed().exits(0).out).unwrap();
+    assert_eq!(card["proposal"]["files"][0]["path"], "pipelines/inner.nf");
+    // A file further up that has the same lines under the same name may be meant as well.
+    place.write("inner.nf", PIPELINE);
+    let told = proposed();
+    assert_ne!(told.code, 0);
+    told.says("it may be about inner.nf or about pipelines/inner.nf").says("without `--relative`");
+}
+
+/// A look at a card leaves git as it is, also where a file has changes of one's own and its line ends are turned.
+#[test]
+fn nothing_is_written_into_the_repository_before_a_yes() {
+    let place = project();
+    place.write(".gitattributes", "*.nf text eol=crlf\n");
+    git(&place, &["add", "."]);
+    git(&place, &["commit", "-q", "-m", "line ends"]);
+    place.write("small.nf", format!("{PIPELINE}# mine\n").replace('\n', "\r\n"));
+    let all = |place: &Place| {
+        let (mut found, mut folders) = (Vec::new(), vec![place.path().join(".git")]);
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder).unwrap().flatten() {
+                if entry.file_type().unwrap().is_dir() {
+                    folders.push(entry.path());
+                }
+                found.push((entry.path(), std::fs::read(entry.path()).unwrap_or_default()));
+            }
+        }
+        found.sort();
+        found
+    };
+    let before = all(&place);
+    let id = propose(&place, FIVE_FOLDS, &[]);
+    run(&place, &["agent", "review", &id]).exits(0).says("small.nf has changes of your own");
+    assert!(all(&place) == before, "something was written into .git");
+    // Nor by a yes that is refused.
+    place.write(".git/MERGE_HEAD", head(&place));
+    let before = all(&place);
+    if let Some(mut terminal) = Terminal::start(&place, &["agent", "review", &id], &[]) {
+        terminal.wait("later [q]: ").types("w").wait("[y/N]").types("y").wait("to say yes: ").types(&id).wait("in the middle of a merge");
+        assert_ne!(terminal.ends().0, 0);
+        assert!(all(&place) == before, "something was written into .git");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn ctrl_c_in_a_hook_ends_it_and_leaves_nothing_behind() {
+    let place = project();
+    // What it started goes on, and holds its output open.
+    hook(&place, "pre-commit", "(trap '' INT; sleep 30) & touch \"$GIT_INDEX_FILE.lock\"; echo reached > home/reached; sleep 20");
+    let id = propose(&place, FIVE_FOLDS, &[]);
+    let before = head(&place);
+    let Some(mut terminal) = Terminal::start(&place, &["agent", "review", &id], &[]) else { return };
+    terminal.approves("w", &id);
+    let began = std::time::Instant::now();
+    while !place.path().join("home/reached").exists() {
+        assert!(began.elapsed() < std::time::Duration::from_secs(60), "{}", terminal.seen());
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    let began = std::time::Instant::now();
+    terminal.presses("\u{3}").wait("the hook `pre-commit` was stopped");
+    assert_ne!(terminal.ends().0, 0);
+    assert!(began.elapsed() < std::time::Duration::from_secs(10), "{:?}", began.elapsed());
+    assert_eq!((head(&place), text(&place, "small.nf")), (before, PIPELINE.to_owned()));
+    assert_eq!(std::fs::read_dir(place.path().join(".neuroflow/agent/undo")).unwrap().count(), 0);
+    assert_eq!(events(&place), ["offered", "approving", "failed"]);
+    // It still waits.
+    hook(&place, "pre-commit", "exit 0");
+    assert!(approve(&place, &id));
 }
 
 /// Whatever was once proposed in the home folder, what lies in it is a project of its own.

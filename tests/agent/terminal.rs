@@ -71,11 +71,21 @@ fn later_no_all_tasks_and_unknown_keys_change_nothing() {
     assert_eq!(events(&place), ["offered", "rejected"]);
     // What was typed is kept, and shown without its commands.
     run(&place, &["agent", "log"]).exits(0).says("four folds are <U+001B>[31menough");
-    // A no is an answer: it is not asked again, and not offered again.
+    // A no is an answer, and is not asked for again.
     run(&place, &["agent", "review"]).exits(0).says("no proposal waits");
-    assert_eq!(propose(&place, FIVE_FOLDS, &[]), id);
+    // Who offers the same once more offers another proposal, whose card says so; the no to the first one stays.
+    let again = propose(&place, FIVE_FOLDS, &[]);
+    assert_ne!(again, id);
     run(&place, &["agent", "review", &id]).exits(0).says("this proposal is rejected");
+    run(&place, &["agent", "review"]).exits(0).says("the same was offered once before, and answered");
+    let mut terminal = Terminal::start(&place, &["agent", "review", &again], &[]).unwrap();
+    terminal.wait("later [q]: ").types("r").wait("why? ").types("still enough").wait("rejected");
+    assert_eq!(terminal.ends().0, 0);
+    let third = propose(&place, FIVE_FOLDS, &[]);
+    run(&place, &["agent", "review", &third]).exits(0).says("the same was offered 2 times before");
+    assert_eq!(events(&place), ["offered", "rejected", "offered", "rejected", "offered"]);
     assert_eq!((head(&place), text(&place, "small.nf")), (before, PIPELINE.to_owned()));
+    run(&place, &["agent", "verify"]).exits(0);
 }
 
 #[test]

@@ -56,6 +56,7 @@ pub fn html(card: &Card) -> String {
         row("cost", &card.costs(), "");
     }
     row("read", &card.read(), if card.free_text.is_empty() { "" } else { "look" });
+    card.again().iter().for_each(|again| row("again", again, ""));
     card.warnings.iter().for_each(|warning| row("look", &warning.message, "look"));
     card.uncommitted.iter().for_each(|path| row("look", &format!("{path} has changes that are not committed"), "look"));
     out.push_str("</table>\n</body></html>\n");

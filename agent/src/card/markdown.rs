@@ -45,6 +45,7 @@ pub fn markdown(card: &Card) -> String {
         rows.push(("cost", card.costs()));
     }
     rows.push(("read", card.read()));
+    rows.extend(card.again().map(|again| ("again", again)));
     rows.extend(card.warnings.iter().map(|warning| ("look", warning.message.clone())));
     rows.extend(card.uncommitted.iter().map(|path| ("look", format!("{path} has changes that are not committed"))));
     out.push_str("| | |\n|---|---|\n");

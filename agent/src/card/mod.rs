@@ -105,6 +105,16 @@ impl Card {
         })
     }
 
+    /// That the same was offered before; none for the first time.
+    fn again(&self) -> Option<String> {
+        let times = match self.proposal.earlier {
+            0 => return None,
+            1 => "once".to_owned(),
+            times => format!("{times} times"),
+        };
+        Some(format!("the same was offered {times} before, and answered; `neuroflow agent log` says how"))
+    }
+
     /// The level that a yes to what is on this card needs.
     pub fn needs(&self, settings: &Settings) -> Level {
         let shown = Proposal { cost: self.cost.clone(), warnings: self.warnings.clone(), ..self.proposal.clone() };

@@ -52,6 +52,7 @@ pub fn terminal(card: &Card, colour: bool) -> String {
     if !card.proposal.origin.is_human() {
         row("read", vec![card.read()]);
     }
+    row("again", card.again().into_iter().collect());
     for warning in &card.warnings {
         let _ = writeln!(out, "  {}", paint(YELLOW, format!("{:<9} {}", "look", escape_line(&warning.message))));
     }

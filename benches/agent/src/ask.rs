@@ -62,7 +62,7 @@ pub(crate) async fn with(task: &Task, model: Box<dyn Model>) -> Result<Vec<Strin
         data: DataRegistry::default(),
         sources: Sources { mirrors: Vec::new(), offline: true },
     });
-    let project = Project { root: root.clone(), session, settings: Settings::default(), worker: None };
+    let project = Project { root: root.clone(), session, settings: Settings::default(), own: None, worker: None };
     if task.runs {
         run(&project, &file, &before).await?;
     }

@@ -6,11 +6,13 @@ use crate::arguments::{AgentCommand, CardFormat, MessageFormat, SummaryOf};
 use crate::exit::{Exit, Failure};
 use crate::project::{FILE, Project as Settings};
 use neuroflow_agent::{
-    Applied, Approval, Card, CommitError, Desk, Draft, Entry, Event, Exposure, Gate, GateError, How, Ledger, Level, Origin, Person,
-    Project, Proposal, ProposalId, State, Wrong, ask, calibration, escape_line, terminal,
+    Applied, Approval, Card, Desk, Draft, Entry, Event, Exposure, Gate, GateError, How, Ledger, Level, Origin, Person, Project, Proposal,
+    ProposalId, State, Wrong, ask, calibration, escape_line, terminal,
 };
+use neuroflow_engine::Digest;
 use neuroflow_engine::git::short;
 use neuroflow_engine::program::ProgramOptions;
+use std::future::Future;
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -88,7 +90,8 @@ fn project(place: &Place) -> Result<Project, Failure> {
     let mut session = session?;
     session.sources.offline = true;
     let settings = Settings::read(&root)?.agent.and(place.settings()?.agent);
-    Ok(Project { root, session: Arc::new(session), settings, worker: Some(for_trials) })
+    let own = crate::settings::Settings::file();
+    Ok(Project { root, session: Arc::new(session), settings, own, worker: Some(for_trials) })
 }
 
 /// A worker for trials: it has a cache of its own, no programs to start, and no network.
@@ -98,9 +101,7 @@ fn for_trials(cache: &Path) -> neuroflow_engine::schedule::WorkerCommand {
 
 pub(crate) fn could_not(error: GateError) -> Failure {
     let help = match &error {
-        GateError::Commit(CommitError::Unopened(_)) => {
-            Some("`git status` says more; a folder of somebody whom you trust: `git config --global --add safe.directory FOLDER`")
-        }
+        GateError::Commit(error) => error.help(),
         GateError::Stale { .. } => Some("`neuroflow agent review ID` still shows it"),
         GateError::Uncommitted(_) => Some("commit or undo them first"),
         _ => None,
@@ -174,8 +175,26 @@ pub(super) fn tell(gate: &Gate) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Does what may take long, beside a person who may stop it with Ctrl-C; none then. What still reads for it does not hold the program.
+fn unless_stopped<T>(work: impl Future<Output = T>) -> Result<Option<T>, Failure> {
+    let runtime = runtime()?;
+    let done = runtime.block_on(async {
+        tokio::select! {
+            done = work => Some(done),
+            _ = tokio::signal::ctrl_c() => None,
+        }
+    });
+    runtime.shutdown_background();
+    Ok(done)
+}
+
 fn review(place: &Place, id: Option<&str>, form: CardFormat) -> Result<Exit, Failure> {
     let gate = gate(place)?;
+    let watching = runtime()?;
+    if is_terminal() && form == CardFormat::Text {
+        // A hook or an editor that Ctrl-C ends leaves something to be put in order here.
+        super::prompt::watch(&watching);
+    }
     if id.is_none() && form == CardFormat::Text {
         tell(&gate)?;
     }
@@ -202,7 +221,8 @@ fn review(place: &Place, id: Option<&str>, form: CardFormat) -> Result<Exit, Fai
         }
     };
     let proposal = gate.store().proposal(&id).map_err(Failure::could_not_start)?;
-    let card = runtime()?.block_on(gate.card(&id)).map_err(could_not)?;
+    let Some(card) = unless_stopped(gate.card(&id))? else { return Ok(Exit::Interrupted) };
+    let card = card.map_err(could_not)?;
     let waits = card.state == State::Offered && card.moved.is_none();
     match form {
         CardFormat::Text => print!("{}", terminal(&card, colours())),
@@ -219,6 +239,7 @@ fn review(place: &Place, id: Option<&str>, form: CardFormat) -> Result<Exit, Fai
     }
     match decide(&gate, &proposal, &card)? {
         Decision::Apply { run, .. } if run && proposal.plan.is_some() => run_now(place, &proposal.pipeline),
+        Decision::Later | Decision::Edited(_) if super::prompt::was_pressed() => Ok(Exit::Interrupted),
         _ => Ok(Exit::Done),
     }
 }
@@ -273,8 +294,10 @@ fn decide_with(gate: &Gate, proposal: &Proposal, card: &Card, desktop: &mut Opti
                     println!("that is not its name; nothing is changed");
                     continue;
                 };
-                let applied = apply(gate, proposal, approval, with_own)?;
-                return Ok(Decision::Apply { run: key == "a", applied });
+                return Ok(match apply(gate, proposal, approval, with_own)? {
+                    Some(applied) => Decision::Apply { run: key == "a", applied },
+                    None => Decision::Later,
+                });
             }
             "r" => {
                 // Who leaves the question has not said no.
@@ -304,14 +327,19 @@ fn decide_with(gate: &Gate, proposal: &Proposal, card: &Card, desktop: &mut Opti
     }
 }
 
-fn apply(gate: &Gate, proposal: &Proposal, approval: Approval, with_own: bool) -> Result<Applied, Failure> {
-    let applied = runtime()?.block_on(gate.apply(proposal, approval, with_own)).map_err(could_not)?;
+/// Makes an approved change; none when the person stopped it before anything was written.
+fn apply(gate: &Gate, proposal: &Proposal, approval: Approval, with_own: bool) -> Result<Option<Applied>, Failure> {
+    let Some(applied) = unless_stopped(gate.apply(proposal, approval, with_own))? else {
+        println!("stopped; nothing is changed, and {} waits", proposal.id().short());
+        return Ok(None);
+    };
+    let applied = applied.map_err(could_not)?;
     let at = applied
         .commit
         .as_ref()
         .map_or_else(|| "there is no repository, so no commit".to_owned(), |commit| format!("commit {}", short(commit)));
     println!("applied to {}; {at}", escape_line(&applied.files.join(", ")));
-    Ok(applied)
+    Ok(Some(applied))
 }
 
 /// A text that a person is working on: a file in a folder of its own, which nobody else can look into or has prepared.
@@ -347,7 +375,11 @@ fn editor() -> String {
 
 /// The change as a person makes it in an editor; none when it stays as it is. What was written and can't be offered yet stays on the desktop.
 fn edit(gate: &Gate, proposal: &Proposal, desktop: &mut Option<Desktop>) -> Result<Option<Proposal>, Failure> {
-    let Some(file) = proposal.files.iter().find(|file| file.path == proposal.pipeline).or(proposal.files.first()) else { return Ok(None) };
+    let mut stay = proposal.files.iter().filter(|file| !file.is_gone());
+    let Some(file) = stay.clone().find(|file| file.path == proposal.pipeline).or_else(|| stay.next()) else {
+        println!("there is nothing in it to be edited: it removes files");
+        return Ok(None);
+    };
     let before = gate.project().read(&file.path).map_err(|error| print_wrong(&error))?.unwrap_or_default();
     let offered = file.apply(&before).map_err(|error| print_wrong(&Wrong::Edit(error)))?;
     let on_it = match desktop.take() {
@@ -395,7 +427,11 @@ fn offer_edited(gate: &Gate, proposal: &Proposal, path: &str, before: String, ma
     let change = neuroflow_dsl::edit::Change { at: 0, old: before, new: made };
     let mut files: Vec<(String, How)> = Vec::new();
     for other in &proposal.files {
-        let how = if other.path == path { How::Changes(vec![change.clone()]) } else { How::Changes(other.changes.clone()) };
+        let how = match other {
+            _ if other.path == path => How::Changes(vec![change.clone()]),
+            _ if other.is_gone() => How::Gone,
+            _ => How::Changes(other.changes.clone()),
+        };
         files.push((other.path.clone(), how));
     }
     let draft = Draft {
@@ -409,7 +445,11 @@ fn offer_edited(gate: &Gate, proposal: &Proposal, path: &str, before: String, ma
         transcript: proposal.transcript,
         parent: Some(proposal.id()),
     };
-    let edited = match runtime()?.block_on(gate.project().propose(draft)) {
+    let Some(edited) = unless_stopped(gate.propose(draft))? else {
+        println!("stopped");
+        return Ok(None);
+    };
+    let edited = match edited {
         Ok(edited) => edited,
         Err(Wrong::Mistakes { file, text, found }) => {
             print_diagnostics(Path::new(&file), &text, &found, MessageFormat::Text);
@@ -420,51 +460,69 @@ fn offer_edited(gate: &Gate, proposal: &Proposal, path: &str, before: String, ma
             return Ok(None);
         }
     };
-    if let Err(error) = gate.offer(&edited, &neuroflow_agent::person_name()) {
-        eprintln!("{}", could_not(error));
-        return Ok(None);
+    match gate.offer(edited, &neuroflow_agent::person_name()) {
+        Ok(edited) => Ok(Some(edited)),
+        Err(error) => {
+            eprintln!("{}", could_not(error));
+            Ok(None)
+        }
     }
-    Ok(Some(edited))
 }
 
-/// Offers to take the latest applied proposal back: a change like any other, with its card and its own decision.
-pub(crate) fn undo(gate: &Gate, runtime: &tokio::runtime::Runtime) -> Result<(), Failure> {
-    let statuses = gate.statuses().map_err(could_not)?;
-    let Some(last) = statuses.iter().rev().find(|status| status.state == State::Applied) else {
+/// A proposal that takes another one back.
+pub(crate) struct Undone {
+    /// What is taken back.
+    pub(crate) id: ProposalId,
+    /// What takes it back.
+    pub(crate) back: Proposal,
+    pub(crate) decision: Decision,
+}
+
+/// Offers to take the latest applied proposal back: a change like any other, with its card and its own decision. None when there is nothing to take back, or
+/// the person stopped it.
+pub(crate) fn undo(gate: &Gate) -> Result<Option<Undone>, Failure> {
+    let entries = Ledger::read(&gate.store().ledger()).map_err(|error| could_not(error.into()))?;
+    let applied = |entry: &&Entry| entry.event == Event::Applied;
+    let Some(last) = entries.iter().rev().find(applied).and_then(|entry| entry.proposal.clone()) else {
         println!("no proposal was applied here");
-        return Ok(());
+        return Ok(None);
     };
-    let proposal = gate.store().proposal(&last.id).map_err(Failure::could_not_start)?;
+    let proposal = gate.store().proposal(&last).map_err(Failure::could_not_start)?;
     let mut files = Vec::new();
     for file in &proposal.files {
-        let now = gate.project().read(&file.path).map_err(|error| print_wrong(&error))?.unwrap_or_default();
-        // A proposal changes files; it does not remove one.
-        if file.base.is_none() {
-            let failure =
-                Failure::could_not_start(format!("proposal {} began {}, and a proposal can't remove a file", last.id.short(), file.path));
-            return Err(failure.with_help("remove it yourself, or take the proposal's commit back with `git revert`"));
-        }
-        let Some(back) = file.undo(&now) else {
-            let failure = Failure::could_not_start(format!("{} was changed since proposal {}", file.path, last.id.short()));
+        let now = gate.project().read(&file.path).map_err(|error| print_wrong(&error))?;
+        let is_as_left = now.as_ref().map(|text| Digest::of(text.as_bytes())) == file.after;
+        let now = now.unwrap_or_default();
+        let how = match file.base {
+            // It was begun by the proposal.
+            None => Some(How::Gone),
+            Some(_) => file.undo(&now).map(|back| How::Changes(vec![neuroflow_dsl::edit::Change { at: 0, old: now, new: back }])),
+        };
+        let Some(how) = how.filter(|_| is_as_left) else {
+            let failure = Failure::could_not_start(format!("{} was changed since proposal {}", file.path, last.short()));
             return Err(failure.with_help("take it back by hand, or with git"));
         };
-        files.push((file.path.clone(), How::Changes(vec![neuroflow_dsl::edit::Change { at: 0, old: now, new: back }])));
+        files.push((file.path.clone(), how));
     }
     let draft = Draft {
         pipeline: proposal.pipeline.clone(),
         files,
-        intent: format!("take proposal {} back", last.id.short()),
+        intent: format!("take proposal {} back", last.short()),
         predictions: Vec::new(),
         seen: neuroflow_agent::Seen::default(),
         origin: Origin::Human,
         transcript: None,
         parent: None,
     };
-    let back = runtime.block_on(gate.project().propose(draft)).map_err(|error| print_wrong(&error))?;
-    gate.offer(&back, &neuroflow_agent::person_name()).map_err(could_not)?;
+    let Some(back) = unless_stopped(gate.propose(draft))? else {
+        println!("stopped; nothing is offered");
+        return Ok(None);
+    };
+    let back = gate.offer(back.map_err(|error| print_wrong(&error))?, &neuroflow_agent::person_name()).map_err(could_not)?;
     let card = Card::of(gate.project(), &back, State::Offered, None, gate.uncommitted(&back));
     print!("{}", terminal(&card, colours()));
-    decide(gate, &back, &card).map(|_| ())
+    let decision = decide(gate, &back, &card)?;
+    Ok(Some(Undone { id: last, back, decision }))
 }
 
 pub(crate) fn run_now(place: &Place, pipeline: &str) -> Result<Exit, Failure> {

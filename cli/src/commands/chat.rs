@@ -1,7 +1,7 @@
 //! `neuroflow chat`: a conversation in the terminal. The model looks and proposes; the person reads each card and decides.
 
 use super::Place;
-use super::agent::{Decision, colours, could_not, decide, gate, is_terminal, prompt, root, run_now};
+use super::agent::{Decision, Undone, colours, could_not, decide, gate, is_terminal, prompt, root, run_now};
 use super::data::runtime;
 use crate::arguments::{Chat as Arguments, ModelWay, ReaderArgument};
 use crate::exit::{Exit, Failure};
@@ -12,11 +12,12 @@ use neuroflow_agent::model::{
 };
 use neuroflow_agent::secret::{FindingKind, KeySource, Scanner};
 use neuroflow_agent::{
-    Card, Chat, ChatError, Desk, Entry, Event, Gate, Origin, ProposalId, Question, Reader, SYSTEM, SYSTEM_NEW, Settings, Shown, State,
-    Turn, Unfinished, escape, escape_line, path_below, terminal,
+    Card, Chat, ChatError, Desk, Entry, Event, Exposure, Gate, Origin, ProposalId, Question, Reader, SYSTEM, SYSTEM_NEW, Settings, Shown,
+    State, Turn, Unfinished, escape, escape_line, path_below, terminal,
 };
 use neuroflow_engine::label;
 use rustyline::error::ReadlineError;
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::Path;
 
@@ -54,7 +55,8 @@ pub(crate) fn chat(place: &Place, arguments: &Arguments) -> Result<Exit, Failure
     let name = model.name();
     let desk = Desk::new(gate, file.clone(), exposure, origin);
     let chat = Chat::new(model, desk, &system, budget, settings.window).with_scanner(scanner.clone());
-    let mut session = Session { place, chat, runtime, file, model: model_name(&settings), is_local, scanner };
+    let (model, began) = (model_name(&settings), Some(talks_with(&settings)));
+    let mut session = Session { place, chat, runtime, file, model, is_local, scanner, began };
     if let Some(said) = &arguments.once {
         let ended = session.once(said);
         session.leave();
@@ -72,11 +74,11 @@ pub(crate) fn chat(place: &Place, arguments: &Arguments) -> Result<Exit, Failure
     ended
 }
 
-fn seen_as(exposure: neuroflow_agent::Exposure) -> &'static str {
+fn seen_as(exposure: Exposure) -> &'static str {
     match exposure {
-        neuroflow_agent::Exposure::Schema => "names and shapes of the data",
-        neuroflow_agent::Exposure::Aggregate => "names, shapes and aggregates of the data",
-        neuroflow_agent::Exposure::Sample => "single values of the data",
+        Exposure::Schema => "names and shapes of the data",
+        Exposure::Aggregate => "names, shapes and aggregates of the data",
+        Exposure::Sample => "single values of the data",
     }
 }
 
@@ -260,7 +262,7 @@ pub(crate) fn doctor(place: &Place) -> Result<Exit, Failure> {
         };
         println!("{:<9} {}", way.to_string(), escape_line(&said));
     }
-    println!("it took   {} tokens, {} dollars", budget.spent().tokens, budget.spent().usd);
+    println!("it took   {} tokens, {}", budget.spent().tokens, budget.spent().usd);
     match found.way() {
         Some(way) => println!("it is asked by {way}"),
         None => return Err(Failure::could_not_start("the model gives no call in any way that it can be asked")),
@@ -278,6 +280,16 @@ struct Session<'p> {
     model: String,
     is_local: bool,
     scanner: Scanner,
+    /// What was set about it when the conversation began; none once the person was told that it is set otherwise now.
+    began: Option<TalksWith>,
+}
+
+/// Settings that hold for a whole conversation: the endpoint, the model, where the key is, and what may be seen.
+type TalksWith = ([Option<String>; 5], Option<Exposure>, BTreeMap<String, Exposure>);
+
+fn talks_with(settings: &Settings) -> TalksWith {
+    let Settings { endpoint, model, key_env, key_file, key_keyring, exposure, exposure_of, .. } = settings.clone();
+    ([endpoint, model, key_env, key_file, key_keyring], exposure, exposure_of)
 }
 
 impl Session<'_> {
@@ -375,7 +387,11 @@ impl Session<'_> {
                     let (dim, plain) = if colour { ("\u{1b}[2m", "\u{1b}[0m") } else { ("", "") };
                     writeln!(out, "{before}{dim}· {}{plain}", escape_line(tool))
                 }
-                Shown::Notice(text) => writeln!(out, "note: {}", escape_line(&text)),
+                Shown::Notice(text) => {
+                    let before = if at_start { "" } else { "\n" };
+                    at_start = true;
+                    writeln!(out, "{before}note: {}", escape_line(&text))
+                }
             };
             let _ = written.and_then(|()| out.flush());
         };
@@ -383,6 +399,12 @@ impl Session<'_> {
         let root = root()?;
         let settings = ProjectSettings::read(&root)?.agent.and(self.place.settings()?.agent);
         let (limits, price) = limits_of(&settings, &self.model, self.is_local)?;
+        if self.began.take_if(|began| *began != talks_with(&settings)).is_some() {
+            println!(
+                "note: the endpoint, the model, its key or what it may see is set otherwise by now; this conversation goes on as it began, and a new one has \
+                 what is set"
+            );
+        }
         let chat = &mut self.chat;
         chat.set(limits, price, settings.window);
         chat.budget_mut().join_today(&read_today());
@@ -407,6 +429,10 @@ impl Session<'_> {
             Some(Err(error @ ChatError::Window(_))) => Err(Failure::could_not_start(error)),
             Some(Err(error @ ChatError::Model(ModelError::Leak(_)))) => {
                 Err(Failure::could_not_start(error).with_help("it is taken back; say it again without that"))
+            }
+            Some(Err(ChatError::Model(error @ ModelError::Refused { status: 401 | 403, .. }))) => {
+                let help = "nothing is lost. The key is the one that was there when the conversation began; one that was changed since is read by a new one";
+                Err(Failure::could_not_start(error).with_help(help))
             }
             Some(Err(error)) => {
                 Err(Failure::could_not_start(error).with_help("nothing is lost; say it again, or `neuroflow agent doctor`"))
@@ -449,7 +475,7 @@ impl Session<'_> {
             Decision::Apply { run, applied } => {
                 self.chat.tell(&format!("the person approved proposal {short}; {} changed", applied.files.join(", ")));
                 if run && proposal.plan.is_some() {
-                    self.run()?;
+                    self.run(&proposal.pipeline)?;
                 }
             }
             Decision::Rejected(reason) => self.chat.tell(&format!("the person rejected proposal {short}: {}", escape_line(&reason))),
@@ -461,8 +487,28 @@ impl Session<'_> {
         Ok(())
     }
 
-    fn run(&mut self) -> Result<(), Failure> {
-        let ended = run_now(self.place, &self.file);
+    /// Takes the latest applied proposal back, as a proposal of the person's; the model is told what came of it.
+    fn undo(&mut self) -> Result<(), Failure> {
+        let Some(Undone { id, back, decision }) = super::agent::undo(self.chat.desk().gate())? else { return Ok(()) };
+        let (undone, short) = (id.short(), back.id().short().to_owned());
+        match decision {
+            Decision::Apply { run, applied } => {
+                let what = format!("the person took proposal {undone} back, with a proposal of their own ({short})");
+                self.chat.tell(&format!("{what}; {} changed: what you read of it before is no longer so", applied.files.join(", ")));
+                if run && back.plan.is_some() {
+                    self.run(&back.pipeline)?;
+                }
+            }
+            Decision::Later => self.chat.tell(&format!("proposal {short} of the person, which takes {undone} back, waits")),
+            Decision::Edited(other) => self.chat.tell(&format!("proposal {} of the person, in place of {undone}, waits", other.short())),
+            // They thought better of it: all is as the model knows it.
+            Decision::Rejected(_) => {}
+        }
+        Ok(())
+    }
+
+    fn run(&mut self, pipeline: &str) -> Result<(), Failure> {
+        let ended = run_now(self.place, pipeline);
         let said = match &ended {
             Ok(exit) => format!("a run ended: {exit:?}"),
             // The mistakes were printed.
@@ -479,7 +525,10 @@ impl Session<'_> {
         match word {
             "quit" | "q" | "exit" => return Ok(false),
             "help" => println!("{HELP}"),
-            "run" => self.run()?,
+            "run" => {
+                let file = self.file.clone();
+                self.run(&file)?;
+            }
             "diff" => {
                 let waiting: Vec<ProposalId> = {
                     let statuses = self.chat.desk().gate().statuses().map_err(could_not)?;
@@ -490,11 +539,11 @@ impl Session<'_> {
                 }
                 self.decide_all(&waiting);
             }
-            "undo" => super::agent::undo(self.chat.desk().gate(), &self.runtime)?,
+            "undo" => self.undo()?,
             "look" => self.look(rest.trim())?,
             "spent" => {
                 let spent = self.chat.budget().spent();
-                println!("{} tokens in {} questions, {} dollars", spent.tokens, spent.turns, spent.usd);
+                println!("{} tokens in {} questions, {}", spent.tokens, spent.turns, spent.usd);
             }
             _ => println!("there is no /{}; /help lists what there is", escape_line(word)),
         }

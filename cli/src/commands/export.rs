@@ -210,7 +210,7 @@ fn proposals(session: &Arc<Session>, record: &RunRecord, folder: &mut Folder<'_>
     let Ok(root) = super::agent::root() else { return Ok(()) };
     let store = Store::of(&root);
     // Cards are only shown here, so that no settings count.
-    let project = Project { root: root.clone(), session: Arc::clone(session), settings: AgentSettings::default(), worker: None };
+    let project = Project { root: root.clone(), session: Arc::clone(session), settings: AgentSettings::default(), own: None, worker: None };
     // Proposals name a pipeline by its path below the project's folder.
     let pipeline = path_below(&root, &record.pipeline_file()).ok();
     let entries = neuroflow_agent::Ledger::read(&store.ledger()).map_err(Failure::could_not_start)?;

@@ -7,12 +7,34 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 static PRESSED: AtomicUsize = AtomicUsize::new(0);
 
 /// From now on Ctrl-C ends what is asked, and not the program.
+///
+/// It is so when this returns: the editor of lines has a handler of its own while a line is typed, and puts back what was there when it began. Listening that
+/// began in the middle of a line would be lost with its end.
+#[cfg(unix)]
+pub(super) fn watch(runtime: &tokio::runtime::Runtime) {
+    use tokio::signal::unix::{SignalKind, signal};
+    let _inside = runtime.enter();
+    let Ok(mut pressed) = signal(SignalKind::interrupt()) else { return };
+    runtime.spawn(async move {
+        while pressed.recv().await.is_some() {
+            PRESSED.fetch_add(1, Ordering::Relaxed);
+        }
+    });
+}
+
+/// From now on Ctrl-C ends what is asked, and not the program.
+#[cfg(not(unix))]
 pub(super) fn watch(runtime: &tokio::runtime::Runtime) {
     runtime.spawn(async {
         while tokio::signal::ctrl_c().await.is_ok() {
             PRESSED.fetch_add(1, Ordering::Relaxed);
         }
     });
+}
+
+/// Whether Ctrl-C was pressed since [`watch`].
+pub(super) fn was_pressed() -> bool {
+    PRESSED.load(Ordering::Relaxed) > 0
 }
 
 /// A line from the person; none at the end of input, with Ctrl-D, and with Ctrl-C where that is watched for.

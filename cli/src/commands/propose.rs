@@ -34,7 +34,8 @@ pub(crate) fn propose(place: &Place, propose: &Propose) -> Result<Exit, Failure>
         parent: None,
     };
     let proposal = runtime()?.block_on(project.propose(draft)).map_err(|error| refused(&error))?;
-    let id = gate.offer(&proposal, &neuroflow_agent::person_name()).map_err(|error| Failure::could_not_start(&error))?;
+    let proposal = gate.offer(proposal, &neuroflow_agent::person_name()).map_err(|error| Failure::could_not_start(&error))?;
+    let id = proposal.id();
     let card = Card::of(project, &proposal, State::Offered, None, gate.uncommitted(&proposal));
     if propose.format == MessageFormat::Json {
         println!("{}", neuroflow_agent::json(&card));
@@ -58,7 +59,9 @@ fn read(file: &Path) -> Result<String, Failure> {
 
 fn patch(file: &Path, project: &Project, text: &str) -> Result<Vec<(String, How)>, Failure> {
     let mut read = |path: &str| project.read(path).map_err(|error| error.to_string());
-    let found = drafts(text, &project.below(), &mut read).map_err(|error| {
+    // Where the person is, as far as that is in the project.
+    let here = path_below(&project.root, Path::new(".")).map(|path| if path.is_empty() { path } else { path + "/" });
+    let found = drafts(text, &project.below(), &here.unwrap_or_default(), &mut read).map_err(|error| {
         let failure = Failure::could_not_start(format!("{}: {error}", file.display()));
         failure.with_help("write it with `git diff > change.diff`, or give typed edits as JSON: `neuroflow doc edits`")
     })?;
