@@ -29,8 +29,8 @@ pub fn lines(contents: &Contents, path: &str, reader: Option<&str>) -> Vec<Strin
     let name = whole.rsplit(['/', '\\']).next().unwrap_or(whole);
     let input = as_name(name.split('.').next().unwrap_or(name));
     let path = quoted(path);
-    // `npz` gives a family of all arrays; a step is for one of them.
-    let reader = if reader == "npz" { "file" } else { reader };
+    // `npz` takes all arrays of an archive or none; where one of them is not read, the others are taken one at a time.
+    let reader = if reader == "npz" && !contents.notes.is_empty() { "file" } else { reader };
     if AT_ONCE.contains(&reader) {
         return vec![format!("input {input} = {reader}({path})")];
     }

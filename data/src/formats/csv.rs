@@ -125,9 +125,12 @@ fn rows(text: &[u8], delimiter: u8) -> Reader<&[u8]> {
     ReaderBuilder::new().delimiter(delimiter).has_headers(false).flexible(true).from_reader(text)
 }
 
-/// The line a record begins at, counted from 1.
-fn line_of(record: &ByteRecord) -> u64 {
-    record.position().map_or(1, ::csv::Position::line)
+/// The line a record of `text` begins at, counted from 1. Where empty lines stand before it, its position is that of the first of them.
+fn line_of(text: &[u8], record: &ByteRecord) -> u64 {
+    let Some(position) = record.position() else { return 1 };
+    let from = usize::try_from(position.byte()).unwrap_or(usize::MAX);
+    let empty = text.get(from..).unwrap_or_default().iter().take_while(|byte| matches!(byte, b'\n' | b'\r'));
+    position.line() + empty.filter(|byte| **byte == b'\n').count() as u64
 }
 
 fn at(line: u64, field: Option<usize>, reason: impl Into<String>, help: &str) -> FormatError {
@@ -215,7 +218,7 @@ fn fill(text: &[u8], delimiter: u8, shape: Shape, numbers: Numbers, budget: &mut
         }
         for (position, (column, field)) in columns.iter_mut().zip(&record).enumerate() {
             column.append(field, numbers).map_err(|reason| {
-                at(line_of(&record), Some(position), reason, "save the table as UTF-8, in several files if it is large")
+                at(line_of(text, &record), Some(position), reason, "save the table as UTF-8, in several files if it is large")
             })?;
         }
     }

@@ -306,7 +306,7 @@ proptest! {
     fn text_survives_csv(words in proptest::collection::vec("[a-z\",\n;é ]{1,8}x", 1..20)) {
         let column = Arc::new(StringArray::from(words.clone())) as _;
         let batch: RecordBatch = RecordBatch::try_from_iter([("a column", column)]).unwrap();
-        let options = CsvOptions { delimiter: Delimiter::Byte(b','), header: HeaderRow::Present };
+        let options = CsvOptions { delimiter: Delimiter::Byte(b','), header: HeaderRow::Present, ..CsvOptions::default() };
         let back = read_csv(&write_csv(&batch).unwrap(), &options, &Limits::default()).unwrap();
         prop_assert_eq!(back.column(0).as_string::<i32>().iter().flatten().collect::<Vec<_>>(), words);
     }

@@ -139,11 +139,20 @@ pub(super) fn delimiter(text: &[u8], decimal: Decimal) -> Delimiter {
     if agree(sample, b' ') {
         return Delimiter::Byte(b' ');
     }
-    // Rows differ: the delimiter that the first line has most of is the one to complain about.
+    // Rows differ: the delimiter that the first line has most of is the one to complain about, or blanks between numbers.
     let first_line = sample.split(|byte| *byte == b'\n').next().unwrap_or_default();
     let count = |candidate: u8| first_line.iter().filter(|byte| **byte == candidate).count();
-    let most = candidates.max_by_key(|candidate| (count(*candidate), *candidate == b','));
-    Delimiter::Byte(most.filter(|candidate| count(*candidate) > 0).unwrap_or(b','))
+    let most = candidates.max_by_key(|candidate| (count(*candidate), *candidate == b',')).filter(|candidate| count(*candidate) > 0);
+    let numbers = Numbers(decimal);
+    let words = blanks::single(first_line);
+    let are_numbers = words.contains(&b' ') && words.split(|byte| *byte == b' ').all(|word| numbers.number(word).is_some());
+    match (most, decimal) {
+        (Some(byte), _) => Delimiter::Byte(byte),
+        _ if are_numbers => Delimiter::Blanks,
+        // One column.
+        (None, Decimal::Point) => Delimiter::Byte(b','),
+        (None, Decimal::Comma) => Delimiter::Byte(b';'),
+    }
 }
 
 /// Whether a delimiter cuts all of the first rows into the same number of fields, more than one.
@@ -184,7 +193,7 @@ pub(super) fn shape(text: &[u8], delimiter: u8, header: HeaderRow, numbers: Numb
             } else {
                 "fill in the missing fields, or name another delimiter"
             };
-            return Err(at(line_of(&record), None, reason, help));
+            return Err(at(line_of(text, &record), None, reason, help));
         }
         for ((kind, field), word) in types.iter_mut().zip(&record).zip(&first) {
             if *kind != ColumnType::Text {
@@ -200,7 +209,7 @@ pub(super) fn shape(text: &[u8], delimiter: u8, header: HeaderRow, numbers: Numb
         HeaderRow::Absent => false,
         HeaderRow::Guessed => looks_like_header(&first, &types, repeats_first, n_rows, numbers),
     };
-    let names = if has_header { names_of(&first)? } else { (1..=n_columns).map(|column| format!("column_{column}")).collect() };
+    let names = if has_header { names_of(text, &first)? } else { (1..=n_columns).map(|column| format!("column_{column}")).collect() };
     if !has_header {
         for (kind, field) in types.iter_mut().zip(&first) {
             *kind = kind.joined(ColumnType::of(field, numbers));
@@ -217,18 +226,18 @@ fn looks_like_header(first: &ByteRecord, types: &[ColumnType], repeats_first: bo
     all_words && some_word && (numbers_below || n_rows == 0 || !repeats_first)
 }
 
-fn names_of(first: &ByteRecord) -> Result<Vec<String>, FormatError> {
+fn names_of(text: &[u8], first: &ByteRecord) -> Result<Vec<String>, FormatError> {
     let mut seen = BTreeSet::new();
     let mut names = Vec::with_capacity(first.len());
     for (column, field) in first.iter().enumerate() {
         let name = match std::str::from_utf8(field.trim_ascii()) {
             Ok("") => format!("column_{}", column + 1),
             Ok(name) => name.to_owned(),
-            Err(_) => return Err(at(line_of(first), Some(column), "the column name is not UTF-8", "save the table as UTF-8")),
+            Err(_) => return Err(at(line_of(text, first), Some(column), "the column name is not UTF-8", "save the table as UTF-8")),
         };
         if !seen.insert(name.clone()) {
             let help = "the first row of a table names its columns: give each a name of its own";
-            return Err(at(line_of(first), Some(column), format!("column `{name}` stands twice in the header"), help));
+            return Err(at(line_of(text, first), Some(column), format!("column `{name}` stands twice in the header"), help));
         }
         names.push(name);
     }

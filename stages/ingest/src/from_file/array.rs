@@ -119,6 +119,8 @@ fn of_family(artifact: &Artifact, of: &str) -> Result<Option<Tensor>, StageError
 mod tests {
     use super::*;
     use neuroflow_data::{Axis, FileTree};
+    use neuroflow_formats::write::hdf5::{Data, Hdf5Writer, Storage};
+    use std::io::Cursor;
 
     #[test]
     fn a_member_of_an_archive_is_taken_by_its_name() {
@@ -130,8 +132,8 @@ mod tests {
         let mut inputs = Inputs::new();
         inputs.push("file", "", Artifact::from_tree(tree));
         let run = |of: &str, first: Vec<usize>| {
-            let params = ArrayOfFileParams { of: of.into(), first, ..ArrayOfFileParams::default() };
-            ArrayOfFile.run(&inputs, &params, &Context::quiet(0)).map(|outputs| outputs.one::<Tensor>("array").unwrap())
+            let params = ArrayOfFileParams { of: of.into(), first, damaged: Damaged::Refuse {} };
+            ArrayOfFile.run(&inputs, &params, &Context::quiet(0))?.one::<Tensor>("array")
         };
         assert_eq!(run("rates", vec![]).unwrap().values(), [1.0, 2.0, 3.0]);
         assert_eq!(run("rates", vec![1, 3]).unwrap().values(), [2.0, 3.0]);
@@ -139,14 +141,6 @@ mod tests {
         assert_eq!(run("", vec![]).unwrap_err().to_string(), "there are several arrays");
         assert_eq!(run("rate", vec![]).unwrap_err().help(), Some("name one with `of`: `rates`, `times`"));
     }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use neuroflow_data::{Artifact, Tensor};
-    use neuroflow_formats::write::hdf5::{Data, Hdf5Writer, Storage};
-    use std::io::Cursor;
 
     fn taken(of: &str, first: Vec<usize>) -> Result<Tensor, StageError> {
         let mut file = Hdf5Writer::new(Cursor::new(Vec::new())).unwrap();

@@ -146,6 +146,7 @@ fn without_times(time: &str) -> StageError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::run_on;
 
     fn table() -> Table {
         let times = columns::from_optional_numbers("onset", vec![Some(0.5), None, Some(f64::NAN), Some(2.0)]);
@@ -164,10 +165,7 @@ mod tests {
     fn the_result_of_a_step_is_a_table_of_events_when_it_has_times() {
         let mut inputs = Inputs::new();
         inputs.push("file", "", table().select(&[0, 3]).unwrap().into_artifact().unwrap());
-        let run = |time: &str| {
-            let params = EventsOfFileParams { time: time.into(), ..EventsOfFileParams::default() };
-            EventsOfFile.run(&inputs, &params, &Context::quiet(0))
-        };
+        let run = |time: &str| run_on(&EventsOfFile, &inputs, &[("time", Value::Text(time.into()))], &Context::quiet(0));
         assert_eq!(run("").unwrap().one::<Events>("events").unwrap().labels(), ["a", "d"]);
         assert_eq!(run("when").unwrap_err().to_string(), "the table has no column of times (`when`)");
     }

@@ -113,27 +113,24 @@ fn as_told(params: &TableOfFileParams) -> Result<CsvOptions, StageError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::run_on;
     use arrow::buffer::Buffer;
     use neuroflow_data::Artifact;
 
     #[test]
     fn a_text_is_read_as_it_is_told() {
-        let read = |text: &str, params: TableOfFileParams| {
+        let read = |text: &str, params: &[(&str, Value)]| {
             let mut inputs = Inputs::new();
             inputs.push("file", "", Artifact::from_bytes(Buffer::from_vec(text.as_bytes().to_vec())));
-            TableOfFile.run(&inputs, &params, &Context::quiet(0)).map(|outputs| outputs.one::<Table>("table").unwrap())
+            run_on(&TableOfFile, &inputs, params, &Context::quiet(0)).map(|outputs| outputs.one::<Table>("table").unwrap())
         };
-        let told = |delimiter: &str, decimal: &str| TableOfFileParams {
-            delimiter: delimiter.into(),
-            decimal: decimal.into(),
-            ..TableOfFileParams::default()
-        };
-        assert_eq!(read("rt;n\n0,5;1\n", told("", ",")).unwrap().numbers("rt").unwrap(), [0.5]);
-        assert_eq!(read("a|b\n1|2\n", told("|", ".")).unwrap().numbers("b").unwrap(), [2.0]);
-        assert_eq!(read(" 1 \n 2\n", told("blanks", ".")).unwrap().rows(), 2);
-        let absent = TableOfFileParams { header: Header::Absent {}, ..TableOfFileParams::default() };
-        assert_eq!(read("a,b\n1,2\n", absent).unwrap().rows(), 2);
-        assert_eq!(read("a\n", told("ab", ".")).unwrap_err().to_string(), "`delimiter` is `ab`");
-        assert_eq!(read("a\n", told("", "'")).unwrap_err().to_string(), "`decimal` is `'`");
+        let delimiter = |text: &str| ("delimiter", Value::Text(text.into()));
+        let decimal = |text: &str| ("decimal", Value::Text(text.into()));
+        assert_eq!(read("rt;n\n0,5;1\n", &[decimal(",")]).unwrap().numbers("rt").unwrap(), [0.5]);
+        assert_eq!(read("a|b\n1|2\n", &[delimiter("|")]).unwrap().numbers("b").unwrap(), [2.0]);
+        assert_eq!(read(" 1 \n 2\n", &[delimiter("blanks")]).unwrap().rows(), 2);
+        assert_eq!(read("a,b\n1,2\n", &[("header", Value::word("absent"))]).unwrap().rows(), 2);
+        assert_eq!(read("a\n", &[delimiter("ab")]).unwrap_err().to_string(), "`delimiter` is `ab`");
+        assert_eq!(read("a\n", &[decimal("'")]).unwrap_err().to_string(), "`decimal` is `\\'`");
     }
 }
