@@ -304,7 +304,7 @@ impl<'t, 'b> Reader<'t, 'b> {
         let mut part = dataset.everything();
         if self.told.is_some() {
             if n_rows != 1 {
-                self.charge(24 * n_rows as u64, path)?;
+                self.charge((n_rows as u64).saturating_mul(24), path)?;
                 return Ok(MatValue::Char { dims, rows: vec![String::new(); n_rows] });
             }
             // The begin of a long line.
@@ -317,7 +317,7 @@ impl<'t, 'b> Reader<'t, 'b> {
             let units: Vec<u16> = codes.iter().skip(row).step_by(n_rows.max(1)).map(|code| *code as u16).collect();
             String::from_utf16_lossy(&units)
         };
-        self.charge(codes.len() as u64 + 24 * n_rows as u64, path)?;
+        self.charge((n_rows as u64).saturating_mul(24).saturating_add(codes.len() as u64), path)?;
         let rows = if codes.is_empty() { Vec::new() } else { (0..n_rows).map(row).collect() };
         Ok(MatValue::Char { dims, rows })
     }
@@ -349,7 +349,7 @@ impl<'t, 'b> Reader<'t, 'b> {
             return Err(bad(path, format!("a cell array of {} instead of references", dataset.datatype.word()), COPY_AGAIN));
         };
         let bytes = self.bytes(dataset, path)?;
-        self.charge(bytes.len() as u64 * 8, path)?;
+        self.charge((bytes.len() as u64).saturating_mul(8), path)?;
         let objects = self.objects(sort, &bytes, dataset.datatype.size);
         let (open, close) = around.split_at(1.min(around.len()));
         let mut values = Vec::new();

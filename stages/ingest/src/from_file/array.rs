@@ -99,7 +99,7 @@ fn wrong_first() -> StageError {
 /// The array called `of` among those that a reader has made of an archive, or the only one; none when the input is something else.
 fn of_family(artifact: &Artifact, of: &str) -> Result<Option<Tensor>, StageError> {
     let Payload::Tree(tree) = artifact.payload() else { return Ok(None) };
-    if !tree.iter().next().is_some_and(|(_, bytes)| Artifact::decode(Kind::Tensor, bytes).is_ok()) {
+    if tree.iter().next().is_none_or(|(_, bytes)| Artifact::decode(Kind::Tensor, bytes).is_err()) {
         return Ok(None);
     }
     let names = || tree.iter().take(8).map(|(name, _)| format!("`{}`", name.escape_debug())).collect::<Vec<_>>().join(", ");
