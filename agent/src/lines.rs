@@ -10,23 +10,36 @@ const MOST: usize = 4;
 const AT_ONCE: [&str; 4] = ["csv", "parquet", "arrow", "npy"];
 
 /// What takes a thing of a file: the stage, and which things it takes.
-type Sort = (&'static str, fn(&What) -> bool);
+type Sort = (&'static str, fn(&Item) -> bool);
 
 const SORTS: [Sort; 6] = [
-    ("recording", |what| matches!(what, What::Recording { .. })),
-    ("spikes", |what| matches!(what, What::Spikes { .. })),
-    ("events", |what| matches!(what, What::Events { .. })),
-    ("table", |what| matches!(what, What::Table { .. })),
-    // Texts are no array of numbers.
-    ("array", |what| matches!(what, What::Picture { .. }) || matches!(what, What::Array { element, .. } if element != "text")),
-    ("graph", |what| matches!(what, What::Graph { .. })),
+    ("recording", |item| matches!(item.what, What::Recording { .. })),
+    ("spikes", |item| matches!(item.what, What::Spikes { .. })),
+    ("events", |item| matches!(item.what, What::Events { .. }) || is_triggers(item)),
+    ("table", |item| matches!(item.what, What::Table { .. }) && !is_triggers(item)),
+    ("array", |item| {
+        matches!(item.what, What::Picture { .. }) || matches!(&item.what, What::Array { element, .. } if are_numbers(element))
+    }),
+    ("graph", |item| matches!(item.what, What::Graph { .. })),
 ];
+
+/// Whether elements are real numbers: texts and complex numbers are none.
+fn are_numbers(element: &str) -> bool {
+    element != "text" && !element.contains("complex")
+}
+
+/// Events that are listed as a table, since their number is known once the whole channel was read.
+fn is_triggers(item: &Item) -> bool {
+    item.path == "triggers"
+}
 
 /// The lines for what was found at `path`, as the pipeline names it; none when no reader is known for it. `reader` is the one that was named.
 pub fn lines(contents: &Contents, path: &str, reader: Option<&str>) -> Vec<String> {
-    let Some(reader) = reader.or_else(|| neuroflow_formats::word_of(contents.format)) else { return Vec::new() };
     let whole = path.trim_end_matches('/');
     let name = whole.rsplit(['/', '\\']).next().unwrap_or(whole);
+    // Where a format has several readers, as NIfTI in one file or two, the name says which.
+    let by_name = || neuroflow_formats::reader_of_name(name).filter(|reader| reader.formats.contains(&contents.format)).map(|own| own.word);
+    let Some(reader) = reader.or_else(by_name).or_else(|| neuroflow_formats::word_of(contents.format)) else { return Vec::new() };
     let input = as_name(name.split('.').next().unwrap_or(name));
     let path = quoted(path);
     // `npz` takes all arrays of an archive or none; where one of them is not read, the others are taken one at a time.
@@ -72,9 +85,16 @@ fn steps(contents: &Contents, input: &str, file: &str) -> Vec<String> {
         name.unwrap_or_default()
     };
     for (stage, is_wanted) in SORTS {
-        let items: Vec<&Item> = contents.items.iter().filter(|item| is_wanted(&item.what)).collect();
+        let items: Vec<&Item> = contents.items.iter().filter(|item| is_wanted(item)).collect();
+        // Texts count as arrays, and rows of other things as tables, when none is named.
+        let is_meant = |what: &What| match stage {
+            "array" => matches!(what, What::Array { .. } | What::Picture { .. }),
+            "table" => !matches!(what, What::Group | What::Value(_) | What::Text { .. } | What::Array { .. }),
+            _ => false,
+        };
+        let is_alone = contents.items.iter().filter(|item| is_meant(&item.what)).count() <= 1;
         match items.as_slice() {
-            [_] => lines.push(format!("{} = ingest.{stage}({file})", free(other(stage, input)))),
+            [_] if is_alone => lines.push(format!("{} = ingest.{stage}({file})", free(other(stage, input)))),
             several => lines.extend(several.iter().take(MOST).map(|item| {
                 let name = as_name(item.path.rsplit('/').next().unwrap_or(&item.path));
                 let name = if name == input { format!("{name}_{stage}") } else { name };
@@ -129,5 +149,23 @@ mod tests {
             "x_3 = ingest.array(data_x, of = \"x\")",
         ];
         assert_eq!(lines(&contents, "in/data x.h5", None), expected);
+    }
+
+    #[test]
+    fn triggers_are_events_and_a_header_with_its_image_has_a_reader_of_its_own() {
+        let item = |path: &str, what: What| Item { path: path.into(), what, about: String::new() };
+        let mut raw = Contents::new(Format::Fif, "");
+        raw.items = vec![item("triggers", What::Table { rows: None, columns: Vec::new() }), item("annotations", What::Events { count: 1 })];
+        let expected = [
+            "input run = fif(\"run.fif\")",
+            "triggers = ingest.events(run, of = \"triggers\")",
+            "annotations = ingest.events(run, of = \"annotations\")",
+        ];
+        assert_eq!(lines(&raw, "run.fif", None), expected);
+        let mut image = Contents::new(Format::Nifti, "");
+        image.items = vec![item("image", What::Array { shape: vec![1], element: "int16".into(), unit: String::new(), axes: Vec::new() })];
+        for (name, reader) in [("a.nii.gz", "nifti"), ("a.hdr", "nifti_pair"), ("a.hdr.gz", "nifti_pair"), ("unnamed", "nifti")] {
+            assert_eq!(lines(&image, name, None)[0], format!("input {} = {reader}(\"{name}\")", name.split('.').next().unwrap()));
+        }
     }
 }

@@ -50,7 +50,7 @@ const OWN: &[Reader] = &[
         in_parts: false,
         takes: Takes::File,
     },
-    Reader { name: "npz", kind: Kind::Dir, doc: "The arrays of a NumPy archive, by name.", in_parts: false, takes: Takes::File },
+    Reader { name: "npz", kind: Kind::Dir, doc: "The arrays of numbers of a NumPy archive, by name.", in_parts: false, takes: Takes::File },
     Reader {
         name: "csv",
         kind: Kind::Table,
@@ -130,7 +130,8 @@ pub fn read(reader: &Reader, bytes: &Buffer) -> Result<Artifact, String> {
             // One array that is no array of numbers is no reason to be without the others.
             let others = "`file(…)` with `ingest.array(…, of = \"…\")` reads one array of the archive, whatever the others are";
             let archive = npz::read_npz(bytes, &limits).map_err(|error| format!("{error}; {others}"))?;
-            for (name, array) in archive.arrays {
+            // Labels beside the data are no tensors; `ingest.table` or a program has them.
+            for (name, array) in archive.arrays.into_iter().filter(|(_, array)| !matches!(array.data, npy::NpyData::Text(_))) {
                 let encoded = tensor(&array)?.encode().map_err(|error| said(&error))?;
                 tree.insert(name, Buffer::from_vec(encoded)).map_err(|error| said(&error))?;
             }

@@ -251,7 +251,7 @@ pub const READERS: &[Reader] = &[
     Reader {
         word: "nifti_pair",
         doc: "NIfTI volumes as a header and an image file, plain or gzip.",
-        formats: &[],
+        formats: &[Format::Nifti],
         endings: &["hdr", "hdr.gz"],
         files: Files::Beside(several!(nifti::open_in)),
     },

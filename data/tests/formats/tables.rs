@@ -109,6 +109,26 @@ fn lines_with_a_hash_above_a_table_are_comments_or_its_header() {
 }
 
 #[test]
+fn names_of_rows_need_no_name_of_their_own() {
+    // As R's `write.table` writes a data frame, in quotes or not, with blanks or tabs.
+    for text in ["\"mpg\" \"cyl\"\n\"Mazda RX4\" 21 6\n\"Datsun 710\" 22.8 4\n", "mpg\tcyl\nMazda RX4\t21\t6\nDatsun 710\t22.8\t4\n"] {
+        let table = read(text);
+        assert_eq!(names(&table), ["column_1", "mpg", "cyl"]);
+        assert_eq!(table.column(0).as_string::<i32>().value(0), "Mazda RX4");
+        assert_eq!(types(&table), [DataType::Utf8, DataType::Float64, DataType::Int64]);
+    }
+    assert!(error_of("a,b\n1,2,3\n1,2\n").to_string().contains("line 2"));
+}
+
+#[test]
+fn comments_are_no_header_over_a_header_and_end_a_table() {
+    let table = read("# Recorded 2020-01-01, by Anna\ntime,rate\n0.1,2\n0.2,3\n");
+    assert_eq!((names(&table), table.num_rows()), (["time", "rate"].map(String::from).to_vec(), 2));
+    assert_eq!(read("# <matrix\n# >\n 1 2\n 3 4\n# </matrix>\n").num_rows(), 2);
+    assert_eq!(read("# a b\n1 2\n# pause, long\n3 4\n").num_rows(), 2);
+}
+
+#[test]
 fn decimal_commas_are_read_when_they_are_told() {
     let told = CsvOptions { decimal: Decimal::Comma, ..CsvOptions::default() };
     let table = |text: &str| read_csv(text.as_bytes(), &told, &Limits::default()).unwrap();

@@ -21,7 +21,7 @@ mod space;
 #[cfg(test)]
 mod tests;
 
-use crate::document::{AFFINE, Contents, Document, Item, SPACE, What};
+use crate::document::{AFFINE, Contents, Document, Item, REPETITION_TIME, SPACE, What};
 use crate::floats::Floats;
 use crate::grid::{Element, Grid, Scale, Step, ranges, wrong_part};
 use crate::reading::{Stream, at_byte, head, is_gzip};
@@ -428,6 +428,13 @@ impl Document for NiftiDocument {
             row[3] += moved;
         }
         let code = if self.header.sform.0 != 0 { self.header.sform.0 } else { self.header.qform.0 };
-        BTreeMap::from([(AFFINE.to_owned(), json!(rows)), (SPACE.to_owned(), json!(code))])
+        let mut said = BTreeMap::from([(AFFINE.to_owned(), json!(rows)), (SPACE.to_owned(), json!(code))]);
+        // An axis of one volume has no step that would say it.
+        let (_, unit, factor) = space::units(self.header.units);
+        let step = self.header.pixdim.get(4).map(|step| space::seconds(*step, factor));
+        if let Some(step) = step.filter(|step| unit == "s" && self.header.shape.len() > 3 && *step > 0.0 && step.is_finite()) {
+            said.insert(REPETITION_TIME.to_owned(), json!(step));
+        }
+        said
     }
 }

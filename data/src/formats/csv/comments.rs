@@ -27,13 +27,18 @@ pub(super) fn aside(text: Cow<'_, [u8]>, delimiter: Delimiter, header: HeaderRow
         Delimiter::Sniffed => first_row(line, b','),
     };
     let wanted = fields(table).len();
+    // A table with names of its own over numbers takes none from a comment.
+    let mut lines = table.split(|byte| *byte == b'\n');
+    let (one, two) = (fields(lines.next().unwrap_or_default()), fields(lines.next().unwrap_or_default()));
+    let are_words = |row: &[Vec<u8>]| row.iter().all(|field| ColumnType::of(field, Numbers(Decimal::Point)) == ColumnType::Text);
+    let is_named = are_words(&one) && !are_words(&two);
     let mut above: Vec<&[u8]> = text.get(..begin).unwrap_or_default().split_inclusive(|byte| *byte == b'\n').collect();
     let names = above.last().and_then(|line| line.get(1..)).map(<[u8]>::trim_ascii_start).filter(|line| {
         let names = fields(line);
         let is_word = |name: &Vec<u8>| {
             ColumnType::of(name, Numbers(Decimal::Point)) == ColumnType::Text && (wanted > 1 || !name.iter().any(u8::is_ascii_whitespace))
         };
-        header != HeaderRow::Absent && names.len() == wanted && names.iter().all(is_word)
+        header != HeaderRow::Absent && !is_named && names.len() == wanted && names.iter().all(is_word)
     });
     if names.is_some() {
         above.pop();
@@ -44,7 +49,11 @@ pub(super) fn aside(text: Cow<'_, [u8]>, delimiter: Delimiter, header: HeaderRow
     }
     let mut out = vec![b'\n'; above.len()];
     out.extend_from_slice(names.unwrap_or_default());
-    out.extend_from_slice(table);
+    // Where comments stand above, they may stand between rows and below them; in quotes a line may begin with anything.
+    let is_plain = !table.contains(&b'"');
+    for line in table.split_inclusive(|byte| *byte == b'\n') {
+        out.extend_from_slice(if is_plain && line.starts_with(b"#") && !is_row(&line) { b"\n" } else { line });
+    }
     Cow::Owned(out)
 }
 

@@ -160,14 +160,23 @@ fn agree(sample: &[u8], delimiter: u8) -> bool {
     let mut reader = rows(sample, delimiter);
     let mut record = ByteRecord::new();
     let mut expected = None;
-    for _ in 0..SNIFFED_ROWS {
+    let mut above_names = false;
+    for row in 0..SNIFFED_ROWS {
         match reader.read_byte_record(&mut record) {
             Ok(true) if record.len() > 1 && *expected.get_or_insert(record.len()) == record.len() => {}
+            // A header may leave out the column of row names.
+            Ok(true) if row == 1 && expected == Some(record.len() - 1) && above_names => expected = Some(record.len()),
             Ok(false) => break,
             _ => return false,
         }
+        above_names = row == 0 && are_words(&record);
     }
     expected.is_some()
+}
+
+/// Whether all fields are words, as names of columns are.
+fn are_words(record: &ByteRecord) -> bool {
+    record.iter().all(|field| ColumnType::of(field, Numbers(Decimal::Point)) == ColumnType::Text)
 }
 
 /// Reads all rows once: lengths, types, names.
@@ -176,6 +185,11 @@ pub(super) fn shape(text: &[u8], delimiter: u8, header: HeaderRow, numbers: Numb
     let mut first = ByteRecord::new();
     if !reader.read_byte_record(&mut first).map_err(|error| unreadable(&error))? {
         return Err(FormatError::new(Format::Csv, Place::File, "the table is empty", COPY_AGAIN));
+    }
+    if header != HeaderRow::Absent && are_words(&first) && leaves_out_row_names(text, delimiter, first.len()) {
+        let position = first.position().cloned();
+        first = std::iter::once(&b""[..]).chain(&first).collect();
+        first.set_position(position);
     }
     let n_columns = first.len();
     if n_columns > limits.max_columns {
@@ -217,6 +231,12 @@ pub(super) fn shape(text: &[u8], delimiter: u8, header: HeaderRow, numbers: Numb
         n_rows += 1;
     }
     Ok(Shape { names, types, has_header, n_rows })
+}
+
+/// Whether all rows below the first have a field more than that: names of rows, over which R's `write.table` writes no name.
+fn leaves_out_row_names(text: &[u8], delimiter: u8, names: usize) -> bool {
+    let mut below = rows(text, delimiter).into_byte_records().skip(1).peekable();
+    below.peek().is_some() && below.all(|row| row.is_ok_and(|row| row.len() == names + 1))
 }
 
 fn looks_like_header(first: &ByteRecord, types: &[ColumnType], repeats_first: bool, n_rows: usize, numbers: Numbers) -> bool {

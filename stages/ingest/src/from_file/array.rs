@@ -83,12 +83,28 @@ impl Stage for ArrayOfFile {
             _ => return Err(wrong_first()),
         };
         let tensor = document.tensor(path, part.as_deref()).map_err(refused)?;
+        if contents.item(path).is_some_and(|item| is_rounded(&item.what, tensor.values())) {
+            return Err(StageError::refused_with_help(
+                format!("`{}` has integers beyond 2^53, which 64-bit floats can't hold", path.escape_debug()),
+                "read them as a table, whose columns hold integers, or store them as smaller numbers: times from a begin, for example",
+            ));
+        }
         let mut attributes = document.attributes(path, part.as_deref());
         let made = tensor.into_artifact()?;
         let mut meta = made.meta().clone();
         meta.attributes.append(&mut attributes);
         let array = Artifact::from_batch(Kind::Tensor, made.batch_of(Kind::Tensor)?.clone(), meta);
         Ok(Outputs::new().with_artifact("array", array))
+    }
+}
+
+/// Whether numbers may be others than the whole ones that stand in the file.
+fn is_rounded(what: &What, values: &[f64]) -> bool {
+    const EXACT: f64 = (1u64 << 53) as f64;
+    match what {
+        What::Array { element, .. } => element.contains("int64") && values.iter().any(|value| value.abs() >= EXACT),
+        What::Value(text) => text.trim().parse::<i128>().is_ok_and(|whole| whole.unsigned_abs() >= 1 << 53),
+        _ => false,
     }
 }
 
@@ -145,6 +161,7 @@ mod tests {
     fn taken(of: &str, first: Vec<usize>) -> Result<Tensor, StageError> {
         let mut file = Hdf5Writer::new(Cursor::new(Vec::new())).unwrap();
         file.dataset("/many", &Data::F64(&[1.0, 2.0]), &[2], &Storage::plain()).unwrap();
+        file.dataset("/times", &Data::I64(&[1_700_000_000_123_456_789, 1]), &[2], &Storage::plain()).unwrap();
         file.dataset("/below/rate", &Data::I32(&[250]), &[], &Storage::plain()).unwrap();
         file.dataset("/below/name", &Data::Text("m1"), &[], &Storage::plain()).unwrap();
         let mut inputs = Inputs::new();
@@ -157,11 +174,11 @@ mod tests {
     fn a_single_number_that_is_named_is_an_array_of_one() {
         let single = taken("/below/rate", vec![]).unwrap();
         assert_eq!((single.shape(), single.values()), (vec![1], [250.0].as_slice()));
-        // The only array is still the only one.
-        assert_eq!(taken("", vec![]).unwrap().values(), [1.0, 2.0]);
+        assert_eq!(taken("many", vec![]).unwrap().values(), [1.0, 2.0]);
         let refusal = |of: &str, first: Vec<usize>| taken(of, first).unwrap_err().to_string();
         assert!(refusal("below/rate", vec![0, 1]).contains("a single value has no positions"));
         assert!(refusal("below/name", vec![]).contains("not numbers"), "{}", refusal("below/name", vec![]));
         assert!(refusal("below", vec![]).contains("this is a group, not an array"));
+        assert!(refusal("times", vec![]).contains("`times` has integers beyond 2^53"), "{}", refusal("times", vec![]));
     }
 }
