@@ -42,8 +42,9 @@ pub fn lines(contents: &Contents, path: &str, reader: Option<&str>) -> Vec<Strin
     let Some(reader) = reader.or_else(by_name).or_else(|| neuroflow_formats::word_of(contents.format)) else { return Vec::new() };
     let input = as_name(name.split('.').next().unwrap_or(name));
     let path = quoted(path);
-    // `npz` takes all arrays of an archive or none; where one of them is not read, the others are taken one at a time.
-    let reader = if reader == "npz" && !contents.notes.is_empty() { "file" } else { reader };
+    // `npz` takes all numbers of an archive; where it holds something else too, things are taken one at a time.
+    let of_numbers = |item: &Item| matches!(&item.what, What::Array { element, .. } if are_numbers(element));
+    let reader = if reader == "npz" && !(contents.notes.is_empty() && contents.items.iter().all(of_numbers)) { "file" } else { reader };
     if AT_ONCE.contains(&reader) {
         return vec![format!("input {input} = {reader}({path})")];
     }
