@@ -117,7 +117,11 @@ fn names_of_rows_need_no_name_of_their_own() {
         assert_eq!(table.column(0).as_string::<i32>().value(0), "Mazda RX4");
         assert_eq!(types(&table), [DataType::Utf8, DataType::Float64, DataType::Int64]);
     }
-    assert!(error_of("a,b\n1,2,3\n1,2\n").to_string().contains("line 2"));
+    assert_eq!(read("a b\n1 0.5 6\n2 0.7 4\n").column(1).as_primitive::<Float64Type>().value(1), 0.7, "rows that are counted");
+    // A comma too many, or a last column without a name: which column is which, nobody can tell.
+    for text in ["a,b\n1,2,3\n1,2\n", "a,b\nx,2,\ny,4,\n", "onset,duration\n0.5,1,go\n1.5,1,stop\n"] {
+        assert!(error_of(text).to_string().contains("line 2: this row has 3 fields"), "{text}");
+    }
 }
 
 #[test]

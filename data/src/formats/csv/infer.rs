@@ -233,10 +233,20 @@ pub(super) fn shape(text: &[u8], delimiter: u8, header: HeaderRow, numbers: Numb
     Ok(Shape { names, types, has_header, n_rows })
 }
 
-/// Whether all rows below the first have a field more than that: names of rows, over which R's `write.table` writes no name.
+/// Whether all rows below the first have a field more than that, and begin with what R's `write.table` writes there without a name: names of rows, which are
+/// words or count from 1. Otherwise it is the last field that has no name, or is none, and nobody can tell which column is which.
 fn leaves_out_row_names(text: &[u8], delimiter: u8, names: usize) -> bool {
-    let mut below = rows(text, delimiter).into_byte_records().skip(1).peekable();
-    below.peek().is_some() && below.all(|row| row.is_ok_and(|row| row.len() == names + 1))
+    let mut below = (1i64..).zip(rows(text, delimiter).into_byte_records().skip(1)).peekable();
+    let is_name =
+        |number: i64, name: &[u8]| ColumnType::of(name, Numbers(Decimal::Point)) == ColumnType::Text || integer(name) == Some(number);
+    let (mut ends, some) = (false, below.peek().is_some());
+    let all = below.all(|(number, row)| {
+        row.is_ok_and(|row| {
+            ends |= row.iter().last().is_some_and(|last| !last.is_empty());
+            row.len() == names + 1 && row.get(0).is_some_and(|name| is_name(number, name))
+        })
+    });
+    some && all && ends
 }
 
 fn looks_like_header(first: &ByteRecord, types: &[ColumnType], repeats_first: bool, n_rows: usize, numbers: Numbers) -> bool {
