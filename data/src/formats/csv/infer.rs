@@ -242,7 +242,7 @@ fn leaves_out_row_names(text: &[u8], delimiter: u8, names: usize) -> bool {
     let (mut ends, some) = (false, below.peek().is_some());
     let all = below.all(|(number, row)| {
         row.is_ok_and(|row| {
-            ends |= row.iter().last().is_some_and(|last| !last.is_empty());
+            ends |= row.get(names).is_some_and(|last| !last.is_empty());
             row.len() == names + 1 && row.get(0).is_some_and(|name| is_name(number, name))
         })
     });
