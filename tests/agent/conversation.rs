@@ -59,13 +59,18 @@ fn with_model(server: &Server, further: &str) -> crate::support::Place {
     place
 }
 
-#[test]
-fn who_leaves_a_question_at_a_card_has_neither_said_no_nor_yes() {
+/// A model that says hello once, and proposes five folds from then on.
+fn greets_then_proposes() -> Server {
     let server = Server::start(|_, number| match number {
         0 => Answer::text("Hello."),
         _ => Answer::calls(vec![Call::new("call_1", "propose_edit", &five_folds())]),
     });
-    let server = server.unwrap();
+    server.unwrap()
+}
+
+#[test]
+fn who_leaves_a_question_at_a_card_has_neither_said_no_nor_yes() {
+    let server = greets_then_proposes();
     let place = with_model(&server, "");
     let Some(mut terminal) = Terminal::start(&place, &["chat", "--way", "tools"], &[]) else { return };
     // From the first answer on, Ctrl-C does not end the program.
@@ -167,11 +172,7 @@ fn ctrl_c_ends_a_look_at_much_data_at_once() {
 
 #[test]
 fn ctrl_c_ends_a_yes_and_an_undo_that_read_much_data_and_nothing_is_written() {
-    let server = Server::start(|_, number| match number {
-        0 => Answer::text("Hello."),
-        _ => Answer::calls(vec![Call::new("call_1", "propose_edit", &five_folds())]),
-    });
-    let server = server.unwrap();
+    let server = greets_then_proposes();
     let place = with_model(&server, "");
     git(&place, &["add", "."]);
     git(&place, &["commit", "-q", "-m", "all"]);

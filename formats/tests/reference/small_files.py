@@ -59,13 +59,15 @@ with h5py.File(f"{folder}/packed_small.h5", "w", libver="latest") as file:
     }.items():
         file.create_dataset(name, data=np.arange(300, dtype="<i2") // 7, chunks=(300,), compression=filters)
 
-with h5py.File(f"{folder}/small.nwb", "w") as file:
-    def typed(group, own, **attributes):
-        group.attrs["neurodata_type"], group.attrs["namespace"] = own, "core"
-        for name, value in attributes.items():
-            group.attrs[name] = value
-        return group
 
+def typed(group, own, **attributes):
+    group.attrs["neurodata_type"], group.attrs["namespace"] = own, "core"
+    for name, value in attributes.items():
+        group.attrs[name] = value
+    return group
+
+
+with h5py.File(f"{folder}/small.nwb", "w") as file:
     def column(table, name, data, kind="VectorData", **attributes):
         return typed(table.create_dataset(name, data=data), kind, **attributes)
 
@@ -98,12 +100,6 @@ with h5py.File(f"{folder}/small.nwb", "w") as file:
     file["specifications/mine/1.0/mine"] = '{"groups":[{"neurodata_type_def":"Wide","neurodata_type_inc":"TimeSeries"}]}'
 
 with h5py.File(f"{folder}/times.nwb", "w") as file:
-    def typed(group, own, **attributes):
-        group.attrs["neurodata_type"], group.attrs["namespace"] = own, "core"
-        for name, value in attributes.items():
-            group.attrs[name] = value
-        return group
-
     file.attrs["nwb_version"] = "2.7.0"
     file["identifier"], file["session_start_time"] = "times", "2026-01-02T03:04:05+00:00"
 
