@@ -482,3 +482,15 @@ fn a_recording_without_events_has_none() {
     place.write("none.nf", "pipeline none \"N\"\ninput run = brainvision(\"run.vhdr\")\ncues = ingest.events(run)\n");
     place.run(&["run", "none.nf"]).exits(3).says("events");
 }
+
+#[test]
+fn a_step_that_reads_a_file_says_how_it_is_given_one() {
+    let place = Place::new();
+    place.write("t.csv", "a;b\n0,5;1\n");
+    let pipeline =
+        |reader: &str| format!("pipeline p \"P\"\ninput t = {reader}(\"t.csv\")\nx = ingest.table(t, decimal = \",\")\nreport r {{ x }}\n");
+    place.write("p.nf", pipeline("csv"));
+    place.run(&["check", "p.nf"]).exits(2).says("this is a Table").says("`file(\"…\")` gives `ingest.table` the file itself");
+    place.write("p.nf", pipeline("file"));
+    place.run(&["run", "p.nf"]).exits(0);
+}

@@ -28,7 +28,10 @@ impl Checker<'_> {
             let Some(kind) = self.kind_of(&reference) else { continue };
             if !input.kinds.contains(&kind) {
                 let message = format!("`{}` of `{}` takes {}, this is a {kind}", input.name, signature.name, kinds(input.kinds));
-                self.tell(Diagnostic::error("type-mismatch", expr.span.clone(), message).label(format!("a {kind}")));
+                // What reads a table or an array at once leaves no file to the step.
+                let is_read = matches!(reference.target, Target::Input(_)) && input.kinds.contains(&Kind::File);
+                let help = is_read.then(|| format!("`file(\"…\")` gives `{}` the file itself", signature.name));
+                self.tell(Diagnostic::error("type-mismatch", expr.span.clone(), message).label(format!("a {kind}")).help_if(help));
                 continue;
             }
             if let Target::Step(step) = reference.target {
