@@ -3,7 +3,7 @@
 #[path = "../../data/tests/formats/mat5_bytes.rs"]
 mod mat5_bytes;
 #[path = "../../data/tests/formats/small_files.rs"]
-mod small_files;
+pub mod small_files;
 
 use std::path::PathBuf;
 

@@ -10,7 +10,9 @@ pub fn prepare(target: &str) {
     if let Some(folder) = std::env::var_os("NEUROFLOW_SEEDS").map(std::path::PathBuf::from) {
         let own = seeds::seeds().into_iter().filter(|(format, _)| *format == target).map(|(_, bytes)| bytes);
         let zarr = seeds::zarr_files().into_iter().filter(|_| target == "zarr").map(|(_, bytes)| bytes);
-        for (number, bytes) in own.chain(zarr).enumerate() {
+        let workbooks = workbooks().into_iter().flatten().filter(|_| target == "excel").enumerate();
+        let members = workbooks.map(|(place, (_, text))| [&[place as u8], text.as_bytes()].concat());
+        for (number, bytes) in own.chain(zarr).chain(members).enumerate() {
             std::fs::write(folder.join(format!("own{number}")), bytes).expect("the folder for seeds can be written");
         }
     }
@@ -21,6 +23,12 @@ pub fn prepare(target: &str) {
 #[allow(dead_code, reason = "only the target for Zarr needs it")]
 pub fn zarr_files() -> Vec<(String, Vec<u8>)> {
     seeds::zarr_files()
+}
+
+/// The members of workbooks, which are archives: one of them is the input.
+#[allow(dead_code, reason = "only the target for workbooks needs it")]
+pub fn workbooks() -> [Vec<(&'static str, &'static str)>; 2] {
+    seeds::workbooks()
 }
 
 /// Reads everything.

@@ -1,5 +1,5 @@
-"""Writes the small files that the tests carry, formats/tests/files: every structure of HDF5 in few bytes, the filters of the package hdf5plugin, two NWB files and a
-MATLAB 7.3 file.
+"""Writes the small files that the tests carry, formats/tests/files: every structure of HDF5 in few bytes, the filters of the package hdf5plugin, two NWB files, a
+MATLAB 7.3 file, pictures and a workbook.
 
     small_files.py FOLDER
 """
@@ -287,3 +287,31 @@ with h5py.File(f"{folder}/szip.h5", "w", libver="latest") as file:
             own = file.create_dataset(f"szip/{kind[1:]}/{name}", data=data, chunks=(17, 18), compression="szip", compression_opts=(coding, pixels))
             file[f"plain/{kind[1:]}/{name}"] = data
             assert (own[...] == data).all()
+
+# Pictures and a workbook of a few hundred bytes each, where a fuzzer begins.
+import PIL.Image  # noqa: E402
+import tifffile  # noqa: E402
+import xlwt  # noqa: E402
+
+small = f"{folder}/small"
+grey = (np.arange(35 * 9) % 251).astype("u1").reshape(9, 35)
+colours = np.stack([grey, grey[::-1], 255 - grey], axis=-1)
+PIL.Image.fromarray(grey.astype("u2") * 257).save(f"{small}/deep.png")
+PIL.Image.fromarray(colours).quantize(16).save(f"{small}/palette.png")
+PIL.Image.fromarray(np.dstack([colours, grey])).save(f"{small}/alpha.png")
+PIL.Image.fromarray(colours).save(f"{small}/colours.jpg", quality=50)
+PIL.Image.fromarray(grey).save(f"{small}/progressive.jpg", quality=50, progressive=True)
+pages = np.stack([grey, grey + 1])
+tifffile.imwrite(f"{small}/lzw.tif", grey, compression="lzw", predictor=True)
+tifffile.imwrite(f"{small}/deflate.tif", colours, compression="deflate")
+tifffile.imwrite(f"{small}/packbits.tif", pages, compression="packbits", photometric="minisblack")
+tifffile.imwrite(f"{small}/tiles.tif", pages.astype("f4"), tile=(16, 16), bigtiff=True, photometric="minisblack")
+tifffile.imwrite(f"{small}/imagej.tif", pages.astype("u2"), imagej=True, metadata={"axes": "TYX"})
+book = xlwt.Workbook()
+sheet = book.add_sheet("One")
+for row, values in enumerate([("unit", "rate", "good"), ("a", 1.5, True), ("b", 2, False), ("ü", -1e300, True)]):
+    for column, value in enumerate(values):
+        sheet.write(row, column, value)
+sheet.write(1, 3, __import__("datetime").datetime(2020, 1, 31), xlwt.easyxf(num_format_str="yyyy-mm-dd"))
+sheet.write(2, 3, xlwt.Formula("B2*2"))
+book.save(f"{small}/book.xls")

@@ -1,8 +1,9 @@
 //! Cut, flipped and inflated files: opening and reading return, with an error that says where, and soon.
 
 use super::doors::{open, open_zarr, read};
-use super::seeds::{seeds, zarr_files};
+use super::seeds::{seeds, workbooks, zarr_files};
 use crate::reading::{Dice, check, limits, read_all};
+use crate::small_files::zip;
 use std::time::{Duration, Instant};
 
 fn tried(sort: &str, bytes: Vec<u8>) {
@@ -151,5 +152,26 @@ fn zarr_takes_any_damage() {
             Err(error) => check(&error),
         }
         assert!(started.elapsed() < Duration::from_secs(20));
+    }
+}
+
+#[test]
+fn workbooks_take_any_damage_to_a_member() {
+    for book in workbooks() {
+        let book: Vec<(&str, Vec<u8>)> = book.into_iter().map(|(name, text)| (name, text.as_bytes().to_vec())).collect();
+        let packed = |book: &[(&str, Vec<u8>)]| {
+            let members: Vec<(&str, &[u8])> = book.iter().map(|(name, text)| (*name, text.as_slice())).collect();
+            zip(&members, true)
+        };
+        let sound = open("excel", packed(&book), &limits()).unwrap();
+        let numbers = sound.tensor("One", None).unwrap();
+        assert!(numbers.values().contains(&1.5), "{numbers:?}");
+        let mut dice = Dice(8);
+        for _ in 0..rounds(1000) {
+            let mut own = book.clone();
+            let place = dice.roll(own.len());
+            own[place].1 = damaged(&own[place].1, &mut dice);
+            tried("excel", packed(&own));
+        }
     }
 }
