@@ -1,13 +1,14 @@
-//! Tables as text: comma, tab, semicolon, space or several blanks between fields, quotes as in RFC 4180, plain or gzip.
+//! Tables as text: comma, tab, semicolon, space or several blanks between fields, quotes as in RFC 4180, plain or gzip, UTF-8 or UTF-16 with its mark.
 //!
-//! Lines that begin with `#` above the table are comments, and the last of them names the columns where it has as many words as the rows have fields.
+//! Lines that begin with `#` or `%` above the table are comments, and the last of them names the columns where it has as many words as the rows have
+//! fields; so is what follows a `#` behind rows of numbers.
 //!
 //! Column types come from all rows, not from a sample: `true`/`false` → Boolean, integers → Int64, other numbers → Float64, the rest → Utf8.
 //! Integers with leading zeros (`007`) or beyond 64 bits stay text, since they are names. Empty fields and `NA`, `N/A`, `NaN`, `null` (any
 //! case) are nulls; a column without any value is of type Null, which goes together with every other. Blanks around numbers are ignored, in
 //! text they are kept.
 //!
-//! Refused: rows of different lengths, text that is not UTF-8, quotes that never close, columns with the name of another, each with its line.
+//! Refused: rows of different lengths, text in another encoding, quotes that never close, columns with the name of another, each with its line.
 //! Memory in use is at most 1 KiB a column and 32 bytes for each byte of text.
 
 mod blanks;
@@ -91,17 +92,26 @@ pub fn read_csv(bytes: &[u8], options: &CsvOptions, limits: &Limits) -> Result<R
 }
 
 fn read_text(text: &[u8], options: &CsvOptions, limits: &Limits, budget: &mut Budget) -> Result<RecordBatch, FormatError> {
-    if text.starts_with(&[0xff, 0xfe]) || text.starts_with(&[0xfe, 0xff]) {
-        return Err(FormatError::new(Format::Csv, Place::File, "the text is UTF-16", "save the table as UTF-8"));
-    }
-    let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
     let mut charge = |bytes: u64| budget.charge(bytes).map_err(|reason| FormatError::new(Format::Csv, Place::File, reason, RAISE_LIMIT));
+    let mut text = Cow::Borrowed(text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text));
+    let wide: Option<fn([u8; 2]) -> u16> = match *text {
+        [0xff, 0xfe, ..] => Some(u16::from_le_bytes),
+        [0xfe, 0xff, ..] => Some(u16::from_be_bytes),
+        _ => None,
+    };
+    if let Some(unit) = wide {
+        charge(3 * text.len() as u64)?;
+        text = Cow::Owned(narrow(text.get(2..).unwrap_or_default(), unit)?);
+    }
+    if let Some(without) = comments::behind(&text, options.decimal) {
+        charge(text.len() as u64)?;
+        text = Cow::Owned(without);
+    }
     let delimiter = match options.delimiter {
-        Delimiter::Sniffed => infer::delimiter(comments::below(text), options.decimal),
+        Delimiter::Sniffed => infer::delimiter(comments::below(&text), options.decimal),
         told => told,
     };
-    let mut text = Cow::Borrowed(text);
-    if text.starts_with(b"#") {
+    if comments::mark(&text).is_some() {
         charge(text.len() as u64)?;
         text = comments::aside(text, delimiter, options.header);
     }
@@ -118,6 +128,20 @@ fn read_text(text: &[u8], options: &CsvOptions, limits: &Limits, budget: &mut Bu
     let shape = infer::shape(&text, delimiter, options.header, numbers, limits)?;
     charge((shape.names.len() as u64).saturating_mul(1024))?;
     fill(&text, delimiter, shape, numbers, budget)
+}
+
+/// UTF-16, which Excel and E-Prime write, as UTF-8.
+fn narrow(wide: &[u8], unit: fn([u8; 2]) -> u16) -> Result<Vec<u8>, FormatError> {
+    let broken = |line: u64| at(line, None, "the text is UTF-16 with a broken character", "save the table as UTF-8");
+    let (units, rest) = wide.as_chunks::<2>();
+    let mut text = String::with_capacity(wide.len() / 2);
+    let mut line = 1;
+    for character in char::decode_utf16(units.iter().map(|pair| unit(*pair))) {
+        let character = character.map_err(|_| broken(line))?;
+        line += u64::from(character == '\n');
+        text.push(character);
+    }
+    if rest.is_empty() { Ok(text.into_bytes()) } else { Err(broken(line)) }
 }
 
 /// The reader that all passes share. Rows may differ in length here; the first pass refuses them with a better message.

@@ -145,6 +145,53 @@ fn decimal_commas_are_read_when_they_are_told() {
 }
 
 #[test]
+fn decimal_commas_between_blanks_are_never_the_ends_of_fields() {
+    let table = read("1,5 2,5\n3,5 4,25\n");
+    assert_eq!((table.num_columns(), table.column(0).as_string::<i32>().value(1)), (2, "3,5"));
+    assert_eq!(numbers(&read("1, 2\n3, 4\n")), [[1.0, 3.0], [2.0, 4.0]]);
+    assert_eq!(read("1,a b\n2,c d\n").column(1).as_string::<i32>().value(1), "c d");
+}
+
+#[test]
+fn what_stands_behind_numbers_and_a_hash_is_a_note() {
+    for text in [
+        "1 2 # first\n3 4\n",
+        "x y\n1 2 #first\n3 4\n",
+        " 1  2  # a\n 3  4  # b, c\n",
+        "1,2 # a\n3,4 # b\n",
+        "% made by me\n1 2 # a\n3 4\n",
+    ] {
+        assert_eq!(numbers(&read(text)), [[1.0, 3.0], [2.0, 4.0]], "{text}");
+    }
+    // Where words stand in the rows, or every row has such a word, it is theirs.
+    for text in ["a 2 #1\nb 3 #2\n", "1 2 #ff0000\n3 4 #00ff00\n", "1,2,#1\n3,4,\n", "1\t2\t# 1\n3\t4\t\n"] {
+        assert_eq!(read(text).num_columns(), 3, "{text}");
+    }
+}
+
+#[test]
+fn comments_of_matlab_and_freesurfer_are_comments() {
+    let table = read("% Exported on 2020-01-01\n%\n% t x\n0 1.5\n1 2.5\n");
+    assert_eq!((names(&table), numbers(&table)), (["t", "x"].map(String::from).to_vec(), vec![vec![0.0, 1.0], vec![1.5, 2.5]]));
+    assert_eq!(names(&read("%change,roi\n1.5,a\n2,b\n")), ["%change", "roi"]);
+    assert_eq!(names(&read("%change\n1.5\n2\n")), ["%change"]);
+    let stats = "# Title Segmentation\n# hemi lh\n# ColHeaders  StructName NumVert\nbankssts   1157\ncuneus  2000\n";
+    assert_eq!(names(&read(stats)), ["StructName", "NumVert"]);
+    // Empty lines among comments are none of the table, and count.
+    assert_eq!(names(&read("\n# a b\n\n1 2\n3 4\n")), ["a", "b"]);
+    assert_eq!(error_of("# x\n\n# a b\n\n1 2\n3 4\n5\n").place, Place::Line { line: 7, field: None });
+}
+
+#[test]
+fn text_of_sixteen_bits_is_text() {
+    for unit in [u16::to_le_bytes, u16::to_be_bytes] {
+        let wide: Vec<u8> = "\u{feff}Größe\tb\r\n1\t𝛼\r\n".encode_utf16().flat_map(unit).collect();
+        let table = read_csv(&wide, &CsvOptions::default(), &Limits::default()).unwrap();
+        assert_eq!((names(&table), table.column(1).as_string::<i32>().value(0)), (["Größe", "b"].map(String::from).to_vec(), "𝛼"));
+    }
+}
+
+#[test]
 fn a_header_without_rows_is_an_empty_table() {
     for text in ["area,units\n", "area,units", "area,units\r\n\n"] {
         let table = read(text);
@@ -182,7 +229,10 @@ fn mistakes_are_told_with_their_line() {
     assert!(twice.help.contains("a name of its own"), "{twice}");
     let error = read_csv(b"a,b\nx,1\n\xff\xfey,2\n", &CsvOptions::default(), &Limits::default()).unwrap_err();
     assert_eq!(error.place, Place::Line { line: 3, field: Some(1) });
-    assert!(read_csv(b"\xff\xfea\0", &CsvOptions::default(), &Limits::default()).unwrap_err().reason.contains("UTF-16"));
+    for broken in [&b"\xff\xfea\0\n\0\x00\xd8,\0"[..], b"\xff\xfea\0\n\0b"] {
+        let error = read_csv(broken, &CsvOptions::default(), &Limits::default()).unwrap_err();
+        assert!(error.reason.contains("UTF-16") && error.place == Place::Line { line: 2, field: None }, "{error}");
+    }
 }
 
 #[test]

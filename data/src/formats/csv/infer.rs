@@ -128,8 +128,11 @@ pub(super) fn delimiter(text: &[u8], decimal: Decimal) -> Delimiter {
     // Tab and semicolon first: a table that uses them may have decimal commas. Space last: words are full of them.
     let candidates = b"\t;,".iter().copied().filter(|candidate| *candidate != b',' || decimal == Decimal::Point);
     let found = candidates.clone().find(|candidate| agree(sample, *candidate));
-    if let Some(byte) = found {
-        return Delimiter::Byte(byte);
+    // `1,5 2,5`: commas within numbers agree too.
+    let are_fractions = || found == Some(b',') && holds_fractions(&blanks::single(sample));
+    match found {
+        Some(byte) if !are_fractions() => return Delimiter::Byte(byte),
+        _ => {}
     }
     // Columns that are aligned have several blanks between them, or before the first: one space at a time would find empty fields there.
     let single = blanks::single(sample);
@@ -172,6 +175,17 @@ fn agree(sample: &[u8], delimiter: u8) -> bool {
         above_names = row == 0 && are_words(&record);
     }
     expected.is_some()
+}
+
+/// Whether spaces cut all of the first rows into several fields, each a number, some with a comma before their fraction.
+fn holds_fractions(single: &[u8]) -> bool {
+    let numbers = Numbers(Decimal::Comma);
+    // Behind `1,` stands a blank because the next field begins.
+    let is_whole = |field: &[u8]| !field.starts_with(b",") && !field.ends_with(b",");
+    let is_number = |field: &[u8]| is_whole(field) && (numbers.number(field).is_some() || is_null(field));
+    let mut records = rows(single, b' ').into_byte_records().skip(1).take(SNIFFED_ROWS).peekable();
+    let some = records.peek().is_some();
+    some && agree(single, b' ') && records.all(|row| row.is_ok_and(|row| row.len() > 1 && row.iter().all(is_number)))
 }
 
 /// Whether all fields are words, as names of columns are.
@@ -250,7 +264,10 @@ fn leaves_out_row_names(text: &[u8], delimiter: u8, names: usize) -> bool {
 }
 
 fn looks_like_header(first: &ByteRecord, types: &[ColumnType], repeats_first: bool, n_rows: usize, numbers: Numbers) -> bool {
-    let all_words = first.iter().all(|field| matches!(ColumnType::of(field, numbers), ColumnType::Text | ColumnType::Unknown));
+    // A number with a decimal comma is none as long as nobody says so, and no name either.
+    let is_number = |field: &[u8]| Numbers(Decimal::Comma).number(field).is_some();
+    let all_words =
+        first.iter().all(|field| matches!(ColumnType::of(field, numbers), ColumnType::Text | ColumnType::Unknown) && !is_number(field));
     let some_word = first.iter().any(|field| ColumnType::of(field, numbers) == ColumnType::Text);
     let numbers_below = types.iter().any(|kind| kind.is_numeric() || *kind == ColumnType::Boolean);
     all_words && some_word && (numbers_below || n_rows == 0 || !repeats_first)
