@@ -125,6 +125,33 @@ fn a_recording_is_looked_into_and_read() {
     assert!(page.contains("EEG C3") && page.contains("<svg"), "{}", page.len());
 }
 
+/// The small NWB file that the readers' tests carry.
+fn nwb() -> Vec<u8> {
+    let packed = include_bytes!("../formats/tests/files/small.nwb.gz");
+    let mut bytes = Vec::new();
+    flate2::read::GzDecoder::new(&packed[..]).read_to_end(&mut bytes).unwrap();
+    bytes
+}
+
+#[test]
+fn tables_in_folders_of_a_file_are_named_by_their_last_part_where_that_is_enough() {
+    let place = Place::new();
+    place.write("a.nwb", nwb());
+    let write = |of: &str, table: &str| {
+        let text = "pipeline names \"By short names\"\ninput a = nwb(\"a.nwb\")\nshort = ingest.table(a, of = \"OF\")\ncues = ingest.events(a, of = \"trials\")\n\
+                    rows = sql(\"select count(*) as n from TABLE\", a = a)\nreport names { short, cues, rows }\n";
+        place.write("names.nf", text.replace("OF", of).replace("TABLE", table));
+    };
+    write("trials", "a.trials");
+    place.run(&["run", "names.nf"]).exits(0);
+    place.run(&["get", "rows", "-o", "rows.csv"]).exits(0);
+    assert_eq!(std::fs::read_to_string(place.path().join("rows.csv")).unwrap(), "n\n2\n");
+    write("tirals", "a.trials");
+    place.run(&["run", "names.nf"]).exits(1).says("there is no table of this name").says("`intervals/trials`").says("`acquisition/odd`");
+    write("trials", "a.tirals");
+    place.run(&["run", "names.nf"]).exits(1).says("there is no table `a.tirals`").says("`a.trials`");
+}
+
 #[test]
 fn a_pipeline_reads_a_recording_its_events_and_rows_of_it() {
     let place = Place::new();

@@ -188,6 +188,11 @@ pub enum What {
 }
 
 impl What {
+    /// Whether it is a table or can be read as one, a row for each event, unit or sample.
+    pub fn has_rows(&self) -> bool {
+        matches!(self, What::Table { .. } | What::Recording { .. } | What::Spikes { .. } | What::Events { .. })
+    }
+
     /// The word for it in messages.
     pub fn word(&self) -> &'static str {
         match self {
@@ -268,7 +273,7 @@ impl Contents {
         self.items.iter().find(|item| item.path == path)
     }
 
-    /// The path that is meant by `path` among items that are `wanted`: itself, or, for the empty path, the only one.
+    /// The path that is meant by `path` among items that are `wanted`: itself, or the only one that ends with it, or, for the empty path, the only one.
     ///
     /// # Errors
     /// When it names nothing, something else, or nothing is named and there is not exactly one.
@@ -276,10 +281,12 @@ impl Contents {
         let all: Vec<&Item> = self.items.iter().filter(|item| wanted(&item.what)).collect();
         match (path.trim_matches('/'), all.as_slice()) {
             ("", [only]) => Ok(&only.path),
-            ("", _) => Err(self.none(word, path)),
-            (path, all) => match all.iter().find(|item| item.path == path) {
+            (path, all) => match all.iter().find(|item| item.path == path && !path.is_empty()) {
                 Some(item) => Ok(&item.path),
-                None => Err(self.none(word, path)),
+                None => {
+                    let paths: Vec<&str> = all.iter().map(|item| item.path.as_str()).collect();
+                    short_names(&paths).get(path).copied().ok_or_else(|| self.none_of(word, path, &paths))
+                }
             },
         }
     }
@@ -287,9 +294,12 @@ impl Contents {
     /// The error for something that is not there or not meant clearly, with what is.
     pub fn none(&self, word: &str, path: &str) -> FormatError {
         let fits = |item: &&Item| item.what.word() == word;
-        let names: Vec<&str> = self.items.iter().filter(fits).map(|item| item.path.as_str()).collect();
+        self.none_of(word, path, &self.items.iter().filter(fits).map(|item| item.path.as_str()).collect::<Vec<_>>())
+    }
+
+    fn none_of(&self, word: &str, path: &str, names: &[&str]) -> FormatError {
         let place = if path.is_empty() { Place::File } else { Place::Object { path: path.into(), byte: None } };
-        let listed = some_of(&names);
+        let listed = some_of(names);
         let (reason, help) = match (self.item(path), names.is_empty()) {
             (Some(item), true) => {
                 (format!("this is {}, not {}", article(item.what.word()), article(word)), format!("there is no {word} in the file"))
@@ -305,6 +315,16 @@ impl Contents {
         };
         FormatError::new(self.format, place, reason, help)
     }
+}
+
+/// Paths by their last part, where it is that of one alone and no path itself: `trials` for `intervals/trials`.
+pub fn short_names<'p>(paths: &[&'p str]) -> BTreeMap<&'p str, &'p str> {
+    let mut by_last: BTreeMap<&str, Option<&str>> = BTreeMap::new();
+    for path in paths {
+        let last = path.rsplit('/').next().unwrap_or(path);
+        by_last.entry(last).and_modify(|own| *own = None).or_insert(Some(path));
+    }
+    by_last.into_iter().filter_map(|(last, path)| Some((last, path.filter(|path| *path != last)?))).collect()
 }
 
 fn article(word: &str) -> String {

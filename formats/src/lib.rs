@@ -49,7 +49,7 @@ mod triggers;
 pub mod write;
 pub mod zarr;
 
-pub use document::{Contents, Document, Item, Rows, Signals, What};
+pub use document::{Contents, Document, Item, Rows, Signals, What, short_names};
 pub use neuroflow_data::formats::{Format, FormatError, Limits, Place};
 pub use open::{Begin, Files, Opened, Options, READERS, Reader, is_beside, reader_of_folder, reader_of_name, word_of};
 pub use open::{open, open_as, open_folder, open_folder_as};

@@ -102,10 +102,10 @@ impl Document for NwbDocument {
     }
 
     fn rows(&self, path: &str) -> Result<Arc<dyn Rows>, FormatError> {
-        let path = if path.trim_matches('/').is_empty() {
-            self.contents.path_of(path, "table", |what| matches!(what, What::Table { .. }))?
-        } else {
-            path
+        let path = match path.trim_matches('/') {
+            "" => self.contents.path_of(path, "table", |what| matches!(what, What::Table { .. }))?,
+            own if self.find(own).is_some() => own,
+            own => self.contents.path_of(own, "table", What::has_rows)?,
         };
         match self.find(path) {
             Some((_, Some(Part::Recording(series, _) | Part::Series(series) | Part::Annotations(series)))) => {

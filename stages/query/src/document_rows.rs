@@ -11,7 +11,7 @@ use datafusion::common::{Column, ScalarValue};
 use datafusion::error::DataFusionError;
 use datafusion::physical_expr::utils::conjunction;
 use datafusion::physical_optimizer::pruning::{PruningPredicate, PruningPredicateBuilder};
-use neuroflow_formats::{Document, FormatError, Place, What};
+use neuroflow_formats::{Document, FormatError, Place, short_names};
 use neuroflow_stage::StageError;
 use std::collections::HashSet;
 use std::ops::Range;
@@ -26,15 +26,28 @@ const MOST_VALUES: u64 = 2 << 20;
 /// Parts that a condition on times may leave out, at most: finding them costs work of its own.
 const PARTS: u64 = 1024;
 
-/// The tables of a document, by name: `slot.path` each, and `slot` alone for the only one.
+/// A table of a document by one of its names.
+pub(crate) struct DocumentTable {
+    pub name: String,
+    /// Whether the name leaves out the folders above it, which it can in this document.
+    pub is_short: bool,
+    pub rows: Arc<dyn Rows>,
+}
+
+/// The tables of a document, by name: `slot.path` each, `slot.last` where the last part of a path is that of one alone, and `slot` for the only one.
 ///
 /// # Errors
 /// When there is none, or one can't be read.
-pub(crate) fn document_tables(document: &Arc<dyn Document>, slot: &str) -> Result<Vec<(String, Arc<dyn Rows>)>, StageError> {
-    let mut tables: Vec<(String, Arc<dyn Rows>)> = Vec::new();
-    for path in table_paths(document.as_ref()) {
-        let rows = document.rows(&path).map_err(|error| StageError::refused(error.to_string()))?;
-        tables.push((format!("{slot}.{path}"), Arc::new(DocumentRows::new(rows))));
+pub(crate) fn document_tables(document: &Arc<dyn Document>, slot: &str) -> Result<Vec<DocumentTable>, StageError> {
+    let mut tables = Vec::new();
+    let paths = table_paths(document.as_ref());
+    let short = short_names(&paths.iter().map(String::as_str).collect::<Vec<_>>());
+    for path in &paths {
+        let rows = document.rows(path).map_err(|error| StageError::refused(error.to_string()))?;
+        let rows: Arc<dyn Rows> = Arc::new(DocumentRows::new(rows));
+        let last = short.iter().find(|(last, whole)| *whole == path && !paths.iter().any(|own| own == *last)).map(|(last, _)| *last);
+        tables.extend(last.map(|last| DocumentTable { name: format!("{slot}.{last}"), is_short: true, rows: Arc::clone(&rows) }));
+        tables.push(DocumentTable { name: format!("{slot}.{path}"), is_short: false, rows });
     }
     match tables.as_slice() {
         [] => {
@@ -42,8 +55,8 @@ pub(crate) fn document_tables(document: &Arc<dyn Document>, slot: &str) -> Resul
                 FormatError::new(document.contents().format, Place::File, "there is no table in it", "`neuroflow inspect` shows what is");
             Err(StageError::refused(none.to_string()))
         }
-        [(_, only)] => {
-            let only = (slot.to_owned(), Arc::clone(only));
+        [.., only] if paths.len() == 1 => {
+            let only = DocumentTable { name: slot.to_owned(), is_short: false, rows: Arc::clone(&only.rows) };
             tables.push(only);
             Ok(tables)
         }
@@ -53,8 +66,7 @@ pub(crate) fn document_tables(document: &Arc<dyn Document>, slot: &str) -> Resul
 
 /// The paths of everything in a document that has rows.
 pub fn table_paths(document: &dyn Document) -> Vec<String> {
-    let has_rows = |what: &What| matches!(what, What::Table { .. } | What::Recording { .. } | What::Spikes { .. } | What::Events { .. });
-    document.contents().items.iter().filter(|item| has_rows(&item.what)).map(|item| item.path.clone()).collect()
+    document.contents().items.iter().filter(|item| item.what.has_rows()).map(|item| item.path.clone()).collect()
 }
 
 /// Rows in a file.

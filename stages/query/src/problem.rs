@@ -184,7 +184,14 @@ fn shown(column: &Column) -> String {
 }
 
 /// Names for a message: the first twenty.
+///
+/// A table of a file that has a short name is listed by that alone.
 pub(crate) fn listed(names: &[String]) -> String {
+    let is_long = |name: &str| {
+        let short = name.split_once('.').zip(name.rsplit_once('/')).map(|((slot, _), (_, last))| format!("{slot}.{last}"));
+        short.is_some_and(|short| names.contains(&short))
+    };
+    let names: Vec<&String> = names.iter().filter(|name| !is_long(name)).collect();
     let shown = names.iter().take(20).map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
     if names.len() > 20 { format!("{shown} and {} more", names.len() - 20) } else { shown }
 }

@@ -45,20 +45,27 @@ pub(crate) const KINDS: &[Kind] = &[
 /// When an input is no table, or the members of a family do not go together.
 pub(crate) fn tables(inputs: &Inputs) -> Result<BTreeMap<String, Arc<dyn Rows>>, StageError> {
     let mut slots: BTreeMap<String, Vec<(String, Arc<dyn Rows>)>> = BTreeMap::new();
+    // Names that hold for a whole family only when they do for each of its members.
+    let (mut short, mut members): (BTreeMap<String, String>, BTreeMap<String, usize>) = (BTreeMap::new(), BTreeMap::new());
     for (slot, label, artifact) in inputs.iter() {
         let named = |problem| match problem {
             StageError::Refused { message, help } => StageError::Refused { message: format!("table `{slot}`: {message}"), help },
             other => other,
         };
         if let Some(document) = document(artifact).map_err(named)? {
-            for (name, rows) in document_tables(&document, slot).map_err(named)? {
-                slots.entry(name).or_default().push((label.to_owned(), rows));
+            *members.entry(slot.to_owned()).or_default() += 1;
+            for table in document_tables(&document, slot).map_err(named)? {
+                if table.is_short {
+                    short.insert(table.name.clone(), slot.to_owned());
+                }
+                slots.entry(table.name).or_default().push((label.to_owned(), table.rows));
             }
             continue;
         }
         let rows = rows(artifact).map_err(named)?;
         slots.entry(slot.to_owned()).or_default().push((label.to_owned(), rows));
     }
+    slots.retain(|name, rows| short.get(name).is_none_or(|slot| members.get(slot) == Some(&rows.len())));
     slots
         .into_iter()
         .map(|(slot, mut members)| {

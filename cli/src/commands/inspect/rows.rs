@@ -47,10 +47,8 @@ fn tables(opened: &Opened) -> Result<BTreeMap<String, Arc<dyn Rows>>, Failure> {
         tables.insert(path.clone(), document.rows(&path).map_err(|error| super::told(&opened.name, error))?);
     }
     let paths: Vec<String> = tables.keys().cloned().collect();
-    for path in &paths {
-        let last = path.rsplit('/').next().unwrap_or(path);
-        let is_alone = paths.iter().filter(|other| other.rsplit('/').next() == Some(last)).count() == 1;
-        if let (true, false, Some(rows)) = (is_alone, tables.contains_key(last), tables.get(path).map(Arc::clone)) {
+    for (last, path) in neuroflow_formats::short_names(&paths.iter().map(String::as_str).collect::<Vec<_>>()) {
+        if let (false, Some(rows)) = (tables.contains_key(last), tables.get(path).map(Arc::clone)) {
             tables.insert(last.to_owned(), rows);
         }
     }
