@@ -147,9 +147,9 @@ fn tables_in_folders_of_a_file_are_named_by_their_last_part_where_that_is_enough
     place.run(&["get", "rows", "-o", "rows.csv"]).exits(0);
     assert_eq!(std::fs::read_to_string(place.path().join("rows.csv")).unwrap(), "n\n2\n");
     write("tirals", "a.trials");
-    place.run(&["run", "names.nf"]).exits(1).says("there is no table of this name").says("`intervals/trials`").says("`acquisition/odd`");
+    place.run(&["run", "names.nf"]).exits(3).says("there is no table of this name").says("`intervals/trials`").says("`acquisition/odd`");
     write("trials", "a.tirals");
-    place.run(&["run", "names.nf"]).exits(1).says("there is no table `a.tirals`").says("`a.trials`");
+    place.run(&["run", "names.nf"]).exits(3).says("there is no table `a.tirals`").says("`a.trials`");
 }
 
 #[test]

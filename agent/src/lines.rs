@@ -94,6 +94,9 @@ fn steps(contents: &Contents, input: &str, file: &str) -> Vec<String> {
             _ => false,
         };
         let is_alone = contents.items.iter().filter(|item| is_meant(&item.what)).count() <= 1;
+        if contents.lacks_rate && !items.is_empty() && matches!(stage, "recording" | "spikes") {
+            lines.push("# The folder does not say its rate: give it, as in `rate = 30 Hz`.".to_owned());
+        }
         match items.as_slice() {
             [_] if is_alone => lines.push(format!("{} = ingest.{stage}({file})", free(other(stage, input)))),
             several => lines.extend(several.iter().take(MOST).map(|item| {

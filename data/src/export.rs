@@ -1,12 +1,13 @@
 //! Any artifact as a file that other programs read.
 
-use crate::artifact::{Artifact, Payload};
+use crate::artifact::{Artifact, Payload, Typed};
 use crate::axis::{Axis, Coordinates};
 use crate::columns;
 use crate::error::DataError;
 use crate::formats::{csv, npy, parquet};
 use crate::json::json_value;
 use crate::kind::Kind;
+use crate::recording::{Channel, Recording};
 use crate::table::Table;
 use crate::tensor::{Tensor, VALUES};
 use arrow::datatypes::DataType;
@@ -16,7 +17,7 @@ use std::str::FromStr;
 /// A file format for exports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ExportFormat {
-    /// NumPy: the main tensor, or a table's numeric columns `[row × column]`.
+    /// NumPy: the main tensor, a recording's values `[channel × sample]` in the channels' units, or a table's numeric columns `[row × column]`.
     Npy,
     /// Comma-separated text: a table as it is, its lists as JSON; a tensor as one row a value, with a column for each axis.
     Csv,
@@ -88,7 +89,8 @@ pub fn export(artifact: &Artifact, format: ExportFormat) -> Result<Vec<u8>, Data
     }
 }
 
-/// The artifact as a plain table: tensors have one row a value and a column for each axis, everything else is as it is.
+/// The artifact as a plain table: tensors have one row a value and a column for each axis, recordings a row for each sample with its `time` and a column for each
+/// channel in its unit, everything else is as it is.
 ///
 /// # Errors
 /// When the artifact is bytes, or its axes do not fit its columns.
@@ -96,6 +98,9 @@ pub fn tidy(artifact: &Artifact) -> Result<Table, DataError> {
     let Payload::Batch(batch) = artifact.payload() else {
         return Err(DataError::WrongKind { expected: Kind::Table, found: artifact.kind() });
     };
+    if artifact.kind() == Kind::Recording {
+        return samples_by_time(&Recording::from_artifact(artifact)?);
+    }
     if !is_tensor(artifact) {
         return Ok(Table::from_batch(batch.clone()));
     }
@@ -134,6 +139,31 @@ fn axis_column(
     }
 }
 
+/// How many samples all channels have, at the same times.
+fn common_length(recording: &Recording) -> Result<usize, DataError> {
+    let mut channels = (0..recording.len()).filter_map(|place| recording.channel(place));
+    let Some((first, samples)) = channels.next() else { return Ok(0) };
+    match channels.find(|(own, other)| own.rate != first.rate || own.stretches != first.stretches || other.len() != samples.len()) {
+        None => Ok(samples.len()),
+        Some((other, _)) => Err(DataError::Invalid(format!(
+            "channels `{}` and `{}` have other samples, at {} Hz and {} Hz, which no row can hold: choose channels of one rate, or use parquet, arrow or nwb",
+            first.name, other.name, first.rate, other.rate
+        ))),
+    }
+}
+
+fn samples_by_time(recording: &Recording) -> Result<Table, DataError> {
+    let count = common_length(recording)?;
+    let time = |channel: &Channel| (0..count as u64).map(|sample| channel.time_of(sample)).collect::<Vec<f64>>();
+    let mut columns: Vec<_> = recording.channel(0).map(|(channel, _)| columns::from_numbers("time", time(channel))).into_iter().collect();
+    for (place, channel) in recording.channels().enumerate() {
+        // A channel may be called `time` as well.
+        let name = if channel.name == "time" { "channel time" } else { &channel.name };
+        columns.push(columns::from_numbers(name, recording.values(place, 0..count)));
+    }
+    Table::from_columns(columns)
+}
+
 fn is_tensor(artifact: &Artifact) -> bool {
     artifact.column_names().iter().any(|name| name == VALUES) && !artifact.meta().axes.is_empty()
 }
@@ -142,6 +172,12 @@ fn numbers(artifact: &Artifact) -> Result<(Vec<usize>, Vec<f64>), DataError> {
     let Payload::Batch(batch) = artifact.payload() else {
         return Err(DataError::WrongKind { expected: Kind::Tensor, found: artifact.kind() });
     };
+    if artifact.kind() == Kind::Recording {
+        let recording = Recording::from_artifact(artifact)?;
+        let count = common_length(&recording)?;
+        let values = (0..recording.len()).flat_map(|place| recording.values(place, 0..count)).collect();
+        return Ok((vec![recording.len(), count], values));
+    }
     if is_tensor(artifact) {
         let shape = artifact.meta().axes.iter().map(Axis::len).collect();
         return Ok((shape, columns::tensor_values(batch, VALUES)?.to_vec()));
@@ -173,6 +209,26 @@ mod tests {
     fn matrix() -> Artifact {
         let axes = vec![Axis::labels("unit", vec!["a".into(), "b".into()]), Axis::numbers("bin", Some("s"), vec![0.0, 0.5, 1.0])];
         Tensor::new(axes, None, vec![1.0, 2.0, 3.0, 4.0, 5.0, 6.0]).unwrap().into_artifact().unwrap()
+    }
+
+    #[test]
+    fn a_recording_becomes_values_in_its_units() {
+        use crate::recording::{Samples, Stretch};
+        let channel = |name: &str, gain: f64| Channel {
+            gain,
+            offset: 1.0,
+            stretches: vec![Stretch { first: 0, time: 0.0 }, Stretch { first: 2, time: 5.0 }],
+            ..Channel::new(name, "uV", 10.0)
+        };
+        let stored = |own: [i16; 3]| Samples::I16(own.to_vec().into());
+        let of = |other: Channel| Recording::new("r", vec![(channel("Cz", 0.5), stored([2, 4, 6])), (other, stored([1, 2, 3]))]).unwrap();
+        let artifact = of(channel("time", 2.0)).into_artifact().unwrap();
+        let text = String::from_utf8(export(&artifact, ExportFormat::Csv).unwrap()).unwrap();
+        assert_eq!(text, "time,Cz,channel time\n0.0,2.0,3.0\n0.1,3.0,5.0\n5.0,4.0,7.0\n");
+        let (shape, values) = numbers(&artifact).unwrap();
+        assert_eq!((shape, values), (vec![2, 3], vec![2.0, 3.0, 4.0, 3.0, 5.0, 7.0]));
+        let uneven = of(Channel { rate: 20.0, ..channel("b", 1.0) }).into_artifact().unwrap();
+        assert!(export(&uneven, ExportFormat::Npy).unwrap_err().to_string().contains("at 10 Hz and 20 Hz, which no row can hold"));
     }
 
     #[test]

@@ -59,6 +59,14 @@ pub trait Document: Debug + Send + Sync {
         Err(self.contents().none("array", path))
     }
 
+    /// The names of the recording's channels that were marked as bad.
+    ///
+    /// # Errors
+    /// When what marks them is damaged.
+    fn bad_channels(&self) -> Result<Vec<String>, FormatError> {
+        Ok(Vec::new())
+    }
+
     /// What belongs to an array, or a part of it, beside values and axes, as attributes of a result: where the voxels of an image lie ([`AFFINE`]). Nothing of
     /// what has no such thing.
     fn attributes(&self, path: &str, part: Option<&[Range<u64>]>) -> BTreeMap<String, Value> {
@@ -99,6 +107,8 @@ pub struct Contents {
     pub notes: Vec<String>,
     /// Rules that the file breaks, where something is left that can be read: it may be less than was recorded, or at other times.
     pub damage: Vec<FormatError>,
+    /// Whether nothing says how many samples make a second, so that what has times is read only when the rate is given.
+    pub lacks_rate: bool,
 }
 
 /// One thing in a file.
@@ -230,7 +240,26 @@ impl What {
 impl Contents {
     /// The contents of a file of a format, with nothing in it yet.
     pub fn new(format: Format, version: impl Into<String>) -> Contents {
-        Contents { format, version: version.into(), facts: BTreeMap::new(), items: Vec::new(), notes: Vec::new(), damage: Vec::new() }
+        Contents {
+            format,
+            version: version.into(),
+            facts: BTreeMap::new(),
+            items: Vec::new(),
+            notes: Vec::new(),
+            damage: Vec::new(),
+            lacks_rate: false,
+        }
+    }
+
+    /// # Errors
+    /// When nothing says how many samples make a second.
+    pub(crate) fn with_rate(&self, path: &str) -> Result<(), FormatError> {
+        if !self.lacks_rate {
+            return Ok(());
+        }
+        let place = if path.is_empty() { Place::File } else { Place::Object { path: path.into(), byte: None } };
+        let help = "give the rate in the step that reads it, as in `rate = 30 Hz`";
+        Err(FormatError::new(self.format, place, "nothing says how many samples make a second", help))
     }
 
     /// Notes an error that leaves the rest of the file as it is: damage, or something that is not read.

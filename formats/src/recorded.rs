@@ -3,6 +3,7 @@
 use crate::document::{Contents, Document, Rows, Signals, What};
 use crate::series::{Epochs, Series, held};
 use crate::triggers::{TRIGGERS, Triggers, meant};
+use arrow::array::{Array, BooleanArray};
 use neuroflow_data::formats::FormatError;
 use neuroflow_data::{Events, Table, Tensor};
 use std::ops::Range;
@@ -49,6 +50,15 @@ impl Document for RecordedDocument {
         }
         let own = self.contents.path_of(path, "events", |what| matches!(what, What::Events { .. }))?;
         self.events_at(own).cloned().ok_or_else(|| self.contents.none("events", path))
+    }
+
+    fn bad_channels(&self) -> Result<Vec<String>, FormatError> {
+        let (Ok(names), Some(bad)) = (self.channels.texts("channel"), self.channels.batch().column_by_name("bad")) else {
+            return Ok(Vec::new());
+        };
+        let bad = bad.as_any().downcast_ref::<BooleanArray>();
+        let is_bad = |row: usize| bad.is_some_and(|bad| row < bad.len() && bad.is_valid(row) && bad.value(row));
+        Ok(names.into_iter().enumerate().filter(|(row, _)| is_bad(*row)).map(|(_, name)| name).collect())
     }
 
     fn rows(&self, path: &str) -> Result<Arc<dyn Rows>, FormatError> {

@@ -131,6 +131,7 @@ fn read(text: &str, per_second: f64) -> Result<Read, FormatError> {
     // Two walks over the text: the first finds each line's unit, the second puts times where their unit's go.
     let mut owners: Vec<u32> = Vec::new();
     let (mut columns, mut header, mut blocks, mut comment, mut kept) = (0, false, false, false, 0);
+    let mut order = Order::UnitFirst;
     for (number, line) in text.lines().enumerate() {
         if let Some(said) = line.trim_start().strip_prefix('#') {
             if !std::mem::replace(&mut comment, true) {
@@ -156,9 +157,13 @@ fn read(text: &str, per_second: f64) -> Result<Read, FormatError> {
             let numeric = fields(line).last().is_some_and(|time| time.parse::<f64>().is_ok());
             if !numeric && !header && count <= 2 {
                 header = true;
+                order = Order::of_names(first, fields(line).last().unwrap_or_default(), number)?;
                 continue;
             }
             columns = count;
+            if count == 2 && !header {
+                order.check(text)?;
+            }
             blocks = count == 1 && !keys.is_empty();
         }
         if count != columns || count > 2 {
@@ -169,7 +174,7 @@ fn read(text: &str, per_second: f64) -> Result<Read, FormatError> {
             return Err(wrong(number, None, reason, "give a time a line, or a neuron and a time"));
         }
         let owner = match (columns, blocks) {
-            (2, _) => match known.get(first) {
+            (2, _) => match known.get(order.unit(line)) {
                 Some(&owner) => owner,
                 None => {
                     let owner = u32::try_from(names.len()).unwrap_or(u32::MAX);
@@ -177,8 +182,8 @@ fn read(text: &str, per_second: f64) -> Result<Read, FormatError> {
                         let help = "check that the first column holds neurons and the second times";
                         return Err(wrong(number, Some(1), format!("there are more than {MOST_UNITS} neurons"), help));
                     }
-                    known.insert(first, owner);
-                    names.push(neuron(first));
+                    known.insert(order.unit(line), owner);
+                    names.push(neuron(order.unit(line)));
                     owner
                 }
             },
@@ -227,12 +232,13 @@ fn read(text: &str, per_second: f64) -> Result<Read, FormatError> {
         if line.starts_with('#') {
             continue;
         }
-        let Some(field) = fields(line).last() else { continue };
+        let Some(field) = order.time(line) else { continue };
         if std::mem::take(&mut skipped) {
             continue;
         }
         let time = field.parse::<f64>().ok().filter(|time| time.is_finite()).ok_or_else(|| {
-            wrong(number, Some(columns as u64), format!("`{}` is no time", field.escape_debug()), "write times as numbers")
+            let place = if order == Order::TimeFirst { 1 } else { columns as u64 };
+            wrong(number, Some(place), format!("`{}` is no time", field.escape_debug()), "write times as numbers")
         })?;
         let slot = owner.next().and_then(|&owner| next.get_mut(place(owner)));
         if let Some(slot) = slot {
@@ -253,6 +259,56 @@ fn read(text: &str, per_second: f64) -> Result<Read, FormatError> {
         begin = end;
     }
     Ok(Read { names, keys, ends, times, order_mended, header })
+}
+
+/// Which of two columns holds the times.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Order {
+    UnitFirst,
+    TimeFirst,
+}
+
+impl Order {
+    /// The order that the names of two columns tell.
+    fn of_names(first: &str, last: &str, line: usize) -> Result<Order, FormatError> {
+        const TIMES: [&str; 6] = ["time", "timestamp", "spiketime", "spike_time", "t", "sec"];
+        let is_time = |name: &str| {
+            let name = name.trim_matches('"').to_ascii_lowercase();
+            TIMES.iter().any(|own| name == *own || name == format!("{own}s")) || name.starts_with("time") || name.starts_with("spike_time")
+        };
+        match (is_time(first), is_time(last)) {
+            (true, true) if first != last => {
+                let reason = format!("both columns are called as times are: `{}` and `{}`", first.escape_debug(), last.escape_debug());
+                Err(wrong(line, None, reason, "call the columns `unit` and `time`"))
+            }
+            (true, false) => Ok(Order::TimeFirst),
+            _ => Ok(Order::UnitFirst),
+        }
+    }
+
+    /// Without names, the unit comes first, which no fraction of a number is: times stand there, or the trains stand in a line each.
+    fn check(self, text: &str) -> Result<(), FormatError> {
+        let is_fraction =
+            |line: &str| fields(line).next().and_then(|first| first.parse::<f64>().ok()).is_some_and(|first| first.fract() != 0.0);
+        let mut rows = text.lines().enumerate().filter(|(_, line)| !line.trim_start().starts_with('#'));
+        let Some((number, line)) = rows.find(|(_, line)| is_fraction(line)) else { return Ok(()) };
+        let reason = format!("the first of two columns names the unit, and `{}` is a fraction", fields(line).next().unwrap_or_default());
+        Err(wrong(number, Some(1), reason, "write the unit first, or a first line with the names of the columns: `time unit`"))
+    }
+
+    fn unit(self, line: &str) -> &str {
+        match self {
+            Order::UnitFirst => fields(line).next().unwrap_or_default(),
+            Order::TimeFirst => fields(line).last().unwrap_or_default(),
+        }
+    }
+
+    fn time(self, line: &str) -> Option<&str> {
+        match self {
+            Order::UnitFirst => fields(line).last(),
+            Order::TimeFirst => fields(line).next(),
+        }
+    }
 }
 
 /// A neuron's name: numbers without a needless fraction.

@@ -55,6 +55,7 @@ pub fn open_with(folder: &Arc<dyn Folder>, path: &str, rate: Option<f64>, limits
         ));
     }
     let mut contents = Contents::new(format, "");
+    contents.lacks_rate = rate.is_none();
     let file = |name: &str| -> Result<Option<NpyArray>, FormatError> {
         let name = format!("{name}.npy");
         let full = if path.is_empty() { name.clone() } else { format!("{}/{name}", path.trim_end_matches('/')) };
@@ -84,7 +85,12 @@ pub fn open_with(folder: &Arc<dyn Folder>, path: &str, rate: Option<f64>, limits
             return Err(wrong(name, format!("there are {rois} regions"), "check that suite2p found cells"));
         }
         let series = trace(array, rois, frames, rate.unwrap_or(1.0), limits)?;
-        contents.items.extend(series.items(name, about));
+        contents.items.extend(series.items(name, about).into_iter().map(|mut item| {
+            if let (None, What::Recording { rate, span, .. }) = (rate, &mut item.what) {
+                (*rate, *span) = (f64::NAN, (f64::NAN, f64::NAN));
+            }
+            item
+        }));
         traces.push((name, Arc::new(series)));
     }
     if traces.is_empty() {
@@ -127,7 +133,7 @@ pub fn open_with(folder: &Arc<dyn Folder>, path: &str, rate: Option<f64>, limits
     let pickles = "`ops.npy` and `stat.npy` are Python pickles, which can run any program, and are never opened";
     contents.notes.push(match rate {
         Some(rate) => format!("the frame rate of {rate} Hz was given; {pickles}"),
-        None => format!("the frame rate is not known, so that times count frames; {pickles}: give the rate (`fs`) yourself"),
+        None => format!("the frame rate is not known: {pickles}; give suite2p's `fs`, as in `rate = 30 Hz`"),
     });
     Ok(Suite2pDocument { contents, traces, cells })
 }
@@ -151,6 +157,7 @@ impl Document for Suite2pDocument {
 
     fn signals(&self, path: &str) -> Result<Box<dyn Signals + '_>, FormatError> {
         let path = self.contents.path_of(path, "recording", |what| matches!(what, What::Recording { .. }))?;
+        self.contents.with_rate(path)?;
         let found = self.traces.iter().find(|(name, _)| *name == path);
         found.map(|(_, series)| Box::new(series.as_ref()) as Box<dyn Signals>).ok_or_else(|| self.contents.none("recording", path))
     }

@@ -1,5 +1,6 @@
 //! A real folder with BIDS content, where the shared folder is at hand.
 
+use crate::ephys::build::{Edf, annotations, signal, tal};
 use arrow::array::AsArray;
 use arrow::buffer::Buffer;
 use arrow::datatypes::Float64Type;
@@ -72,4 +73,22 @@ fn the_same_files_in_their_places_break_one_rule_of_content() {
     let files = tree.rows("files").unwrap();
     assert_eq!(files.count(), 12);
     assert_eq!(tree.contents().facts["holds"], "1 ieeg/channels, 1 ieeg/coordsystem, 1 ieeg/electrodes, 4 ieeg/ieeg");
+}
+
+#[test]
+fn onsets_count_from_the_first_sample_whenever_the_recordings_clock_says_that_was() {
+    let mut edf = Edf::new(false, vec![signal("Cz", 2), annotations("EDF Annotations", 30)]);
+    (edf.reserved, edf.records) = ("EDF+C", "2");
+    let record = |time: &str| vec![vec![1, 2], tal(false, time.as_bytes(), 30)];
+    let mut tree = FileTree::default();
+    let mut add = |path: &str, bytes: Vec<u8>| tree.insert(path, Buffer::from_vec(bytes)).unwrap();
+    add("dataset_description.json", br#"{"Name": "a set", "BIDSVersion": "1.9.0"}"#.to_vec());
+    add("sub-01/eeg/sub-01_task-a_eeg.edf", edf.file(&[record("+0.75\u{14}\u{14}\0"), record("+1.75\u{14}\u{14}\0")]));
+    add("sub-01/eeg/sub-01_task-a_events.tsv", b"onset\tduration\ttrial_type\n0.5\t0\tgo\n1\tn/a\tstop\n".to_vec());
+    let tree = bids::open(Arc::new(tree), &Limits::default()).unwrap();
+    let run = bids::open_run(tree, &neuroflow_formats::Options::default()).unwrap();
+    assert_eq!(run.signals("").unwrap().channels()[0].time_of(1), 1.25);
+    // The first event is at the second sample, half a second after the first.
+    assert_eq!(run.events("").unwrap().times(), [1.25, 1.75]);
+    assert_eq!(run.events("").unwrap().table().numbers("duration").unwrap()[0], 0.0);
 }

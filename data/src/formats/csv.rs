@@ -13,6 +13,7 @@
 
 mod blanks;
 mod comments;
+mod customs;
 mod infer;
 mod write;
 
@@ -107,9 +108,23 @@ fn read_text(text: &[u8], options: &CsvOptions, limits: &Limits, budget: &mut Bu
         charge(text.len() as u64)?;
         text = Cow::Owned(without);
     }
-    let delimiter = match options.delimiter {
-        Delimiter::Sniffed => infer::delimiter(comments::below(&text), options.decimal),
-        told => told,
+    if let Some(plain) = customs::poses(&text) {
+        charge(plain.len() as u64)?;
+        text = Cow::Owned(plain);
+    }
+    let told = customs::separator(&text).filter(|_| options.delimiter == Delimiter::Sniffed);
+    if told.is_some() {
+        charge(text.len() as u64)?;
+        text = Cow::Owned(customs::without_first_line(&text));
+    }
+    if options.delimiter == Delimiter::Sniffed && told.is_none() && infer::only_without_blanks(&text, options.decimal) {
+        charge(text.len() as u64)?;
+        text = Cow::Owned(customs::quotes_at_once(&text));
+    }
+    let delimiter = match (options.delimiter, told) {
+        (_, Some(byte)) => Delimiter::Byte(byte),
+        (Delimiter::Sniffed, None) => infer::delimiter(comments::below(&text), options.decimal),
+        (told, None) => told,
     };
     if comments::mark(&text).is_some() {
         charge(text.len() as u64)?;

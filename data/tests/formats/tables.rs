@@ -183,6 +183,45 @@ fn comments_of_matlab_and_freesurfer_are_comments() {
 }
 
 #[test]
+fn a_first_row_with_numbers_names_columns_where_a_word_stands_over_numbers_or_it_counts() {
+    for text in ["time,1,2,3\n0.1,5,6,7\n0.2,8,9,10\n", "t,true,false,x\n0.1,5,6,7\n0.2,8,9,10\n", "roi,inf,sup,n\nV1,1,2,3\nV2,4,5,6\n"] {
+        let table = read(text);
+        assert_eq!((table.num_rows(), names(&table)[0].as_str()), (2, &text[..text.find(',').unwrap()]), "{text}");
+        assert!(types(&table)[1..].iter().all(|kind| kind.is_numeric()));
+    }
+    assert_eq!(names(&read("subject,2023,2024\nS01,1,2\nS02,3,4\n")), ["subject", "2023", "2024"]);
+    assert_eq!(names(&read(",0,1,2\n0,5,0,7\n1,8,1,9\n")), ["column_1", "0", "1", "2"]);
+    // Rows of data that look alike.
+    for text in ["a,1,2\nb,3,4\n", "1,2,3\n4,5,6\n", "x,1,1\n0.5,2,3\n", "-,1,2\n0.5,2,3\n", ",0.5,1\n1,2,3\n", "7;1,5\n8;2,5\n"] {
+        assert_eq!((read(text).num_rows(), names(&read(text))[0].as_str()), (2, "column_1"), "{text}");
+    }
+}
+
+#[test]
+fn what_programs_write_beside_a_table_is_none_of_it() {
+    // Excel says how fields are separated; blanks stand before quotes; bars separate.
+    assert_eq!(numbers(&read("sep=;\na;b\n1;2\n")), [[1.0], [2.0]]);
+    assert_eq!(error_of("sep=;\na;b\n1;2\n3\n").place, Place::Line { line: 4, field: None });
+    let quoted = read("a, b\n1, \"x, y\"\n2,  \"z\"\n");
+    assert_eq!((names(&quoted), quoted.column(1).as_string::<i32>().value(0)), (["a", "b"].map(String::from).to_vec(), "x, y"));
+    assert_eq!(numbers(&read("a|b\n1|2\n")), [[1.0], [2.0]]);
+    assert_eq!(names(&read("% time amp\n0.1,5\n0.2,6\n")), ["time", "amp"]);
+    // What is missing, as spreadsheets and pandas write it.
+    assert_eq!(types(&read("x\n1\n#N/A\n<NA>\nNone\n2.5\n")), [DataType::Float64]);
+}
+
+#[test]
+fn poses_of_deeplabcut_have_one_line_of_names() {
+    let poses = "scorer,DLC,DLC,DLC\nbodyparts,nose,nose,nose\ncoords,x,y,likelihood\n0,1.5,2,0.9\n1,1.6,2.5,0.8\n";
+    let table = read(poses);
+    assert_eq!((names(&table), table.num_rows()), (["frame", "nose_x", "nose_y", "nose_likelihood"].map(String::from).to_vec(), 2));
+    assert_eq!(error_of(&format!("{poses}2,1\n")).place, Place::Line { line: 6, field: None });
+    let animals = poses.replace("bodyparts", "individuals,a,a,b\nbodyparts").replace("DLC,DLC,DLC", "D,D,E");
+    assert_eq!(names(&read(&animals)), ["frame", "D_a_nose_x", "D_a_nose_y", "E_b_nose_likelihood"]);
+    assert_eq!(names(&read("scorer,rate\nDLC,1\n")), ["scorer", "rate"]);
+}
+
+#[test]
 fn text_of_sixteen_bits_is_text() {
     for unit in [u16::to_le_bytes, u16::to_be_bytes] {
         let wide: Vec<u8> = "\u{feff}Größe\tb\r\n1\t𝛼\r\n".encode_utf16().flat_map(unit).collect();

@@ -29,6 +29,8 @@ pub struct BidsRun {
     path: String,
     inner: Opened,
     contents: Contents,
+    /// When the first sample is, on the recording's clock.
+    start: f64,
 }
 
 /// Opens the only recording of a tree; the tree itself when it has none or several.
@@ -77,7 +79,20 @@ pub fn open_run(tree: BidsTree, options: &Options) -> Result<Opened, FormatError
             contents.items.push(Item { path: name.into(), what, about: format!("from {name}.tsv") });
         }
     }
-    Ok(Arc::new(BidsRun { path: path.clone(), inner, contents, tree }))
+    let begins = contents.items.iter().find_map(|item| match item.what {
+        What::Recording { span, .. } => Some((span.0, has_pauses(inner.as_ref(), &item.path))),
+        _ => None,
+    });
+    let (start, has_pauses) = begins.unwrap_or_default();
+    if has_pauses && count.is_some() {
+        let note = "the recording has pauses: onsets in events.tsv count from its first sample on in real time, pauses included";
+        contents.notes.push(note.to_owned());
+    }
+    Ok(Arc::new(BidsRun { path: path.clone(), inner, contents, start, tree }))
+}
+
+fn has_pauses(document: &dyn Document, path: &str) -> bool {
+    document.signals(path).is_ok_and(|signals| signals.channels().iter().any(|channel| channel.stretches.len() > 1))
 }
 
 impl BidsRun {
@@ -103,9 +118,17 @@ impl Document for BidsRun {
     /// The table of events that applies counts for the recording; what the file has of its own is asked for by its path.
     fn events(&self, path: &str) -> Result<Events, FormatError> {
         match path.trim_matches('/') {
-            "" | EVENTS if self.has(EVENTS) => self.tree.events(&self.path),
+            "" | EVENTS if self.has(EVENTS) => self.tree.events_from(&self.path, self.start),
             path => self.inner.events(path),
         }
+    }
+
+    fn bad_channels(&self) -> Result<Vec<String>, FormatError> {
+        if !self.has(CHANNELS) {
+            return self.inner.bad_channels();
+        }
+        let mut channels = self.inner.signals("")?.channels().to_vec();
+        self.tree.describe_channels(&self.path, &mut channels)
     }
 
     fn spikes(&self, path: &str) -> Result<Spikes, FormatError> {

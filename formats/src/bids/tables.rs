@@ -5,7 +5,7 @@ use super::tsv;
 use super::{BidsFile, BidsTree, fault, file_of, folder_of};
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringArray};
 use arrow::compute::cast;
-use arrow::datatypes::{DataType, Field};
+use arrow::datatypes::{DataType, Field, Float64Type};
 use neuroflow_data::formats::FormatError;
 use neuroflow_data::{Channel, Events, Table};
 use serde_json::{Map, Value};
@@ -94,7 +94,7 @@ impl BidsTree {
         Ok(said)
     }
 
-    /// The events of a data file, or of an `events.tsv` itself.
+    /// The events of a data file, or of an `events.tsv` itself, with times from the first sample of the recording on.
     ///
     /// `onset` is `time`, `duration` stays (null for `n/a`), and `label` is the first of the columns `trial_type`, `value`, `event_type` and
     /// `stim_file` that is there; null for `n/a`, and for all when none is there. All other columns follow under their names; one called `time` or
@@ -103,10 +103,15 @@ impl BidsTree {
     /// # Errors
     /// When there is no such file, no or several event tables apply to it, the table has no `onset` or `duration`, or an onset is not a number.
     pub fn events(&self, path: &str) -> Result<Events, FormatError> {
+        self.events_from(path, 0.0)
+    }
+
+    /// The same on the clock of a recording whose first sample is at `start` seconds: an onset counts from there (Modality agnostic files: Events).
+    pub(super) fn events_from(&self, path: &str, start: f64) -> Result<Events, FormatError> {
         let file = self.file(path)?;
         let table = self.of_sort(file, "events", ".tsv")?;
         let batch = self.table(&table.path)?;
-        events_of(&batch, &table.path)
+        events_of(&batch, &table.path, start)
     }
 
     /// The channels of a data file, or of a `channels.tsv` itself: `name`, `type`, `units`, `status` and whatever further columns there are.
@@ -211,7 +216,7 @@ fn none(file: &BidsFile, suffix: &str, extension: &str) -> FormatError {
 }
 
 /// The columns of a table of events, as [`Events`] has them.
-fn events_of(batch: &RecordBatch, path: &str) -> Result<Events, FormatError> {
+fn events_of(batch: &RecordBatch, path: &str, start: f64) -> Result<Events, FormatError> {
     let section = "Modality agnostic files: Events";
     let required = |name: &str| {
         batch.column_by_name(name).ok_or_else(|| {
@@ -235,6 +240,10 @@ fn events_of(batch: &RecordBatch, path: &str) -> Result<Events, FormatError> {
             "give every event its onset in seconds, or remove it",
         ));
     }
+    let times = match start {
+        0.0 => times,
+        start => Arc::new(times.as_primitive::<Float64Type>().unary::<_, Float64Type>(|onset| start + onset)),
+    };
     let duration = number("duration")?;
     let label = LABELS.iter().find_map(|name| batch.column_by_name(name).map(|column| (*name, column)));
     let texts: ArrayRef = match label {

@@ -4,7 +4,8 @@
 //! sheet (A1 is 0, 0),
 //! and no number (NaN) where a cell holds none. So a matrix with labels around it is a part of its sheet.
 //!
-//! The first row names the columns when it is all text: every column that has a cell below has a text there, or is the first column. Otherwise
+//! The first row names the columns when it is all text (every column that has a cell below has a text there, or is the first column), or has a text over
+//! nothing but numbers. Otherwise
 //! columns are called
 //! A, B, …, as in the sheet. Columns are whole numbers, numbers, truth values or text; a column that mixes them is text. Dates are text,
 //! `2020-01-31` or

@@ -5,7 +5,7 @@ use super::cells::Cell;
 use crate::reading::unique;
 use arrow::array::{ArrayRef, BooleanArray, Float64Array, Int64Array, NullArray, RecordBatch, RecordBatchOptions, StringArray};
 use arrow::datatypes::{Field, Schema};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// The numbers among the cells; truth values are 1 and 0.
@@ -38,16 +38,34 @@ fn header_row(cells: &[(u32, u32, Cell)], height: usize, width: usize, header: H
         Header::Guessed => {
             let mut named = vec![false; width];
             let mut below = vec![false; width];
+            // Columns below whose name there are no texts.
+            let mut plain = vec![true; width];
+            let mut others = false;
+            let mut names = BTreeSet::new();
+            let mut differ = true;
             for (row, column, cell) in cells {
                 let column = *column as usize;
                 match (*row, cell) {
-                    (0, Cell::Text(_)) => named.get_mut(column).map(|own| *own = true),
-                    (0, _) => return None,
+                    (0, Cell::Text(name)) => {
+                        differ &= names.insert(name.as_str());
+                        named.get_mut(column).map(|own| *own = true)
+                    }
+                    (0, _) => {
+                        others = true;
+                        None
+                    }
+                    (_, Cell::Text(_)) => {
+                        plain.get_mut(column).map(|own| *own = false);
+                        below.get_mut(column).map(|own| *own = true)
+                    }
                     _ => below.get_mut(column).map(|own| *own = true),
                 };
             }
-            let all = named.iter().zip(&below).enumerate().all(|(place, (named, below))| *named || !*below || place == 0);
-            (all && height > 1 && named.iter().any(|named| *named)).then_some(0)
+            let columns = || named.iter().zip(&below).zip(&plain);
+            let all = !others && columns().enumerate().all(|(place, ((named, below), _))| *named || !*below || place == 0);
+            // A word over nothing but numbers names them, whatever stands beside it: years, or nothing.
+            let over_numbers = differ && columns().any(|((named, below), plain)| *named && *below && *plain);
+            ((all || over_numbers) && height > 1 && named.iter().any(|named| *named)).then_some(0)
         }
     }
 }

@@ -186,3 +186,17 @@ fn damage_and_bombs_are_told() {
         ("A".into(), "Z".into(), "AA".into(), "XFD".into())
     );
 }
+
+#[test]
+fn no_room_is_made_for_what_a_sheet_says_of_its_size() {
+    let book = include_bytes!("../../tests/files/small/book.xls");
+    let size = book.windows(4).position(|own| own == [0x00, 0x02, 0x0e, 0x00]).unwrap() + 4;
+    // 2^32 rows and 256 columns; and rows that end before they begin.
+    for rows in [[0, u32::MAX], [7, 3]] {
+        let mut bytes = book.to_vec();
+        bytes[size..size + 8].copy_from_slice(&rows.map(u32::to_le_bytes).concat());
+        bytes[size + 8..size + 12].copy_from_slice(&[0, 0, 0xff, 0]);
+        let document = opened(&bytes).unwrap();
+        assert_eq!(document.tensor("One", None).unwrap().shape(), opened(book).unwrap().tensor("One", None).unwrap().shape());
+    }
+}

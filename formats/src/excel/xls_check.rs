@@ -51,8 +51,8 @@ impl Compound<'_> {
 ///
 /// Other streams (macros, properties) and chains that lead in circles stay behind.
 pub(super) fn cleaned(bytes: &[u8]) -> Result<Vec<u8>, Problem> {
-    let (name, stream) = workbook(bytes).ok_or_else(|| (0, "the compound file is damaged, or holds no workbook".to_owned()))?;
-    check(&stream)?;
+    let (name, mut stream) = workbook(bytes).ok_or_else(|| (0, "the compound file is damaged, or holds no workbook".to_owned()))?;
+    check(&mut stream)?;
     compound(name, &stream).ok_or_else(|| (0, "the workbook is longer than is read".to_owned()))
 }
 
@@ -63,8 +63,9 @@ fn record(stream: &[u8], at: usize) -> Option<(u16, &[u8], usize)> {
     Some((kind, stream.get(start..start + length).unwrap_or_default(), start + length))
 }
 
-/// Follows every sheet from where the workbook says it begins, as its reader will.
-fn check(stream: &[u8]) -> Result<(), Problem> {
+/// Follows every sheet from where the workbook says it begins, as its reader will. What a sheet says of its own size is taken out, for its reader would
+/// make room for that before it has seen a cell.
+fn check(stream: &mut [u8]) -> Result<(), Problem> {
     let mut starts = Vec::new();
     let (mut at, mut depth) = (0usize, 0usize);
     while let Some((kind, data, next)) = record(stream, at) {
@@ -83,53 +84,60 @@ fn check(stream: &[u8]) -> Result<(), Problem> {
     if starts.len() < count {
         return Err((at as u64, "two sheets of the workbook are the same bytes".to_owned()));
     }
-    // Sheets lie one after the other, so that all of them together are no longer than the stream; overlapping ones are allowed a little.
-    let (mut left, mut total) = (stream.len().saturating_mul(2).saturating_add(1 << 16), 0u64);
-    for start in starts {
-        let mut extent = Extent::default();
-        let mut at = start as usize;
-        while let Some((kind, data, next)) = record(stream, at) {
-            left = left.checked_sub(next - at).ok_or_else(|| (at as u64, "sheets of the workbook overlap".to_owned()))?;
-            at = next;
-            match kind {
-                0x000a => break,
-                0x0200 => {
-                    // Row numbers have four bytes since Excel 97, two before.
-                    let rows = if data.len() >= 14 {
-                        (u32_at(data, 0), u32_at(data, 4))
-                    } else {
-                        (u16_at(data, 0).map(u32::from), u16_at(data, 2).map(u32::from))
-                    };
-                    let place = if data.len() >= 14 { 8 } else { 4 };
-                    let columns = (u16_at(data, place), u16_at(data, place + 2));
-                    if let ((Some(top), Some(bottom)), (Some(left), Some(right))) = (rows, columns) {
-                        extent.claimed = u64::from(bottom.saturating_sub(top)) * u64::from(right.saturating_sub(left));
-                    }
-                }
-                // Cells of one column: numbers, texts, truth values, formulas, blanks.
-                0x0203 | 0x027e | 0x00fd | 0x0204 | 0x0205 | 0x0006 | 0x0206 | 0x0406 | 0x00d6 | 0x0201 | 0x0003 | 0x0004 | 0x0002 => {
-                    if let (Some(row), Some(column)) = (u16_at(data, 0), u16_at(data, 2)) {
-                        extent.cell(row, column, column);
-                    }
-                }
-                // Cells of several columns: the last stands at the end.
-                0x00bd | 0x00be => {
-                    let last = data.len().checked_sub(2).and_then(|end| u16_at(data, end));
-                    if let (Some(row), Some(column), Some(last)) = (u16_at(data, 0), u16_at(data, 2), last) {
-                        extent.cell(row, column, last.max(column));
-                    }
-                }
-                _ => {}
-            }
-        }
-        let area = extent.area().max(extent.claimed);
+    let mut total = 0u64;
+    let ends = starts.iter().skip(1).map(|next| *next as usize).chain([usize::MAX]);
+    for (start, end) in starts.iter().zip(ends) {
+        let extent = sheet(stream, *start as usize, end)?;
+        let area = extent.area();
         total = total.saturating_add(area);
         let most = extent.cells.saturating_mul(64).saturating_add(1 << 18);
         if area > most || total > (stream.len() as u64).saturating_mul(2).saturating_add(1 << 20) {
-            return Err((u64::from(start), format!("the {} cells of a sheet are spread over {area} places", extent.cells)));
+            return Err((u64::from(*start), format!("the {} cells of a sheet are spread over {area} places", extent.cells)));
         }
     }
     Ok(())
+}
+
+/// One sheet from its start to the record that ends it, which lies before the next sheet.
+fn sheet(stream: &mut [u8], start: usize, next_sheet: usize) -> Result<Extent, Problem> {
+    let mut extent = Extent::default();
+    let (mut at, mut begun, mut nested) = (start, false, 0usize);
+    while let Some((kind, data, next)) = record(stream, at) {
+        match kind {
+            // What is embedded, such as a chart, is no part of the sheet.
+            0x0809 if begun => nested += 1,
+            0x0809 => begun = true,
+            0x000a if nested == 0 => break,
+            0x000a => nested -= 1,
+            _ if nested > 0 => {}
+            // The size.
+            0x0200 => {
+                let length = data.len();
+                if let Some(size) = stream.get_mut(at + 4..at + 4 + length) {
+                    size.fill(0);
+                }
+            }
+            // Cells of one column: numbers, texts, truth values, formulas, blanks.
+            0x0203 | 0x027e | 0x00fd | 0x0204 | 0x0205 | 0x0006 | 0x0206 | 0x0406 | 0x00d6 | 0x0201 | 0x0003 | 0x0004 | 0x0002 => {
+                if let (Some(row), Some(column)) = (u16_at(data, 0), u16_at(data, 2)) {
+                    extent.cell(row, column, column);
+                }
+            }
+            // Cells of several columns: the last stands at the end.
+            0x00bd | 0x00be => {
+                let last = data.len().checked_sub(2).and_then(|end| u16_at(data, end));
+                if let (Some(row), Some(column), Some(last)) = (u16_at(data, 0), u16_at(data, 2), last) {
+                    extent.cell(row, column, last.max(column));
+                }
+            }
+            _ => {}
+        }
+        at = next;
+        if at > next_sheet {
+            return Err((at as u64, "sheets of the workbook overlap".to_owned()));
+        }
+    }
+    Ok(extent)
 }
 
 /// A compound file of one stream: its header, the allocation table, a directory of two entries, and the stream.
@@ -197,8 +205,6 @@ struct Extent {
     cells: u64,
     rows: Option<(u16, u16)>,
     columns: Option<(u16, u16)>,
-    /// The places that the sheet says it has.
-    claimed: u64,
 }
 
 impl Extent {

@@ -20,6 +20,7 @@ const EVENTS: i32 = 361;
 const EPOCHS: i32 = 373;
 const ANNOTATIONS: i32 = 3810;
 const METADATA: i32 = 3811;
+const PROJECTION: i32 = 314;
 
 /// What a file holds, sorted by block.
 #[derive(Debug, Default)]
@@ -33,6 +34,9 @@ pub(super) struct Blocks {
     pub events: Vec<Tag>,
     pub annotations: Option<Vec<Tag>>,
     pub metadata: Option<Tag>,
+    /// Projections that are stored, and how many of them the samples have already.
+    pub projections: usize,
+    pub applied: usize,
     /// The file that goes on where this one ends.
     pub next: Option<String>,
 }
@@ -55,6 +59,7 @@ pub(super) fn sort(tags: &Tags, limits: &Limits) -> Result<Blocks, FormatError> 
                     MEAS_INFO => infos += 1,
                     CH_INFO => blocks.info.long_names.push(String::new()),
                     EVENTS => events += 1,
+                    PROJECTION => blocks.projections += 1,
                     REF => next = Reference::default(),
                     _ => {}
                 }
@@ -90,6 +95,8 @@ pub(super) fn sort(tags: &Tags, limits: &Limits) -> Result<Blocks, FormatError> 
             Some(EPOCHS | OLD_EPOCHS) => blocks.epochs.get_or_insert_default().push(*tag),
             Some(EVENTS) if events == 1 => blocks.events.push(*tag),
             Some(ANNOTATIONS) => blocks.annotations.get_or_insert_default().push(*tag),
+            // Whether the samples have it already.
+            Some(PROJECTION) if tag.kind == 3560 && tags.int(tag)? != 0 => blocks.applied += 1,
             Some(METADATA) if tag.kind == 206 => blocks.metadata = Some(*tag),
             Some(REF) => match tag.kind {
                 115 => next.goes_on = tags.int(tag)? == 2,

@@ -70,6 +70,12 @@ pub fn open(source: Arc<dyn Source>, limits: &Limits) -> Result<RecordedDocument
         let help = "join the parts, as MNE does when it saves what it read, or take them one by one with `damaged = accept`";
         contents.damage.push(FormatError::new(Format::Fif, Place::File, reason, help));
     }
+    if let Some(left @ 1..) = sorted.projections.checked_sub(sorted.applied) {
+        contents.notes.push(format!(
+            "{left} projections (SSP or an average reference) are stored with the samples and not applied to them, here neither: MNE applies them to \
+             epochs unless it is told otherwise"
+        ));
+    }
     if sorted.metadata.is_some() {
         contents.notes.push("the table of metadata that MNE stored with the epochs is not read".into());
     }

@@ -12,16 +12,16 @@ use std::sync::Arc;
 #[derive(Debug)]
 pub(super) struct EachSpike {
     arrays: Vec<(&'static str, NpyArray)>,
-    rate: f64,
+    rate: Option<f64>,
     count: u64,
     schema: SchemaRef,
 }
 
 impl EachSpike {
-    /// `arrays` have `count` values each; the first has the samples of the spikes.
-    pub(super) fn new(arrays: Vec<(&'static str, NpyArray)>, rate: f64, count: u64) -> EachSpike {
+    /// `arrays` have `count` values each; the first has the samples of the spikes. Without a rate there is no column of times.
+    pub(super) fn new(arrays: Vec<(&'static str, NpyArray)>, rate: Option<f64>, count: u64) -> EachSpike {
         let kind = |name: &str| if is_whole(name) { DataType::Int64 } else { DataType::Float64 };
-        let mut fields = vec![Field::new("time", DataType::Float64, false)];
+        let mut fields: Vec<Field> = rate.iter().map(|_| Field::new("time", DataType::Float64, false)).collect();
         fields.extend(arrays.iter().map(|(name, _)| Field::new(*name, kind(name), false)));
         EachSpike { arrays, rate, count, schema: Arc::new(Schema::new(fields)) }
     }
@@ -47,10 +47,11 @@ impl Rows for EachSpike {
         let rows = rows.start.min(end)..end;
         let mut arrays: Vec<ArrayRef> = Vec::with_capacity(columns.len());
         for &column in columns {
-            let Some((name, array)) = self.arrays.get(column.saturating_sub(1)) else { continue };
+            let place = column.checked_sub(usize::from(self.rate.is_some()));
+            let Some((name, array)) = self.arrays.get(place.unwrap_or_default()) else { continue };
             let values = array.some(Format::Phy, rows.clone())?;
-            arrays.push(match column {
-                0 => Arc::new(Float64Array::from_iter_values(values.into_iter().map(|sample| sample / self.rate))),
+            arrays.push(match (place, self.rate) {
+                (None, Some(rate)) => Arc::new(Float64Array::from_iter_values(values.into_iter().map(|sample| sample / rate))),
                 _ if is_whole(name) => Arc::new(Int64Array::from_iter_values(values.into_iter().map(|value| value as i64))),
                 _ => Arc::new(Float64Array::from(values)),
             });

@@ -96,7 +96,8 @@ pub fn open(folder: &Arc<dyn Folder>, path: &str, limits: &Limits) -> Result<Phy
 /// Opens the folder at `path` in `folder`, with the sampling rate in hertz if it is given.
 ///
 /// # Errors
-/// When spike times or clusters are missing, damaged or of different numbers, or the rate is neither given nor in `params.py`.
+/// When spike times or clusters are missing, damaged or of different numbers. Where the rate is neither given nor in `params.py`, spikes have no times
+/// and are refused when they are asked for.
 pub fn open_with(folder: &Arc<dyn Folder>, path: &str, rate: Option<f64>, limits: &Limits) -> Result<PhyDocument, FormatError> {
     let format = Format::Phy;
     let at = Site { folder, path };
@@ -114,7 +115,7 @@ pub fn open_with(folder: &Arc<dyn Folder>, path: &str, rate: Option<f64>, limits
     }
     let stated = contents.facts.get("sample_rate").and_then(|rate| rate.parse::<f64>().ok());
     let rate = rate.or(stated).filter(|rate| rate.is_finite() && *rate > 0.0);
-    let rate = rate.ok_or_else(|| missing("sampling rate: `params.py` with `sample_rate`", "give the sampling rate in hertz"))?;
+    contents.lacks_rate = rate.is_none();
     let times =
         at.per_spike("spike_times", None)?.ok_or_else(|| missing("spike_times.npy", "name the folder that Kilosort or Phy wrote"))?;
     let count = times.len();
@@ -142,7 +143,8 @@ pub fn open_with(folder: &Arc<dyn Folder>, path: &str, rate: Option<f64>, limits
     if !whole(&clusters) || !whole(&samples) {
         return Err(FormatError::new(format, Place::File, "spike times and clusters must be whole numbers", COPY_AGAIN));
     }
-    let sorted = units::group(&samples, &clusters, rate);
+    // Without a rate, times count samples, and nobody is given them.
+    let sorted = units::group(&samples, &clusters, rate.unwrap_or(1.0));
     if sorted.mended > 0 {
         contents.notes.push(format!("the times of {} units were not in order and have been sorted", sorted.mended));
     }
@@ -161,6 +163,9 @@ pub fn open_with(folder: &Arc<dyn Folder>, path: &str, rate: Option<f64>, limits
         contents.items.push(Item { path: name.into(), what, about: String::new() });
         arrays.push((name, array, axes));
     }
+    if contents.lacks_rate {
+        contents.notes.push("there is no `params.py` with `sample_rate`: spikes are counted in samples until the rate is given".into());
+    }
     Ok(PhyDocument { contents, spikes, each, arrays, limits: limits.clone() })
 }
 
@@ -178,13 +183,14 @@ fn at_tables(at: &Site<'_>, limits: &Limits, notes: &mut Vec<String>) -> Result<
     let start = at.full("cluster_");
     for path in all.iter().filter(|path| path.starts_with(&start) && !path.get(start.len()..).unwrap_or_default().contains('/')) {
         let name = path.rsplit('/').next().unwrap_or(path);
-        let delimiter = match name.rsplit('.').next() {
-            Some("tsv") => b'\t',
-            Some("csv") => b',',
-            _ => continue,
-        };
+        if !name.ends_with(".tsv") && !name.ends_with(".csv") {
+            continue;
+        }
         let Some(source) = at.open(name)? else { continue };
         let bytes = part(source.as_ref(), Format::Phy, 0..source.len())?;
+        // The first Phy wrote tabs into `cluster_groups.csv`.
+        let header = bytes.split(|byte| *byte == b'\n').next().unwrap_or_default();
+        let delimiter = if header.contains(&b'\t') || name.ends_with(".tsv") { b'\t' } else { b',' };
         match units::read(&bytes, delimiter, limits) {
             Ok(table) => tables.push((name.to_owned(), table)),
             Err(error) => notes.push(format!("`{name}` is left out: {}", error.reason)),
@@ -200,6 +206,7 @@ impl Document for PhyDocument {
 
     fn spikes(&self, path: &str) -> Result<Spikes, FormatError> {
         self.contents.path_of(path, SPIKES, |what| matches!(what, What::Spikes { .. }))?;
+        self.contents.with_rate(path)?;
         Ok(self.spikes.clone())
     }
 

@@ -2,7 +2,7 @@
 //!
 //! Samples of 16 bits stay what they are, with the channel's gain as its resolution. All others are single precision: what needs more digits than that is
 //! rounded to the nearest number of single precision. Times are those of the samples: the format has one rate, and no clock without a date, so a recording
-//! with channels of several rates, with pauses, or with a first sample that is not at 0 s is refused.
+//! with channels of several rates, with pauses, or that do not begin together is refused; times count from the first sample.
 
 use neuroflow_data::formats::{Format, FormatError, Place};
 use neuroflow_data::{Channel, Recording, Samples};
@@ -39,8 +39,12 @@ pub fn recording(name: &str, recording: &Recording) -> Result<Files, FormatError
             let (of, other) = (channel.rate, &channel.name);
             return Err(refused(format!("`{}` has {count} samples at {rate} Hz, `{other}` {} at {of} Hz", first.name, samples.len())));
         }
-        if !matches!(channel.stretches.as_slice(), [only] if only.first == 0 && only.time == 0.0) {
-            return Err(refused(format!("channel `{}` has pauses, or does not begin at 0 s", channel.name)));
+        if channel.stretches.len() > 1 {
+            return Err(refused(format!("channel `{}` has pauses", channel.name)));
+        }
+        // Times of the format count from the first sample, whenever that was.
+        if channel.stretches != first.stretches {
+            return Err(refused(format!("channels `{}` and `{}` do not begin at the same time", first.name, channel.name)));
         }
         if [&channel.name, &channel.unit].into_iter().any(|text| text.contains(['\n', '\r'])) {
             return Err(refused(format!("channel `{}` has a line break in its name or unit", channel.name.escape_debug())));
@@ -184,7 +188,7 @@ mod tests {
         };
         assert_eq!(one(|_| {}), Ok(()));
         assert!(one(|channel| channel.rate = 500.0).unwrap_err().contains("at 500 Hz"));
-        assert!(one(|channel| channel.stretches[0].time = 3.0).unwrap_err().contains("begin at 0 s"));
+        assert!(one(|channel| channel.stretches[0].time = 3.0).unwrap_err().contains("begin at the same time"));
         assert!(one(|channel| channel.name = "a\nCh9=x".into()).unwrap_err().contains("line break"));
     }
 }

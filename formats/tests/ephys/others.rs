@@ -227,6 +227,18 @@ fn spike_times_are_read_in_three_layouts() {
         document.contents().notes,
         ["the times of 1 units were not in order and have been sorted", "the first line names the columns and is no spike"]
     );
+    // Names say which column is which, and a unit is no fraction.
+    for text in
+        ["time,unit\n0.5,1\n0.7,2\n0.9,1\n", "time_s\tcluster_id\n0.5\t1\n0.7\t2\n0.9\t1\n", "cluster timestamp\n1 0.5\n2 0.7\n1 0.9\n"]
+    {
+        let spikes = open(text, TimeUnit::Seconds).unwrap().spikes("").unwrap();
+        assert_eq!((spikes.names(), spikes.times(0)), (vec!["1".into(), "2".into()], &[0.5, 0.9][..]), "{text}");
+    }
+    for (text, line) in [("12.0 1\n14.5 1\n", 2), ("0.1 0.5\n1.2 3.4\n", 1)] {
+        let error = open(text, TimeUnit::Seconds).unwrap_err().to_string();
+        assert!(error.contains(&format!("line {line}, field 1: the first of two columns names the unit")), "{error}");
+    }
+    assert!(open("time timestamp\n1 2\n", TimeUnit::Seconds).unwrap_err().to_string().contains("both columns are called as times are"));
     let document = open("# a list\n1500\n\n3000\r\n", TimeUnit::Milliseconds);
     assert_eq!(document.unwrap().spikes("").unwrap().all_times(), [1.5, 3.0]);
     let spikes = open("100\n250\n", TimeUnit::Samples(200.0)).unwrap().spikes("").unwrap();
@@ -286,12 +298,21 @@ fn phy_folders_are_units_with_their_tables() {
     assert_eq!((part.shape(), part.values()), (vec![1, 2, 1], &[3.0, 4.0][..]));
     let without = |name: &str| phy().into_iter().filter(|(own, _)| *own != name).collect::<Vec<_>>();
     let open = |files: &[(&str, Vec<u8>)]| phy_files::open(&folder(files), "", &Limits::default());
+    // Without a rate there are units, and samples of spikes, but no times.
+    let timeless = open(&without("params.py")).unwrap();
+    assert!(timeless.contents().lacks_rate && timeless.contents().notes[0].contains("no `params.py`"));
     assert!(
-        open(&without("params.py"))
-            .unwrap_err()
-            .to_string()
-            .contains("there is no sampling rate: `params.py` with `sample_rate` in the folder")
+        timeless.spikes("").unwrap_err().to_string().contains("nothing says how many samples make a second; give the rate in the step")
     );
+    let each = timeless.rows("each_spike").unwrap();
+    assert_eq!(each.schema().field(0).name(), "sample");
+    assert_eq!(columns::numbers(&each.read(&[0, 3], 3..5).unwrap(), "sample").unwrap(), [40.0, 55.0]);
+    assert_eq!(columns::numbers(&each.read(&[0, 3], 3..5).unwrap(), "amplitude").unwrap(), [4.0, 5.5]);
+    // The first Phy wrote tabs into a table that is called after commas.
+    let mut old = without("cluster_group.tsv");
+    old.push(("cluster_groups.csv", b"cluster_id\tgroup\r\n2\tgood\r\n7\tnoise\r\n".to_vec()));
+    old.retain(|(name, _)| *name != "cluster_info.tsv");
+    assert_eq!(open(&old).unwrap().spikes("").unwrap().units().texts("group").unwrap(), ["good", "noise"]);
     assert!(phy_files::open_with(&folder(&without("params.py")), "", Some(10.0), &Limits::default()).is_ok());
     assert!(open(&without("spike_times.npy")).unwrap_err().to_string().contains("there is no spike_times.npy in the folder"));
     assert_eq!(open(&without("spike_clusters.npy")).unwrap().spikes("").unwrap().names(), ["0", "1"]);
@@ -320,7 +341,9 @@ fn suite2p_folders_are_recordings_of_regions() {
     assert_eq!(columns::numbers(&cells, "probability").unwrap(), [0.9, 0.2]);
     assert!(document.contents().notes[0].contains("are Python pickles"));
     let open = |files: &[(&str, Vec<u8>)]| suite::open(&folder(files), "", &Limits::default());
-    assert!(open(&suite2p()).unwrap().contents().notes[0].contains("times count frames"));
+    let timeless = open(&suite2p()).unwrap();
+    assert!(timeless.contents().notes[0].contains("give suite2p's `fs`, as in `rate = 30 Hz`"));
+    assert!(timeless.signals("F").map(|_| ()).unwrap_err().to_string().contains("object `F`: nothing says how many samples make a second"));
     assert!(open(&[]).unwrap_err().to_string().contains("neither F.npy nor Fneu.npy nor spks.npy is in the folder"));
     let mut files = suite2p();
     files[1].1 = npy("<f4", "(1, 3)", &[0; 12]);

@@ -99,6 +99,7 @@ fn a_raw_fif_is_a_recording_with_pauses_and_annotations() {
     for form in [2, 3, 4, 5, 16] {
         for directory in [true, false] {
             let document = fif::open(source(fif_raw(form, directory)), &Limits::default()).unwrap();
+            assert_eq!(document.bad_channels().unwrap(), ["EEG 001"]);
             // Stored × calibration × range: 2 × 0.5 for the first channel, 0.25 for the second.
             let expected = |from: f64, gain: f64| (0..13).map(|sample| (from + 2.0 * f64::from(sample)) * gain).collect::<Vec<_>>();
             assert_eq!((values(&document, 0), values(&document, 1)), (expected(0.0, 1.0), expected(1.0, 0.25)), "{form}");
@@ -249,4 +250,21 @@ fn fif_errors_say_where() {
     let cut = fif_raw(4, true);
     let document = fif::open(source(cut[..cut.len() - 700].to_vec()), &Limits::default());
     assert!(document.is_err() || crate::reading::damage(&document.unwrap()).iter().any(|reason| reason.contains("the tags are walked")));
+}
+
+#[test]
+fn projections_that_the_samples_do_not_have_are_told() {
+    let note = |applied: &[i32]| {
+        let mut fif = Fif::new();
+        fif.begin(100).begin(101).int(200, 1).tag(201, 4, &100f32.to_be_bytes()).channel("EEG 001", 2, 107, 1.0, 1.0);
+        fif.begin(313);
+        for active in applied {
+            fif.begin(314).int(3560, *active).end(314);
+        }
+        fif.end(313).end(101).begin(102).tag(300, 4, &[1f32, 2.0].map(f32::to_be_bytes).concat()).end(102).end(100);
+        let document = fif::open(source(fif.file(true)), &Limits::default()).unwrap();
+        document.contents().notes.clone()
+    };
+    assert_eq!((note(&[]), note(&[1, 1])), (vec![], vec![]));
+    assert!(note(&[1, 0, 0])[0].starts_with("2 projections (SSP or an average reference) are stored with the samples and not applied"));
 }

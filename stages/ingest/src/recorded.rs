@@ -141,6 +141,47 @@ pub(crate) fn is_marks(channel: &Channel) -> bool {
     channel.role == "trig"
 }
 
+/// Roles of electrodes whose potentials are measured against a common one, in the order in which one of them is chosen.
+const POTENTIALS: [&str; 6] = ["eeg", "ecog", "seeg", "ieeg", "dbs", "lfp"];
+
+/// The channels among `channels` that have a reference in common, which can be taken off: those of the first role of electrodes that there is, or all but
+/// marks where no role says what is an electrode. What is beside them, such as an electrocardiogram, stays as it is.
+///
+/// # Errors
+/// When they are not of one unit.
+pub(crate) fn potentials(recording: &Recording, channels: &[usize]) -> Result<Vec<usize>, StageError> {
+    let of = |wanted: &dyn Fn(&Channel) -> bool| -> Vec<usize> {
+        channels.iter().copied().filter(|&own| recording.channel(own).is_some_and(|(channel, _)| wanted(channel))).collect()
+    };
+    let by_role = POTENTIALS.iter().map(|role| of(&|channel| channel.role == *role)).find(|own| !own.is_empty());
+    let among = by_role.unwrap_or_else(|| of(&|channel| !is_marks(channel)));
+    in_one_unit(recording, &among)?;
+    Ok(among)
+}
+
+/// # Errors
+/// When channels of which one is taken off another are in different units.
+pub(crate) fn in_one_unit(recording: &Recording, among: &[usize]) -> Result<(), StageError> {
+    let mut units = among.iter().filter_map(|&own| recording.channel(own)).map(|(channel, _)| channel);
+    if let Some(first) = units.next()
+        && let Some(other) = units.find(|other| other.unit != first.unit)
+    {
+        let unit = |channel: &Channel| if channel.unit.is_empty() { "no unit".to_owned() } else { format!("`{}`", channel.unit) };
+        return Err(StageError::refused_with_help(
+            format!(
+                "session `{}`: channels `{}` and `{}` have no reference in common: they are in {} and {}",
+                recording.session,
+                first.name,
+                other.name,
+                unit(first),
+                unit(other)
+            ),
+            "choose channels of one unit with `channels` of `ingest.recording`",
+        ));
+    }
+    Ok(())
+}
+
 /// A recording whose channels have other samples, made by `work` from the values of each stretch: the position of the channel, the channel, the number of the
 /// stretch, its values. Where the result has another length the channel's rate is to be changed by `describe`, which is told the channel. Single precision
 /// where the samples were, else double.

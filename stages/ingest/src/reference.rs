@@ -3,7 +3,7 @@
 //! For what: a potential is a difference; the common average, or a quiet channel, is taken off every channel. Promises: each trial and bin by itself.
 //! Refuses: gaps, fewer than two channels, a channel that is not there.
 
-use crate::recorded::{Common, as_stored, each_channel, is_marks, mean_of, rebuilt};
+use crate::recorded::{Common, as_stored, each_channel, in_one_unit, mean_of, potentials, rebuilt};
 use crate::subset::of_units;
 use neuroflow_data::{Channel, Kind, Recording, Responses, Samples, Tensor, Typed};
 use neuroflow_stage::error::require_finite;
@@ -34,8 +34,12 @@ params! {
 }
 
 const DOC: &str = r#"In each trial and bin the mean of all channels, or the value of one channel, is subtracted from every channel. A channel that
-serves as reference would be zero everywhere, so it is left out. The channels of a recording must have the same samples; those of marks (role `trig`) are
-neither averaged nor changed.
+serves as reference would be zero everywhere, so it is left out.
+
+Of a recording, the channels that have a reference in common are averaged and changed: those with the role `eeg`, or where there is none `ecog`, `seeg`, `ieeg`,
+`dbs`, `lfp`; where no channel has one of these roles, all but marks (role `trig`). They must be of one unit and have the same samples. All others, such as an
+electrocardiogram or magnetometers beside the electrodes, stay as they are. Channels that are marked as bad count like others: `ingest.recording(…, bad =
+leave_out)` leaves them out before.
 
 After the common average the channels add up to zero: any of them follows from the others, and covariances have no inverse. `decode.eeg` shrinks them,
 and its spatial filters stay in the space that is left. A single noisy channel is spread over all by the average: leave it out before.
@@ -54,7 +58,7 @@ impl Stage for Reference {
     fn signature(&self) -> Signature {
         Signature {
             name: "ingest.reference",
-            version: 1,
+            version: 2,
             summary: "Takes the common average, or one channel, off every channel.",
             doc: DOC,
             inputs: vec![InputSpec::one(
@@ -118,13 +122,13 @@ impl Stage for Reference {
     }
 }
 
-/// A recording against the mean of its channels, or one of them; channels of marks are neither averaged nor changed.
+/// A recording against the mean of its channels that have a reference in common, or one of them; others are neither averaged nor changed.
 fn of_recording(recording: &Recording, params: &ReferenceParams, context: &Context) -> Result<Recording, StageError> {
     let session = &recording.session;
-    let signals: Vec<usize> = recording.channels().enumerate().filter(|(_, channel)| !is_marks(channel)).map(|(place, _)| place).collect();
+    let signals = potentials(recording, &(0..recording.len()).collect::<Vec<_>>())?;
     if signals.len() < 2 {
         return Err(StageError::refused(format!(
-            "session `{session}` has {} channels of signals; a reference among them needs at least 2",
+            "session `{session}` has {} channels with a reference in common; a reference among them needs at least 2",
             signals.len()
         )));
     }
@@ -137,13 +141,15 @@ fn of_recording(recording: &Recording, params: &ReferenceParams, context: &Conte
         }
     };
     let among = channel.map_or_else(|| signals.clone(), |channel| vec![channel]);
+    in_one_unit(recording, &[signals.as_slice(), &among].concat())?;
     let reference = mean_of(recording, &among, common.samples, context)?;
     let one = |place: usize| -> Result<(Channel, Samples), StageError> {
         let (channel, stored) = recording.channel(place).ok_or_else(|| StageError::Bug(format!("there is no channel {place}")))?;
-        let mut values = recording.values(place, 0..stored.len());
-        if !is_marks(channel) {
-            values.iter_mut().zip(&reference).for_each(|(value, reference)| *value -= reference);
+        if !signals.contains(&place) {
+            return Ok((channel.clone(), stored.clone()));
         }
+        let mut values = recording.values(place, 0..stored.len());
+        values.iter_mut().zip(&reference).for_each(|(value, reference)| *value -= reference);
         Ok((Channel { gain: 1.0, offset: 0.0, ..channel.clone() }, as_stored(stored, values)))
     };
     let mut channels = each_channel(recording.len(), context, one)?;
@@ -212,6 +218,34 @@ mod tests {
         assert_eq!(values(&found), [[-2.0, -4.0], [5.0, -5.0]]);
         let wrong = Value::call("channel", vec![("name", "C4".into())]);
         assert!(crate::testing::said(crate::testing::run_with(&Reference, &given, &[("against", wrong)])).contains("no channel `C4`"));
+    }
+
+    /// Two electrodes, an electrocardiogram, a magnetometer and marks.
+    fn mixed(units: [&str; 2]) -> Recording {
+        let plain = crate::testing::recording(10.0, &[vec![1.0, 2.0], vec![3.0, 8.0], vec![50.0, 60.0], vec![7.0, 7.0], vec![0.0, 1.0]]);
+        let roles = [("eeg", units[0]), ("eeg", units[1]), ("ecg", "mV"), ("mag", "T"), ("trig", "")];
+        let one = |(place, (role, unit)): (usize, &(&str, &str))| {
+            let (channel, samples) = plain.channel(place).unwrap();
+            (Channel { role: (*role).into(), unit: (*unit).into(), ..channel.clone() }, samples.clone())
+        };
+        Recording::new("mixed", roles.iter().enumerate().map(one).collect()).unwrap()
+    }
+
+    #[test]
+    fn only_electrodes_have_a_reference_in_common() {
+        let given = [("responses", crate::testing::artifact(&mixed(["uV", "uV"])))];
+        let found: Recording = crate::testing::run_with(&Reference, &given, &[]).unwrap().one("responses").unwrap();
+        let values = |place: usize| found.values(place, 0..2);
+        assert_eq!([values(0), values(1)], [[-1.0, -3.0], [1.0, 3.0]]);
+        assert_eq!([values(2), values(3), values(4)], [[50.0, 60.0], [7.0, 7.0], [0.0, 1.0]]);
+        let given = [("responses", crate::testing::artifact(&mixed(["uV", "mV"])))];
+        let told = crate::testing::said(crate::testing::run_with(&Reference, &given, &[]));
+        assert!(told.contains("channels `C1` and `C2` have no reference in common: they are in `uV` and `mV`"), "{told}");
+        // What is taken off must be of their unit.
+        let given = [("responses", crate::testing::artifact(&mixed(["uV", "uV"])))];
+        let against = Value::call("channel", vec![("name", "C3".into())]);
+        let told = crate::testing::said(crate::testing::run_with(&Reference, &given, &[("against", against)]));
+        assert!(told.contains("`C1` and `C3` have no reference in common"), "{told}");
     }
 
     #[test]

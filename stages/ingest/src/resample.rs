@@ -18,6 +18,9 @@ pub struct Resample;
 
 /// The largest whole number in a ratio of rates.
 const MOST: u64 = 10_000;
+/// How far apart a ratio of rates and one of whole numbers may be, relative to it: less than the clocks of amplifiers are apart, a third of a millisecond in an
+/// hour.
+const NEAR: f64 = 1e-7;
 /// How many times the old rate the new one may be: it holds nothing that the old one did not.
 const FASTER: usize = 100;
 
@@ -35,7 +38,8 @@ after, so that its ends are not pulled to zero; the ends, some 10 samples of the
 
 Each stretch of a recording is resampled by itself and keeps the time of its first sample; of channels of marks (role `trig`) the nearest samples are kept.
 
-The new bins start at the time of the first bin. The rates must be to each other as whole numbers up to 10 000, such as 250 Hz and 100 Hz.
+The new bins start at the time of the first bin. The rates must be to each other as whole numbers up to 10 000, such as 250 Hz and 100 Hz, or within
+1e-7 of that, as nearly all are (600.615 Hz and 200 Hz).
 A rate above 100 times the old one is refused: nothing new is in it, only more of it.
 
 Not for: spike counts, which are summed into wider bins and not filtered.
@@ -129,7 +133,7 @@ fn steps(session: &str, old: f64, new: f64, values: usize) -> Result<(usize, usi
     let Some((up, down)) = ratio(new / old) else {
         return Err(StageError::refused_with_help(
             format!("session `{session}`: {new} Hz and its {old} Hz are not to each other as whole numbers up to {MOST}"),
-            "choose a rate that is a simple part or multiple of the session's",
+            format!("choose a rate that is a simple part or multiple of it, such as {} Hz", old / (old / new).round().max(1.0)),
         ));
     };
     if up > FASTER * down {
@@ -144,26 +148,28 @@ fn steps(session: &str, old: f64, new: f64, values: usize) -> Result<(usize, usi
     Ok((up, down))
 }
 
-/// The whole numbers that are to each other as the rates, by continued fractions.
+/// The whole numbers that are to each other as the rates, by continued fractions: the smallest that are within 1e-9 of it, else the best within [`NEAR`].
 fn ratio(value: f64) -> Option<(usize, usize)> {
     let (mut before, mut now) = ((0u64, 1u64), (1u64, 0u64));
     let mut rest = value;
+    let apart = |(up, down): (u64, u64)| (up as f64 / down as f64 - value).abs() / value;
     for _ in 0..40 {
         let whole = rest.floor();
         if !(0.0..=MOST as f64).contains(&whole) {
-            return None;
+            break;
         }
         let next = (whole as u64 * now.0 + before.0, whole as u64 * now.1 + before.1);
-        (before, now) = (now, next);
-        if now.0 > MOST || now.1 > MOST {
-            return None;
+        if next.0 > MOST || next.1 > MOST {
+            break;
         }
-        if now.0 > 0 && (now.0 as f64 / now.1 as f64 - value).abs() <= 1e-9 * value {
-            return Some((usize::try_from(now.0).ok()?, usize::try_from(now.1).ok()?));
+        (before, now) = (now, next);
+        if now.0 > 0 && apart(now) <= 1e-9 {
+            break;
         }
         rest = 1.0 / (rest - whole);
     }
-    None
+    let found = now.0 > 0 && now.1 > 0 && apart(now) <= NEAR;
+    found.then_some((usize::try_from(now.0).ok()?, usize::try_from(now.1).ok()?))
 }
 
 #[cfg(test)]
@@ -223,8 +229,13 @@ mod tests {
         {
             assert_eq!(ratio(value), Some(expected));
         }
-        assert_eq!((ratio(std::f64::consts::PI), ratio(1e-6), ratio(f64::NAN)), (None, None, None));
-        assert!(refusal(&Resample, &counted(1, 1, 40), &to(4.0 / std::f64::consts::PI)).contains("not to each other as whole numbers"));
+        // Nearly all rates are near enough to such a ratio; those far apart are not.
+        for value in [200.0 / 600.614990234375, 100.0 / 512.3f32 as f64, std::f64::consts::PI, 0.999_999] {
+            let (up, down) = ratio(value).unwrap();
+            assert!((up as f64 / down as f64 / value - 1.0).abs() <= NEAR && up.max(down) <= MOST as usize, "{value}: {up} {down}");
+        }
+        assert_eq!((ratio(1e-6), ratio(12_345.678), ratio(f64::NAN), ratio(0.0)), (None, None, None, None));
+        assert!(refusal(&Resample, &counted(1, 1, 40), &to(4.0 / 1e6)).contains("not to each other as whole numbers"));
         let absurd = refusal(&Resample, &counted(2, 3, 40), &to(404.0));
         assert!(absurd.contains("404 Hz is more than 100 times its 4 Hz"), "{absurd}");
         assert!(absurd.contains("choose a rate of at most 400 Hz"), "{absurd}");

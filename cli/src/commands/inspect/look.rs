@@ -27,6 +27,9 @@ pub(super) fn in_words(what: &What) -> String {
             let rows = rows.map_or_else(|| "rows not counted".to_owned(), |rows| format!("{} rows", grouped(rows)));
             format!("table, {rows} × {} columns", columns.len())
         }
+        What::Recording { channels, samples, rate, unit: of, .. } if !rate.is_finite() => {
+            format!("recording, {channels} channels × {} samples at a rate that nothing says{}", grouped(*samples), unit(of))
+        }
         What::Recording { channels, samples, rate, span: (start, end), unit: of } => format!(
             "recording, {channels} channels × {} samples at {} Hz, {} s to {} s{}",
             grouped(*samples),

@@ -44,9 +44,9 @@ pub(super) fn short(number: f64) -> String {
     }
 }
 
-/// A text of at most so many letters.
+/// A text of at most so many letters in one line. Blanks stay as many as they are: `S  1` and `S 1` are two labels.
 pub(super) fn shortened(text: &str, most: usize) -> String {
-    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let text = text.trim_end().replace(['\n', '\r', '\t'], " ");
     match text.char_indices().nth(most) {
         Some((at, _)) => format!("{}…", &text[..at]),
         None => text,
@@ -78,7 +78,7 @@ mod tests {
         assert_eq!(sparkline(&[], 8), " ");
         assert_eq!(density(&[0.0, 0.1, 9.9], (0.0, 10.0), 4), "█  ▅");
         assert_eq!((grouped(1), grouped(1234567)), ("1".into(), "1,234,567".into()));
-        assert_eq!(shortened("a  b\nc", 3), "a b…");
+        assert_eq!(shortened("a  b\nc", 4), "a  b…");
         assert_eq!([160.0, 0.25, 100.0, 124.994, -3.5].map(short), ["160", "0.25", "100", "124.994", "-3.5"]);
     }
 }

@@ -98,7 +98,14 @@ pub(super) fn aside(text: Cow<'_, [u8]>, delimiter: Delimiter, header: HeaderRow
     let last = above.last().and_then(|line| line.get(1..)).filter(is_apart).map(<[u8]>::trim_ascii_start);
     // FreeSurfer says first that these are names.
     let last = last.map(|line| line.strip_prefix(b"ColHeaders ").map_or(line, <[u8]>::trim_ascii_start));
-    let names = last.filter(|line| {
+    // Names may stand between blanks over rows with commas.
+    let spaced = |line| match delimiter {
+        Delimiter::Byte(byte) if wanted > 1 && fields(line).len() == 1 => {
+            Cow::Owned(blanks::single(line).into_iter().map(|own| if own == b' ' { byte } else { own }).collect())
+        }
+        _ => Cow::Borrowed(line),
+    };
+    let names = last.map(spaced).filter(|line: &Cow<'_, [u8]>| {
         let names = fields(line);
         let is_word = |name: &Vec<u8>| {
             ColumnType::of(name, Numbers(Decimal::Point)) == ColumnType::Text && (wanted > 1 || !name.iter().any(u8::is_ascii_whitespace))
@@ -118,7 +125,7 @@ pub(super) fn aside(text: Cow<'_, [u8]>, delimiter: Delimiter, header: HeaderRow
     }
     let mut out =
         vec![b'\n'; text.get(..begin).unwrap_or_default().iter().filter(|byte| **byte == b'\n').count() - usize::from(names.is_some())];
-    out.extend_from_slice(names.unwrap_or_default());
+    out.extend_from_slice(names.as_deref().unwrap_or_default());
     // Where comments stand above, they may stand between rows and below them; in quotes a line may begin with anything.
     let is_plain = !table.contains(&b'"');
     for line in table.split_inclusive(|byte| *byte == b'\n') {

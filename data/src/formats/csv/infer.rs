@@ -66,7 +66,10 @@ pub(super) struct Shape {
 /// True for a field that stands for a missing value.
 pub(super) fn is_null(field: &[u8]) -> bool {
     let field = field.trim_ascii();
-    field.is_empty() || [&b"na"[..], b"n/a", b"nan", b"null"].iter().any(|word| field.eq_ignore_ascii_case(word))
+    // As spreadsheets, pandas and C on Windows write them.
+    const EXACT: [&[u8]; 9] = [b"#N/A", b"#NA", b"<NA>", b"None", b"-nan", b"1.#IND", b"-1.#IND", b"1.#QNAN", b"-1.#QNAN"];
+    let is_word = || [&b"na"[..], b"n/a", b"nan", b"null"].iter().any(|word| field.eq_ignore_ascii_case(word));
+    field.is_empty() || is_word() || EXACT.contains(&field)
 }
 
 /// `true` or `false`, any case.
@@ -119,14 +122,9 @@ fn is_padded(field: &[u8]) -> bool {
 
 /// The delimiter that cuts all of the first rows into the same number of fields, more than one.
 pub(super) fn delimiter(text: &[u8], decimal: Decimal) -> Delimiter {
-    let mut sample = text.get(..SNIFFED_BYTES).unwrap_or(text);
-    if sample.len() < text.len() {
-        // The last row of the sample is cut somewhere.
-        let end = sample.iter().rposition(|byte| *byte == b'\n').map_or(sample.len(), |last| last + 1);
-        sample = sample.get(..end).unwrap_or(sample);
-    }
+    let sample = sample(text);
     // Tab and semicolon first: a table that uses them may have decimal commas. Space last: words are full of them.
-    let candidates = b"\t;,".iter().copied().filter(|candidate| *candidate != b',' || decimal == Decimal::Point);
+    let candidates = b"\t;,|".iter().copied().filter(|candidate| *candidate != b',' || decimal == Decimal::Point);
     let found = candidates.clone().find(|candidate| agree(sample, *candidate));
     // `1,5 2,5`: commas within numbers agree too.
     let are_fractions = || found == Some(b',') && holds_fractions(&blanks::single(sample));
@@ -156,6 +154,24 @@ pub(super) fn delimiter(text: &[u8], decimal: Decimal) -> Delimiter {
         (None, Decimal::Point) => Delimiter::Byte(b','),
         (None, Decimal::Comma) => Delimiter::Byte(b';'),
     }
+}
+
+/// Whether commas cut the first rows into the same number of fields only when blanks before quotes are left out.
+pub(super) fn only_without_blanks(text: &[u8], decimal: Decimal) -> bool {
+    let sample = sample(text);
+    let has_any = sample.windows(3).any(|own| own == b", \"");
+    has_any && decimal == Decimal::Point && !agree(sample, b',') && agree(&super::customs::quotes_at_once(sample), b',')
+}
+
+/// The first rows, whole ones.
+fn sample(text: &[u8]) -> &[u8] {
+    let sample = text.get(..SNIFFED_BYTES).unwrap_or(text);
+    if sample.len() == text.len() {
+        return text;
+    }
+    // The last row of the sample is cut somewhere.
+    let end = sample.iter().rposition(|byte| *byte == b'\n').map_or(sample.len(), |last| last + 1);
+    sample.get(..end).unwrap_or(sample)
 }
 
 /// Whether a delimiter cuts all of the first rows into the same number of fields, more than one.
@@ -268,9 +284,55 @@ fn looks_like_header(first: &ByteRecord, types: &[ColumnType], repeats_first: bo
     let is_number = |field: &[u8]| Numbers(Decimal::Comma).number(field).is_some();
     let all_words =
         first.iter().all(|field| matches!(ColumnType::of(field, numbers), ColumnType::Text | ColumnType::Unknown) && !is_number(field));
+    if !all_words {
+        return n_rows > 0 && numbers_are_names(first, types, repeats_first, numbers);
+    }
     let some_word = first.iter().any(|field| ColumnType::of(field, numbers) == ColumnType::Text);
     let numbers_below = types.iter().any(|kind| kind.is_numeric() || *kind == ColumnType::Boolean);
-    all_words && some_word && (numbers_below || n_rows == 0 || !repeats_first)
+    some_word && (numbers_below || n_rows == 0 || !repeats_first)
+}
+
+/// Whether a first row with numbers in it names columns all the same, as `time,1,2,3` and the `,0,1,2` of pandas do: all its fields differ, and a word stands
+/// over numbers; or nothing but the first is empty or what names of rows are called, and the others are counted.
+fn numbers_are_names(first: &ByteRecord, types: &[ColumnType], repeats_first: bool, numbers: Numbers) -> bool {
+    const ROWS: [&str; 14] = [
+        "subject",
+        "participant",
+        "participant_id",
+        "subject_id",
+        "id",
+        "name",
+        "unit",
+        "neuron",
+        "channel",
+        "electrode",
+        "roi",
+        "region",
+        "label",
+        "condition",
+    ];
+    let mut seen = BTreeSet::new();
+    if !first.iter().all(|field| seen.insert(field.trim_ascii())) {
+        return false;
+    }
+    let is_name = |field: &[u8]| ColumnType::of(field, numbers) == ColumnType::Text && field.iter().any(u8::is_ascii_alphabetic);
+    // `1,234` and `<0.1` are numbers of some sort, and the row is one of data.
+    let is_other = |field: &[u8]| ColumnType::of(field, numbers) == ColumnType::Text && !is_name(field);
+    let over_numbers = first.iter().zip(types).any(|(field, below)| is_name(field) && below.is_numeric());
+    if over_numbers && !first.iter().any(is_other) {
+        return true;
+    }
+    let counted: Option<Vec<i64>> = first.iter().skip(1).map(integer).collect();
+    let is_counted = counted.is_some_and(|own| own.windows(2).all(|pair| matches!(pair, [one, two] if two.checked_sub(*one) == Some(1))));
+    let corner = first.get(0).unwrap_or_default().trim_ascii();
+    let is_corner = corner.is_empty() || ROWS.iter().any(|row| corner.eq_ignore_ascii_case(row.as_bytes()));
+    // What pandas writes of a table without names.
+    let is_plain_index = corner.is_empty() && first.get(1).and_then(integer) == Some(0);
+    is_counted
+        && first.len() > 1
+        && is_corner
+        && (is_plain_index || !repeats_first)
+        && types.first().is_some_and(|below| *below != ColumnType::Unknown)
 }
 
 fn names_of(text: &[u8], first: &ByteRecord) -> Result<Vec<String>, FormatError> {

@@ -1,7 +1,7 @@
 //! A continuous channel before it is cut: against its reference, filtered, ready for decimation.
 
 use super::parameters::{EpochParams, Reference};
-use crate::recorded::{Common, in_channel, mean_of};
+use crate::recorded::{Common, in_channel, in_one_unit, is_marks, mean_of, potentials};
 use neuroflow_compute::signal::{Band, Sections, butterworth, chebyshev_lowpass, notch};
 use neuroflow_data::Recording;
 use neuroflow_stage::params::Either;
@@ -13,8 +13,8 @@ pub(super) struct Cleaner<'r> {
     recording: &'r Recording,
     stretches: Vec<Range<usize>>,
     samples: usize,
-    /// The reference by sample; none when nothing is taken off.
-    reference: Option<Vec<f64>>,
+    /// The reference by sample, and the channels that it is taken off; none when nothing is taken off.
+    reference: Option<(Vec<f64>, Vec<usize>)>,
     filters: Vec<Sections>,
 }
 
@@ -29,15 +29,16 @@ impl<'r> Cleaner<'r> {
         context: &Context,
     ) -> Result<Cleaner<'r>, StageError> {
         let session = &recording.session;
+        let shared = if matches!(params.reference, Reference::None {}) { Vec::new() } else { potentials(recording, channels)? };
         let among: Vec<usize> = match &params.reference {
             Reference::None {} => Vec::new(),
-            Reference::Average {} if channels.len() < 2 => {
+            Reference::Average {} if shared.len() < 2 => {
                 return Err(StageError::refused_with_help(
-                    format!("session `{session}`: an average reference needs at least 2 channels, {} is chosen", channels.len()),
+                    format!("session `{session}`: an average reference needs at least 2 channels, {} is chosen", shared.len()),
                     "choose more `channels`, or `reference = none`",
                 ));
             }
-            Reference::Average {} => channels.to_vec(),
+            Reference::Average {} => shared.clone(),
             Reference::Channels { names } if names.is_empty() => {
                 return Err(StageError::refused_with_help(
                     "`reference = channels([])` names no channel",
@@ -49,12 +50,13 @@ impl<'r> Cleaner<'r> {
                 crate::condition::chosen(&all, names, session, "channel")?
             }
         };
-        // Channels outside of the chosen ones must lie on the same samples.
+        // Channels outside of the chosen ones must lie on the same samples, and be of the same unit.
         if !among.is_empty() {
+            in_one_unit(recording, &[shared.as_slice(), &among].concat())?;
             let first = channels.first().copied().into_iter();
             Common::of(recording, &first.chain(among.iter().copied()).collect::<Vec<_>>())?;
         }
-        let reference = if among.is_empty() { None } else { Some(mean_of(recording, &among, common.samples, context)?) };
+        let reference = if among.is_empty() { None } else { Some((mean_of(recording, &among, common.samples, context)?, shared)) };
         let rate = common.rate;
         let refused = |error| crate::traces::refused(session, error);
         let mut filters = Vec::new();
@@ -79,10 +81,13 @@ impl<'r> Cleaner<'r> {
     /// can come from it unnoticed.
     pub(super) fn channel(&self, channel: usize) -> Result<Vec<f64>, StageError> {
         let mut values = self.recording.values(channel, 0..self.samples);
-        if let Some(reference) = &self.reference {
+        if let Some((reference, shared)) = &self.reference
+            && shared.contains(&channel)
+        {
             values.iter_mut().zip(reference).for_each(|(value, reference)| *value -= reference);
         }
-        if self.filters.is_empty() {
+        // Marks are no signal.
+        if self.filters.is_empty() || self.recording.channel(channel).is_some_and(|(channel, _)| is_marks(channel)) {
             return Ok(values);
         }
         let longest = self.filters.iter().map(Sections::padding).max().unwrap_or(0);

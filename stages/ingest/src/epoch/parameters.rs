@@ -18,11 +18,11 @@ words! {
 }
 
 words! {
-    /// What is taken off every channel before it is filtered.
+    /// What is taken off every channel that has a reference in common, before it is filtered.
     pub enum Reference {
         /// Nothing.
         None = "none" {},
-        /// The mean of the chosen channels.
+        /// The mean of the chosen channels, of those that have a reference in common (as in `ingest.reference`).
         Average = "average" {},
         /// The mean of named channels, chosen or not.
         Channels = "channels" {

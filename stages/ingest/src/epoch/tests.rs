@@ -112,6 +112,26 @@ fn a_reference_may_be_channels_that_are_not_cut() {
 }
 
 #[test]
+fn what_is_no_electrode_keeps_its_values_and_marks_are_not_filtered() {
+    let plain = recording(100.0, &[noise(1, 400), noise(2, 400), noise(3, 400), (0..400).map(|at| f64::from(at % 100 / 50)).collect()]);
+    let roles = ["eeg", "eeg", "ecg", "trig"];
+    let one = |(place, role): (usize, &&str)| {
+        let (channel, samples) = plain.channel(place).unwrap();
+        (neuroflow_data::Channel { role: (*role).into(), ..channel.clone() }, samples.clone())
+    };
+    let recording = Recording::new("s", roles.iter().enumerate().map(one).collect()).unwrap();
+    let all = [window(0.0, 0.5), ("reference", Value::word("average"))];
+    let found = responses(cut(&recording, &events(&[1.0]), &all));
+    let mean: Vec<f64> = (100..150).map(|at| (plain.values(0, at..at + 1)[0] + plain.values(1, at..at + 1)[0]) / 2.0).collect();
+    let expected: Vec<f64> = plain.values(0, 100..150).iter().zip(&mean).map(|(value, mean)| value - mean).collect();
+    assert!(found.trace(0, 0).iter().zip(&expected).all(|(one, other)| (one - other).abs() < 1e-12));
+    assert_eq!((found.trace(0, 2), found.trace(0, 3)), (&plain.values(2, 100..150)[..], &plain.values(3, 100..150)[..]));
+    let filtered = responses(cut(&recording, &events(&[1.0]), &[window(0.0, 0.5), ("low_pass", hertz(5.0))]));
+    assert_eq!(filtered.trace(0, 3), &plain.values(3, 100..150)[..]);
+    assert!(filtered.trace(0, 2) != &plain.values(2, 100..150)[..]);
+}
+
+#[test]
 fn no_window_crosses_a_pause_and_filters_do_not_either() {
     let values: Vec<f64> = (0..400).map(|at| if at < 200 { 1.0 } else { 100.0 }).collect();
     let recording = with_pauses(100.0, &[values], &[(0, 0.0), (200, 30.0)]);

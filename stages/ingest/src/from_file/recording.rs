@@ -7,13 +7,23 @@ use neuroflow_compute::map::map_file;
 use neuroflow_data::{Kind, Recording, Samples};
 use neuroflow_formats::{Options, Signals};
 use neuroflow_stage::params::{Either, Hertz};
-use neuroflow_stage::{Context, Exactness, InputSpec, Inputs, OutputSpec, Outputs, Signature, Stage, StageError, Value, params};
+use neuroflow_stage::{Context, Exactness, InputSpec, Inputs, OutputSpec, Outputs, Signature, Stage, StageError, Value, params, words};
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::Path;
 
 /// The stage `ingest.recording`.
 pub struct RecordingOfFile;
+
+words! {
+    /// What to do with channels that are marked as bad.
+    pub enum Bad {
+        /// Read them like all others.
+        Keep = "keep" {},
+        /// Leave them out.
+        LeaveOut = "leave_out" {},
+    }
+}
 
 params! {
     /// Parameters of `ingest.recording`.
@@ -22,6 +32,8 @@ params! {
         of: String = "";
         /// Only channels with these names; `*` and `?` stand for any characters and one. All when empty.
         channels: Vec<String> = Value::List(Vec::new());
+        /// What to do with channels that the file, or `channels.tsv` of a BIDS tree, marks as bad.
+        bad: Bad = Value::word("keep");
         /// The sampling rate, of a folder that does not say it (suite2p, Phy).
         rate: Either<Stated, Hertz> = Value::word("stated");
         /// The recording's name in messages; empty for none.
@@ -32,7 +44,8 @@ params! {
 }
 
 const DOC: &str = r#"Reads channels as they are stored, each with its unit, rate and times; nothing is scaled, filled or filtered. EDF, BDF, GDF, BrainVision, EEGLAB, FIF,
-NWB series, suite2p folders; channels of different rates may stand side by side. `channels` chooses by name, with `*` and `?`.
+NWB series, suite2p folders; channels of different rates may stand side by side. `channels` chooses by name, with `*` and `?`;
+`bad = leave_out` leaves out those that FIF or the `channels.tsv` of a BIDS tree marks as bad.
 
 A recording takes the room of its file. Where only some of it is needed, `ingest.epoch` of a file cuts trials without reading the rest.
 
@@ -51,7 +64,7 @@ impl Stage for RecordingOfFile {
     fn signature(&self) -> Signature {
         Signature {
             name: "ingest.recording",
-            version: 2,
+            version: 3,
             summary: "Reads continuous signals from a file.",
             doc: DOC,
             inputs: vec![InputSpec::one("file", &[Kind::File, Kind::Dir], "", FILE)],
@@ -76,7 +89,15 @@ impl Stage for RecordingOfFile {
         )?;
         let signals = document.signals(&params.of).map_err(refused)?;
         let names: Vec<String> = signals.channels().iter().map(|channel| channel.name.clone()).collect();
-        let chosen = chosen(&names, &params.channels, &params.session, "channel")?;
+        let mut chosen = chosen(&names, &params.channels, &params.session, "channel")?;
+        if params.bad == (Bad::LeaveOut {}) {
+            let bad = document.bad_channels().map_err(refused)?;
+            chosen.retain(|&channel| names.get(channel).is_none_or(|name| !bad.contains(name)));
+            if chosen.is_empty() {
+                let reason = format!("all {} channels that are chosen are marked as bad", bad.len());
+                return Err(StageError::refused_with_help(reason, "choose others with `channels`, or write `bad = keep`"));
+            }
+        }
         let samples = chosen.iter().map(|&channel| signals.samples(channel)).sum::<u64>();
         let recording = match &context.scratch {
             Some(scratch) if samples > LARGE => put_aside(signals.as_ref(), &chosen, &params.session, scratch, context)?,
