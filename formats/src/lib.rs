@@ -34,6 +34,7 @@ pub mod nifti;
 mod npy_array;
 pub mod nwb;
 mod open;
+mod packing;
 pub mod phy;
 pub mod picture;
 pub mod position_tracking;

@@ -364,3 +364,45 @@ fn damage_is_told_with_its_array_and_chunk() {
     assert!(codecs(json!([{"name": "transpose", "configuration": {"order": [0, 0]}}, "bytes"])).contains("no permutation"));
     assert!(open(tree(&[]), "../x", &Limits::default()).unwrap_err().to_string().contains("leads out of the folder"));
 }
+
+/// As `xarray.open_zarr` 2026.9 has them.
+#[test]
+fn packed_values_are_unpacked() {
+    let packed = |metadata: Vec<u8>, attributes: Value| {
+        let mut own: Value = serde_json::from_slice(&metadata).unwrap();
+        own["attributes"] = attributes;
+        own.to_string().into_bytes()
+    };
+    let codecs = json!([{"name": "bytes", "configuration": {"endian": "little"}}]);
+    let attributes = json!({"scale_factor": 0.5, "add_offset": 1.0, "_FillValue": 11, "units": "uV"});
+    let files = [("zarr.json", packed(three(codecs), attributes)), ("c/0/0", chunk(0)), ("c/1/0", chunk(20))];
+    let document = opened(&files).unwrap();
+    let tensor = document.tensor("array", None).unwrap();
+    assert_eq!((tensor.unit(), &tensor.values()[..5]), (Some("uV"), &[1.0, 1.5, 2.0, -2.5, 6.0][..]));
+    assert!(tensor.values()[5].is_nan());
+    assert_eq!(document.tensor("array", Some(&[2..3, 0..2])).unwrap().values(), [11.0, 11.5]);
+    let item = document.contents().item("array").unwrap();
+    assert!(matches!(&item.what, What::Array { element, .. } if element == "int16"));
+    assert!(item.about.starts_with("values are the stored ones × 0.5 + 1; stored 11 is missing"), "{}", item.about);
+
+    // Version 2 has `_FillValue` in `fill_value`, where xarray wrote it.
+    let read = |fill: Value, attributes: Value| {
+        let files = [
+            (".zarray", two(&[("fill_value", fill)])),
+            (".zattrs", attributes.to_string().into_bytes()),
+            ("0.0", chunk(0)),
+            ("1.0", chunk(20)),
+        ];
+        opened(&files).unwrap().tensor("array", None).unwrap().values().to_vec()
+    };
+    let axes = json!(["a", "b"]);
+    let masked = read(json!(0), json!({"_ARRAY_DIMENSIONS": axes, "scale_factor": 2.0}));
+    assert!(masked[0].is_nan() && masked[3].is_nan() && masked[1] == 2.0);
+    let masked = read(json!(-7), json!({"_ARRAY_DIMENSIONS": axes}));
+    assert!(masked[3].is_nan() && masked[0] == 0.0);
+    // Others leave zero as the fill value, or name no axes: these are values.
+    assert_eq!(read(json!(0), json!({"_ARRAY_DIMENSIONS": axes}))[..4], [0.0, 1.0, 2.0, 0.0]);
+    assert_eq!(read(json!(-7), json!({"units": "mV"}))[..4], [0.0, 1.0, 2.0, -7.0]);
+    let volts = read(json!(0), json!({"_ARRAY_DIMENSIONS": axes, "conversion": 0.5, "offset": 3.0, "unit": "V"}));
+    assert_eq!(volts[..5], [3.0, 3.5, 4.0, 3.0, 8.0]);
+}
