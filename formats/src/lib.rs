@@ -54,6 +54,7 @@ pub use document::{Contents, Document, Item, Rows, Signals, What, short_names};
 pub use neuroflow_data::formats::{Format, FormatError, Limits, Place};
 pub use open::{Begin, Files, Opened, Options, READERS, Reader, is_beside, reader_of_folder, reader_of_name, word_of};
 pub use open::{open, open_as, open_folder, open_folder_as};
+pub use reading::type_word;
 pub use recorded::RecordedDocument;
 pub use source::{Folder, Source};
 pub use through::read_through;

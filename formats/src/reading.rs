@@ -95,7 +95,7 @@ pub(crate) fn buffer(source: &Arc<dyn Source>, format: Format, limits: &Limits) 
 
 /// The type of a column in a few words: `text`, `int64`, `list of float64`, `6 × float64`. Names of what is inside stand in brackets, as everything does that a
 /// file made up.
-pub(crate) fn type_word(data_type: &DataType) -> String {
+pub fn type_word(data_type: &DataType) -> String {
     match data_type {
         DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => "text".into(),
         DataType::Boolean => "bool".into(),
@@ -223,5 +223,30 @@ impl std::io::Read for Stream<'_> {
         }
         std::io::BufRead::consume(self, count);
         Ok(count)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use arrow::datatypes::{Field, TimeUnit};
+
+    #[test]
+    fn types_of_columns_are_told_in_few_words() {
+        let item = |of: DataType| Arc::new(Field::new("item", of, false));
+        let pair = DataType::Struct(vec![Field::new("a", DataType::Float32, false), Field::new("b", DataType::Utf8, true)].into());
+        let told = [
+            (DataType::Utf8, "text"),
+            (DataType::Int64, "int64"),
+            (DataType::Boolean, "bool"),
+            (DataType::FixedSizeList(item(DataType::Float64), 6), "6 × float64"),
+            (DataType::LargeList(item(pair.clone())), "list of struct (a, b)"),
+            (DataType::Dictionary(Box::new(DataType::Int8), Box::new(DataType::LargeUtf8)), "text"),
+            (DataType::Timestamp(TimeUnit::Nanosecond, Some("UTC".into())), "timestamp"),
+            (pair, "struct (a, b)"),
+        ];
+        for (of, word) in told {
+            assert_eq!(type_word(&of), word);
+        }
     }
 }

@@ -406,3 +406,17 @@ fn packed_values_are_unpacked() {
     let volts = read(json!(0), json!({"_ARRAY_DIMENSIONS": axes, "conversion": 0.5, "offset": 3.0, "unit": "V"}));
     assert_eq!(volts[..5], [3.0, 3.5, 4.0, 3.0, 8.0]);
 }
+
+#[test]
+fn what_is_no_number_says_how_to_save_it() {
+    let refusal =
+        |extra: &[(&str, Value)]| opened(&[(".zarray", two(extra)), ("0.0", chunk(0))]).unwrap().tensor("array", None).unwrap_err().help;
+    let codec = |id: &str| [("dtype", json!("|O")), ("filters", json!([{"id": id}]))];
+    assert!(refusal(&[("dtype", json!("<M8[ns]"))]).contains("microseconds since 1970"));
+    assert!(refusal(&[("dtype", json!("<m8[s]"))]).contains("are seconds"));
+    assert!(refusal(&[("dtype", json!("<c16"))]).contains("`real` and `imag`"));
+    assert!(refusal(&[("dtype", json!([["a", "<i4"]]))]).contains("each of its fields"));
+    assert!(refusal(&codec("json2")).contains("vlen-utf8"));
+    assert!(refusal(&codec("categorize")).contains("the words as text"));
+    assert!(refusal(&[("compressor", json!({"id": "unheard"}))]).contains("the codec gzip, zstd or blosc"));
+}
