@@ -79,16 +79,25 @@ fn blosc(bytes: &[u8], size: usize) -> Vec<u8> {
 /// What the array is: number `10 row + column` where the chunk is there, the fill value elsewhere.
 const WHOLE: [f64; 12] = [0.0, 1.0, 2.0, -7.0, 10.0, 11.0, 12.0, -7.0, 20.0, 21.0, 22.0, -7.0];
 
+/// The same with another fill value.
+fn filled(fill: f64) -> [f64; 12] {
+    WHOLE.map(|value| if value == -7.0 { fill } else { value })
+}
+
 fn chunk(first: i16) -> Vec<u8> {
     shorts((0..2).flat_map(|row| (0..3).map(move |column| first + 10 * row + column)))
 }
 
 fn check(files: &[(&str, Vec<u8>)], path: &str) {
+    check_filled(files, path, -7.0);
+}
+
+fn check_filled(files: &[(&str, Vec<u8>)], path: &str, fill: f64) {
     let document = opened(files).unwrap();
     let tensor = document.tensor(path, None).unwrap();
-    assert_eq!((tensor.shape(), tensor.values()), (vec![3, 4], &WHOLE[..]));
+    assert_eq!((tensor.shape(), tensor.values()), (vec![3, 4], &filled(fill)[..]));
     let part = document.tensor(path, Some(&[1..3, 2..4])).unwrap();
-    assert_eq!(part.values(), [12.0, -7.0, 22.0, -7.0]);
+    assert_eq!(part.values(), [12.0, fill, 22.0, fill]);
     assert!(document.tensor(path, Some(&[0..9, 0..1])).unwrap_err().to_string().contains("does not fit axis 0"));
 }
 
@@ -255,7 +264,8 @@ fn zlib_row(first: i16) -> Vec<u8> {
 fn groups_attributes_and_consolidated_metadata() {
     let group = br#"{"zarr_format": 2}"#.to_vec();
     let attributes = br#"{"subject": "m1", "gain": NaN, "note": "NaN \" stays"}"#.to_vec();
-    let array = two(&[]);
+    // Beside names of axes, any other fill value would stand for what is missing.
+    let array = two(&[("fill_value", json!(0))]);
     let own = br#"{"_ARRAY_DIMENSIONS": ["time", "unit"], "units": "mV", "description": "what it is"}"#.to_vec();
     let files = [
         (".zgroup", group.clone()),
@@ -266,7 +276,7 @@ fn groups_attributes_and_consolidated_metadata() {
         ("raw/lfp/0.0", chunk(0)),
         ("raw/lfp/1.0", chunk(20)),
     ];
-    check(&files, "raw/lfp");
+    check_filled(&files, "raw/lfp", 0.0);
     let document = opened(&files).unwrap();
     let contents = document.contents();
     assert_eq!(
@@ -279,10 +289,10 @@ fn groups_attributes_and_consolidated_metadata() {
     assert_eq!((tensor.axes()[1].name.as_str(), tensor.unit()), ("unit", Some("mV")));
     let parse = |bytes: &[u8]| serde_json::from_slice::<Value>(&lenient(bytes)).unwrap();
     let all = json!({"metadata": {".zgroup": parse(&group), "raw/lfp/.zarray": parse(&array)}, "zarr_consolidated_format": 1});
-    check(&[(".zmetadata", all.to_string().into_bytes()), ("raw/lfp/0.0", chunk(0)), ("raw/lfp/1.0", chunk(20))], "raw/lfp");
+    check_filled(&[(".zmetadata", all.to_string().into_bytes()), ("raw/lfp/0.0", chunk(0)), ("raw/lfp/1.0", chunk(20))], "raw/lfp", 0.0);
     let below =
         open(tree(&files.map(|(name, bytes)| (format!("x/y.zarr/{name}").leak() as &str, bytes))), "x/y.zarr", &Limits::default()).unwrap();
-    assert_eq!(below.tensor("raw/lfp", None).unwrap().values(), WHOLE);
+    assert_eq!(below.tensor("raw/lfp", None).unwrap().values(), filled(0.0));
 }
 
 #[test]
