@@ -13,6 +13,9 @@ use crate::reading::type_word;
 use neuroflow_data::formats::Format;
 use std::collections::HashMap;
 
+/// Marks of intervals that are looked at on opening.
+const MARKS: u64 = 16 << 10;
+
 /// What an object of the schema is.
 #[derive(Debug, Clone)]
 pub(super) enum Part {
@@ -22,7 +25,7 @@ pub(super) enum Part {
     Series(Series),
     /// Texts with times.
     Annotations(Series),
-    /// Marks of where intervals begin and end, and how many intervals they are.
+    /// Marks of where intervals begin and end, and how many intervals they are; half of the marks where there are many.
     Marks(Series, u64),
     /// Intervals.
     Intervals(DynamicTable),
@@ -203,6 +206,11 @@ fn part(tree: &Tree, types: &Types, object: &Object, notes: &mut Vec<String>) ->
             return Some(Part::Annotations(series));
         }
         if types.is(&own, "IntervalSeries") && series.numeric && series.axes == 1 {
+            // Of many marks, it is known only later whether they make intervals.
+            if series.samples > MARKS {
+                let count = series.samples / 2;
+                return Some(Part::Marks(series, count));
+            }
             return Some(match marked(tree, &series) {
                 Ok(intervals) => Part::Marks(series, intervals.len() as u64),
                 Err(error) => {
