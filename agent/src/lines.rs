@@ -17,15 +17,18 @@ const SORTS: [Sort; 6] = [
     ("spikes", |item| matches!(item.what, What::Spikes { .. })),
     ("events", |item| matches!(item.what, What::Events { .. }) || is_triggers(item)),
     ("table", |item| matches!(item.what, What::Table { .. }) && !is_triggers(item)),
-    ("array", |item| {
-        matches!(item.what, What::Picture { .. }) || matches!(&item.what, What::Array { element, .. } if are_numbers(element))
-    }),
+    ("array", |item| matches!(item.what, What::Picture { .. }) || item.what.is_of_numbers()),
     ("graph", |item| matches!(item.what, What::Graph { .. })),
 ];
 
-/// Whether elements are real numbers: texts and complex numbers are none.
-fn are_numbers(element: &str) -> bool {
-    element != "text" && !element.contains("complex")
+/// Whether an array has integers that 64-bit floats may not hold. Which they are, only their values say.
+fn is_of_long_integers(item: &Item) -> bool {
+    matches!(&item.what, What::Array { element, .. } if element.contains("int64"))
+}
+
+/// Texts in an array of HDF5, which a table has.
+fn is_text_of_hdf5(contents: &Contents, item: &Item) -> bool {
+    contents.format == Format::Hdf5 && matches!(&item.what, What::Array { element, shape, .. } if element == "text" && shape.len() == 1)
 }
 
 /// Events that are listed as a table, since their number is known once the whole channel was read.
@@ -42,9 +45,13 @@ pub fn lines(contents: &Contents, path: &str, reader: Option<&str>) -> Vec<Strin
     let Some(reader) = reader.or_else(by_name).or_else(|| neuroflow_formats::word_of(contents.format)) else { return Vec::new() };
     let input = as_name(name.split('.').next().unwrap_or(name));
     let path = quoted(path);
-    // `npz` takes all numbers of an archive; where it holds something else too, things are taken one at a time.
-    let of_numbers = |item: &Item| matches!(&item.what, What::Array { element, .. } if are_numbers(element));
-    let reader = if reader == "npz" && !(contents.notes.is_empty() && contents.items.iter().all(of_numbers)) { "file" } else { reader };
+    // `npy` takes numbers alone, and texts and records are tables. `npz` takes all numbers of an archive; where it holds something else too, things are taken one at a time.
+    let of_numbers = |item: &Item| item.what.is_of_numbers();
+    let reader = if matches!(reader, "npz" | "npy") && !(contents.notes.is_empty() && contents.items.iter().all(of_numbers)) {
+        "file"
+    } else {
+        reader
+    };
     if AT_ONCE.contains(&reader) {
         return vec![format!("input {input} = {reader}({path})")];
     }
@@ -86,11 +93,21 @@ fn steps(contents: &Contents, input: &str, file: &str) -> Vec<String> {
         name.unwrap_or_default()
     };
     for (stage, is_wanted) in SORTS {
-        let items: Vec<&Item> = contents.items.iter().filter(|item| is_wanted(item)).collect();
+        let mut items: Vec<&Item> = contents.items.iter().filter(|item| is_wanted(item)).collect();
+        if stage == "array" && items.iter().any(|item| !is_of_long_integers(item)) {
+            items.retain(|item| !is_of_long_integers(item));
+        }
+        if stage == "table" {
+            items.extend(contents.items.iter().filter(|item| is_text_of_hdf5(contents, item)));
+        }
         // Texts count as arrays, and rows of other things as tables, when none is named.
         let is_meant = |what: &What| match stage {
             "array" => matches!(what, What::Array { .. } | What::Picture { .. }),
-            "table" => !matches!(what, What::Group | What::Value(_) | What::Text { .. } | What::Array { .. }),
+            // In HDF5 an array is a table too.
+            "table" => {
+                !matches!(what, What::Group | What::Value(_) | What::Text { .. })
+                    && (contents.format == Format::Hdf5 || !matches!(what, What::Array { .. }))
+            }
             _ => false,
         };
         let is_alone = contents.items.iter().filter(|item| is_meant(&item.what)).count() <= 1;
@@ -153,6 +170,36 @@ mod tests {
             "x_3 = ingest.array(data_x, of = \"x\")",
         ];
         assert_eq!(lines(&contents, "in/data x.h5", None), expected);
+    }
+
+    #[test]
+    fn lines_run_as_they_stand() {
+        let item = |path: &str, what: What| Item { path: path.into(), what, about: String::new() };
+        let array = |element: &str| What::Array { shape: vec![2], element: element.into(), unit: String::new(), axes: Vec::new() };
+        let said = |format: Format, items: Vec<Item>| {
+            let mut contents = Contents::new(format, "");
+            contents.items = items;
+            lines(&contents, "x", None)
+        };
+        // Whole numbers of 64 bits may be too large, so others stand for what is there.
+        let many = ["int64", "float32", "6 × float64", "reference", "list of uint8", "compound", "complex64", "text"];
+        let items: Vec<Item> = many.iter().enumerate().map(|(place, element)| item(&format!("a{place}"), array(element))).collect();
+        let expected = [
+            "input x = hdf5(\"x\")",
+            "a7 = ingest.table(x, of = \"a7\")",
+            "a1 = ingest.array(x, of = \"a1\")",
+            "a2 = ingest.array(x, of = \"a2\")",
+        ];
+        assert_eq!(said(Format::Hdf5, items.clone()), expected);
+        let mut nwb = items;
+        nwb.retain(|item| !matches!(&item.what, What::Array { element, .. } if element.contains("float")));
+        assert_eq!(said(Format::Nwb, nwb), ["input x = nwb(\"x\")", "a0 = ingest.array(x, of = \"a0\")"]);
+        let table = What::Table { rows: Some(2), columns: Vec::new() };
+        assert_eq!(said(Format::Hdf5, vec![item("t", table.clone())]), ["input x = hdf5(\"x\")", "table = ingest.table(x)"]);
+        let words = said(Format::Hdf5, vec![item("t", table.clone()), item("w", array("text"))]);
+        assert_eq!(words[1..], ["t = ingest.table(x, of = \"t\")", "w = ingest.table(x, of = \"w\")"]);
+        assert_eq!(said(Format::Npy, vec![item("array", table)]), ["input x = file(\"x\")", "table = ingest.table(x)"]);
+        assert_eq!(said(Format::Npy, vec![item("array", array("int64"))]), ["input x = npy(\"x\")"]);
     }
 
     #[test]

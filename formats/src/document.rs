@@ -203,6 +203,15 @@ impl What {
         matches!(self, What::Table { .. } | What::Recording { .. } | What::Spikes { .. } | What::Events { .. })
     }
 
+    /// Whether it is an array of real numbers: texts, records, dates and complex numbers are none.
+    pub fn is_of_numbers(&self) -> bool {
+        let What::Array { element, .. } = self else { return false };
+        // HDF5 has arrays in an element: `6 × float64`.
+        let own = element.rsplit("× ").next().unwrap_or(element);
+        ["int", "uint", "float", "bfloat"].iter().any(|word| own.strip_prefix(word).is_some_and(|bits| bits.parse::<u16>().is_ok()))
+            || matches!(own, "bool" | "enum" | "number")
+    }
+
     /// The word for it in messages.
     pub fn word(&self) -> &'static str {
         match self {

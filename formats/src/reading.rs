@@ -93,10 +93,26 @@ pub(crate) fn buffer(source: &Arc<dyn Source>, format: Format, limits: &Limits) 
     Ok(Buffer::from_vec(whole(source.as_ref(), format, limits)?.into_owned()))
 }
 
-/// The word for the type of a column.
-pub(crate) fn type_word(data_type: &DataType) -> String {
+/// The type of a column in a few words: `text`, `int64`, `list of float64`, `6 × float64`. Names of what is inside stand in brackets, as everything does that a
+/// file made up.
+pub fn type_word(data_type: &DataType) -> String {
     match data_type {
         DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => "text".into(),
+        DataType::Boolean => "bool".into(),
+        DataType::Binary | DataType::LargeBinary | DataType::BinaryView | DataType::FixedSizeBinary(_) => "bytes".into(),
+        DataType::Timestamp(..) => "timestamp".into(),
+        DataType::Date32 | DataType::Date64 => "date".into(),
+        DataType::Time32(_) | DataType::Time64(_) => "time".into(),
+        DataType::Duration(_) | DataType::Interval(_) => "duration".into(),
+        DataType::List(item) | DataType::LargeList(item) | DataType::ListView(item) | DataType::LargeListView(item) => {
+            format!("list of {}", type_word(item.data_type()))
+        }
+        DataType::FixedSizeList(item, size) => format!("{size} × {}", type_word(item.data_type())),
+        DataType::Dictionary(_, value) => type_word(value),
+        DataType::Struct(fields) => {
+            let named = fields.iter().take(8).map(|field| field.name().as_str()).collect::<Vec<_>>().join(", ");
+            format!("struct ({named}{})", if fields.len() > 8 { ", …" } else { "" })
+        }
         other => other.to_string().to_lowercase(),
     }
 }
@@ -207,5 +223,30 @@ impl std::io::Read for Stream<'_> {
         }
         std::io::BufRead::consume(self, count);
         Ok(count)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use arrow::datatypes::{Field, TimeUnit};
+
+    #[test]
+    fn types_of_columns_are_told_in_few_words() {
+        let item = |of: DataType| Arc::new(Field::new("item", of, false));
+        let pair = DataType::Struct(vec![Field::new("a", DataType::Float32, false), Field::new("b", DataType::Utf8, true)].into());
+        let told = [
+            (DataType::Utf8, "text"),
+            (DataType::Int64, "int64"),
+            (DataType::Boolean, "bool"),
+            (DataType::FixedSizeList(item(DataType::Float64), 6), "6 × float64"),
+            (DataType::LargeList(item(pair.clone())), "list of struct (a, b)"),
+            (DataType::Dictionary(Box::new(DataType::Int8), Box::new(DataType::LargeUtf8)), "text"),
+            (DataType::Timestamp(TimeUnit::Nanosecond, Some("UTC".into())), "timestamp"),
+            (pair, "struct (a, b)"),
+        ];
+        for (of, word) in told {
+            assert_eq!(type_word(&of), word);
+        }
     }
 }

@@ -7,4 +7,5 @@ use neuroflow_data::formats::npy;
 
 fuzz_target!(init: setup::prepare("npy"), |bytes: &[u8]| {
     let _ = npy::read_npy(bytes, &setup::limits());
+    let _ = npy::read_npy_records(bytes);
 });

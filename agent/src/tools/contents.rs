@@ -5,7 +5,7 @@ use super::data::{LEAST_MEMBERS, MOST, is_personal};
 use super::said::source;
 use super::{Said, View};
 use crate::proposal::Exposure;
-use neuroflow_formats::{Contents, Document, Format, Item, READERS, What};
+use neuroflow_formats::{Contents, Document, Format, Item, READERS, What, type_word};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 
@@ -92,7 +92,7 @@ fn thing(document: &dyn Document, item: &Item, view: &View<'_>, said: &mut Said,
     if let (What::Spikes { .. } | What::Events { .. }, Ok(rows)) = (&item.what, document.rows(&item.path)) {
         let schema = rows.schema();
         let columns: Vec<(String, String)> =
-            schema.fields().iter().map(|field| (field.name().clone(), field.data_type().to_string())).collect();
+            schema.fields().iter().map(|field| (field.name().clone(), type_word(field.data_type()))).collect();
         out["columns"] = columns_said(&columns, view, said);
     }
     match &item.what {

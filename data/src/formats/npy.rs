@@ -3,7 +3,9 @@
 //! Reads booleans, integers, floats of 16, 32 and 64 bits, and fixed-length strings, in either byte order and either memory order; values
 //! come back in **C order** (last axis fastest). Half floats become `f32`, which holds them exactly.
 //!
-//! Refused with a message: structured, complex and date types; object arrays, because reading them means unpickling, and a pickle can run
+//! Arrays of records with named fields are told by [`read_npy_records`], and their fields made of bytes by [`values_of`].
+//!
+//! Refused with a message: records within records, complex and date types; object arrays, because reading them means unpickling, and a pickle can run
 //! any program; files shorter than their shape says, and files with bytes left over (several arrays saved into one file).
 //! Memory in use is at most the array itself, for strings at most 40 bytes for each byte of the file.
 //!
@@ -19,7 +21,7 @@ use super::bytes::{ByteOrder, Stored, decode};
 use super::error::{COPY_AGAIN, RAISE_LIMIT};
 use super::limits::{Budget, Limits};
 use super::{Format, FormatError, Place};
-pub use header::{Header, Scalar};
+pub use header::{Field as NpyField, Header, Records as NpyRecords, Scalar};
 
 /// An array out of a `.npy` file.
 #[derive(Debug, Clone, PartialEq)]
@@ -76,10 +78,10 @@ impl NpyArray {
             NpyData::I64(_) | NpyData::U64(_) => {
                 return refuse(
                     "the array has integers beyond 2^53, which 64-bit floats can't hold",
-                    "use them as integers, or save them as float64 yourself",
+                    "subtract what they have in common, such as the first time, before they are saved",
                 );
             }
-            NpyData::Text(_) => return refuse("numbers are expected, this array holds text", "use its strings"),
+            NpyData::Text(_) => return refuse("numbers are expected, this array holds text", "read it with `file(…)` and `ingest.table`"),
         })
     }
 
@@ -98,6 +100,14 @@ impl NpyArray {
 /// When it is damaged, cut short, or of a type that is not read.
 pub fn read_npy_header(bytes: &[u8]) -> Result<Header, FormatError> {
     header::parse(bytes)
+}
+
+/// Reads the header of an array of records, which have named fields, out of the first bytes of its file; none for an array of single values.
+///
+/// # Errors
+/// When it is damaged, cut short, or a field has a type that is not read.
+pub fn read_npy_records(bytes: &[u8]) -> Result<Option<NpyRecords>, FormatError> {
+    header::records(bytes)
 }
 
 /// What the header of a `.npy` file says, for readers that take its values by ranges.
@@ -176,25 +186,34 @@ pub(super) fn read_with_budget(bytes: &[u8], budget: &mut Budget) -> Result<NpyA
         // The transposed copy lives beside the first one for a moment.
         charge(scalar.size().max(4))?;
     }
-    let data = match scalar {
-        Scalar::Bool => NpyData::Bool(in_c_order(decode(data, order, |value: u8| value != 0), &shape, fortran_order)),
-        Scalar::I8 => NpyData::I8(plain(data, order, &shape, fortran_order)),
-        Scalar::U8 => NpyData::U8(plain(data, order, &shape, fortran_order)),
-        Scalar::I16 => NpyData::I16(plain(data, order, &shape, fortran_order)),
-        Scalar::U16 => NpyData::U16(plain(data, order, &shape, fortran_order)),
-        Scalar::I32 => NpyData::I32(plain(data, order, &shape, fortran_order)),
-        Scalar::U32 => NpyData::U32(plain(data, order, &shape, fortran_order)),
-        Scalar::I64 => NpyData::I64(plain(data, order, &shape, fortran_order)),
-        Scalar::U64 => NpyData::U64(plain(data, order, &shape, fortran_order)),
-        Scalar::F32 => NpyData::F32(plain(data, order, &shape, fortran_order)),
-        Scalar::F64 => NpyData::F64(plain(data, order, &shape, fortran_order)),
-        Scalar::F16 => NpyData::F32(in_c_order(decode(data, order, half_to_single), &shape, fortran_order)),
-        Scalar::Bytes(size) => NpyData::Text(in_c_order(strings(data, size, count, latin_text), &shape, fortran_order)),
-        Scalar::Unicode(size) => {
-            NpyData::Text(in_c_order(strings(data, size, count, |one| unicode_text(one, order)), &shape, fortran_order))
-        }
-    };
+    let data = ordered(scalar, order, data, count, &shape, fortran_order);
     Ok(NpyArray { shape, data })
+}
+
+/// So many values that follow each other in `bytes`, such as those of one field of many records.
+pub fn values_of(scalar: Scalar, order: ByteOrder, bytes: &[u8], count: usize) -> NpyData {
+    ordered(scalar, order, bytes, count, &[count], false)
+}
+
+fn ordered(scalar: Scalar, order: ByteOrder, data: &[u8], count: usize, shape: &[usize], fortran_order: bool) -> NpyData {
+    match scalar {
+        Scalar::Bool => NpyData::Bool(in_c_order(decode(data, order, |value: u8| value != 0), shape, fortran_order)),
+        Scalar::I8 => NpyData::I8(plain(data, order, shape, fortran_order)),
+        Scalar::U8 => NpyData::U8(plain(data, order, shape, fortran_order)),
+        Scalar::I16 => NpyData::I16(plain(data, order, shape, fortran_order)),
+        Scalar::U16 => NpyData::U16(plain(data, order, shape, fortran_order)),
+        Scalar::I32 => NpyData::I32(plain(data, order, shape, fortran_order)),
+        Scalar::U32 => NpyData::U32(plain(data, order, shape, fortran_order)),
+        Scalar::I64 => NpyData::I64(plain(data, order, shape, fortran_order)),
+        Scalar::U64 => NpyData::U64(plain(data, order, shape, fortran_order)),
+        Scalar::F32 => NpyData::F32(plain(data, order, shape, fortran_order)),
+        Scalar::F64 => NpyData::F64(plain(data, order, shape, fortran_order)),
+        Scalar::F16 => NpyData::F32(in_c_order(decode(data, order, half_to_single), shape, fortran_order)),
+        Scalar::Bytes(size) => NpyData::Text(in_c_order(strings(data, size, count, latin_text), shape, fortran_order)),
+        Scalar::Unicode(size) => {
+            NpyData::Text(in_c_order(strings(data, size, count, |one| unicode_text(one, order)), shape, fortran_order))
+        }
+    }
 }
 
 fn plain<T: Stored>(data: &[u8], order: ByteOrder, shape: &[usize], fortran_order: bool) -> Vec<T> {

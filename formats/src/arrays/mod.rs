@@ -2,7 +2,7 @@
 //!
 //! | format | door | items |
 //! |---|---|---|
-//! | `.npy` | [`npy::open`] | `array`, or a table `array` of text |
+//! | `.npy` | [`npy::open`] | `array`, or a table `array` of text, or of records with named fields |
 //! | `.npz` | [`npz::open`] | one for each member |
 //! | MATLAB 5 `.mat` | [`mat5::open`] | variables; structs are groups, so a field is `D/neuron1` |
 //! | CSV, plain or gzip | [`csv::open`] | the table `table` |
@@ -14,6 +14,7 @@ pub mod arrow_ipc;
 pub mod csv;
 pub mod mat5;
 pub mod npy;
+mod npy_records;
 pub mod npz;
 pub mod onnx;
 pub mod parquet;

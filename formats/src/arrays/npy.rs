@@ -1,5 +1,7 @@
-//! NumPy `.npy` as a document: one array, of which parts are read from their bytes alone. Text is a table with one column `value`.
+//! NumPy `.npy` as a document: one array, of which parts are read from their bytes alone. Text is a table with one column `value`, and
+//! records with named fields are one with a column for each.
 
+use super::npy_records::RecordRows;
 use crate::document::{Contents, Document, Item, Rows, What};
 use crate::grid::{Element, Grid, Named, Scale};
 use crate::reading::{HeldRows, head, whole};
@@ -7,7 +9,7 @@ use crate::source::Source;
 use arrow::array::{RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Field, Schema};
 use neuroflow_data::Tensor;
-use neuroflow_data::formats::npy::{Header, NpyArray, Scalar, read_npy, read_npy_header};
+use neuroflow_data::formats::npy::{Header, NpyArray, Scalar, read_npy, read_npy_header, read_npy_records};
 use neuroflow_data::formats::{COPY_AGAIN, Format, FormatError, Limits, Place};
 use std::ops::Range;
 use std::sync::Arc;
@@ -18,6 +20,7 @@ pub struct NpyDocument {
     contents: Contents,
     source: Arc<dyn Source>,
     array: Option<Named>,
+    records: Option<RecordRows>,
     limits: Limits,
 }
 
@@ -77,10 +80,18 @@ pub(super) fn text_rows(format: Format, array: &NpyArray) -> Result<Arc<dyn Rows
 /// # Errors
 /// When its header is damaged or its type is not read.
 pub fn open(source: Arc<dyn Source>, limits: &Limits) -> Result<NpyDocument, FormatError> {
-    /// Longer than any header but those of structured types, which are refused.
-    const HEADER: u64 = 1 << 16;
-    let header = read_npy_header(&head(source.as_ref(), Format::Npy, HEADER)?)?;
+    /// Longer than any header but those of thousands of fields.
+    const HEADER: u64 = 1 << 18;
+    let begin = head(source.as_ref(), Format::Npy, HEADER)?;
     let mut contents = Contents::new(Format::Npy, "");
+    if let Some(records) = read_npy_records(&begin)? {
+        let rows = RecordRows::open(Arc::clone(&source), records, limits)?;
+        contents.items.push(rows.item("array"));
+        drop(begin);
+        return Ok(NpyDocument { contents, source, array: None, records: Some(rows), limits: limits.clone() });
+    }
+    let header = read_npy_header(&begin)?;
+    drop(begin);
     contents.items.push(item("array", &header));
     let text = matches!(header.scalar, Scalar::Bytes(_) | Scalar::Unicode(_));
     let array = grid(&header).map(|grid| Named { path: "array".into(), grid, axes: Vec::new(), unit: String::new() });
@@ -99,7 +110,7 @@ pub fn open(source: Arc<dyn Source>, limits: &Limits) -> Result<NpyDocument, For
     if header.fortran_order {
         contents.facts.insert("memory order".into(), "first axis fastest".into());
     }
-    Ok(NpyDocument { contents, source, array, limits: limits.clone() })
+    Ok(NpyDocument { contents, source, array, records: None, limits: limits.clone() })
 }
 
 impl Document for NpyDocument {
@@ -109,6 +120,9 @@ impl Document for NpyDocument {
 
     fn rows(&self, path: &str) -> Result<Arc<dyn Rows>, FormatError> {
         self.contents.path_of(path, "table", |what| what.word() == "table")?;
+        if let Some(records) = &self.records {
+            return Ok(Arc::new(records.clone()));
+        }
         text_rows(Format::Npy, &read_npy(&whole(self.source.as_ref(), Format::Npy, &self.limits)?, &self.limits)?)
     }
 

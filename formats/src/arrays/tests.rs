@@ -43,6 +43,50 @@ fn npy_reads_parts_in_both_orders_and_text_as_rows() {
     assert!(npy::open(source(&huge), &limits()).unwrap_err().to_string().contains("more than a computer can count"));
 }
 
+/// As NumPy 2.4 writes records, with bytes between fields, an array in a field, and both orders of bytes.
+#[test]
+fn records_of_npy_are_a_table() {
+    let file = |fields: &str, shape: &str, values: &[u8]| {
+        let header = format!("{{'descr': {fields}, 'fortran_order': False, 'shape': {shape}, }}\n");
+        [&b"\x93NUMPY\x01\x00"[..], &(header.len() as u16).to_le_bytes(), header.as_bytes(), values].concat()
+    };
+    let fields = "[('id', '<i4'), ('', '|V4'), ('t', '>f8'), ('name', '<U2'), (('a title', 'pair'), '<u2', (2,))]";
+    let mut values = Vec::new();
+    for (id, time, name, pair) in [(1i32, 2.5f64, ['a', 'b'], [7u16, 8]), (-2, 3.5, ['ü', '\0'], [9, 10])] {
+        values.extend(id.to_le_bytes());
+        values.extend([0xff; 4]);
+        values.extend(time.to_be_bytes());
+        values.extend(name.iter().flat_map(|letter| u32::from(*letter).to_le_bytes()));
+        values.extend(pair.iter().flat_map(|number| number.to_le_bytes()));
+    }
+    let document = npy::open(source(&file(fields, "(2,)", &values)), &limits()).unwrap();
+    let columns = [("id", "int32"), ("t", "float64"), ("name", "text"), ("pair", "2 × uint16")];
+    let columns = columns.map(|(name, word)| (name.to_owned(), word.to_owned())).to_vec();
+    assert_eq!(document.contents().items[0].what, What::Table { rows: Some(2), columns });
+    let rows = document.rows("").unwrap();
+    let batch = rows.read(&[2, 0, 1, 3], 0..9).unwrap();
+    assert_eq!(batch.column(0).as_string::<i32>().iter().flatten().collect::<Vec<_>>(), ["ab", "ü"]);
+    assert_eq!(batch.column(1).as_primitive::<arrow::datatypes::Int32Type>().values().as_ref(), [1, -2]);
+    assert_eq!(batch.column(2).as_primitive::<Float64Type>().values().as_ref(), [2.5, 3.5]);
+    let pairs = batch.column(3).as_fixed_size_list().value(1);
+    assert_eq!(pairs.as_primitive::<arrow::datatypes::UInt16Type>().values().as_ref(), [9, 10]);
+    assert_eq!(rows.read(&[1], 1..2).unwrap().column(0).as_primitive::<Float64Type>().values().as_ref(), [3.5]);
+    assert!(document.tensor("", None).is_err());
+
+    let refusal =
+        |fields: &str, shape: &str, values: &[u8]| npy::open(source(&file(fields, shape, values)), &limits()).unwrap_err().to_string();
+    assert!(refusal(fields, "(3,)", &values).contains("3 records of 28 bytes do not fill the file"));
+    assert!(refusal(fields, "(1, 2)", &values).contains("records of 2 axes are no table; save them along one axis"));
+    assert!(refusal("[('a', [('b', '<i4')])]", "(1,)", &[0; 4]).contains("the field `a` has fields of its own"));
+    assert!(refusal("[('a', '<M8[ns]')]", "(1,)", &[0; 8]).contains("the values are dates or durations (`<M8[ns]`)"));
+    assert!(refusal("[('a', '<i4'), ('a', '<i4')]", "(1,)", &[0; 8]).contains("the field `a` is there twice"));
+    assert!(refusal("[('a', '<i4', (4294967296, 4294967296, 8))]", "(1,)", &[0; 4]).contains("more values than a computer can count"));
+    assert!(refusal("[('a', '|S0')]", "(9000000000,)", &[]).contains("9000000000 records of 0 bytes"));
+    for cut in 1..fields.len() {
+        assert!(npy::open(source(&file(&fields[..cut], "(2,)", &values)), &limits()).is_err(), "{cut}");
+    }
+}
+
 #[test]
 fn npz_lists_members_and_reads_one_at_a_time() {
     // The mark of a `.npy` is no text, so this member has none and is listed with what is wrong.

@@ -2,6 +2,7 @@
 
 use super::{BidsFile, BidsTree, Dataset, file_of};
 use crate::document::{Contents, Document, Item, Rows, Signals, What};
+use crate::reading::columns_of;
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use neuroflow_data::Events;
@@ -48,8 +49,7 @@ pub(super) fn contents(tree: &BidsTree) -> Contents {
     if !below.is_empty() {
         contents.facts.insert("datasets_below".into(), below.join(", "));
     }
-    let columns =
-        |batch: &RecordBatch| batch.schema().fields().iter().map(|field| (field.name().clone(), field.data_type().to_string())).collect();
+    let columns = |batch: &RecordBatch| columns_of(&batch.schema());
     match tree.files() {
         Ok(files) => contents.items.push(Item {
             path: FILES.into(),

@@ -3,6 +3,7 @@
 use super::{BidsFile, BidsTree, file_of};
 use crate::document::{Contents, Document, Item, Rows, Signals, What};
 use crate::open::{Opened, Options, is_beside, open_as, open_folder_as};
+use crate::reading::columns_of;
 use neuroflow_data::formats::{Format, FormatError};
 use neuroflow_data::{Channel, Events, Graph, Samples, Spikes, Tensor};
 use serde_json::Value;
@@ -73,7 +74,7 @@ pub fn open_run(tree: BidsTree, options: &Options) -> Result<Opened, FormatError
     for (name, table) in [(CHANNELS, tree.channels(path)), (ELECTRODES, tree.electrodes(path, None))] {
         if let Ok(table) = table {
             let schema = table.batch().schema();
-            let columns = schema.fields().iter().map(|field| (field.name().clone(), field.data_type().to_string())).collect();
+            let columns = columns_of(&schema);
             contents.items.retain(|item| item.path != name);
             let what = What::Table { rows: Some(table.rows() as u64), columns };
             contents.items.push(Item { path: name.into(), what, about: format!("from {name}.tsv") });

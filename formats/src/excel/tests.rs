@@ -105,7 +105,7 @@ fn a_table_with_a_header_has_typed_columns() {
     assert_eq!(document.contents().notes, ["sheet `One`: 1 cells hold errors and read as missing"]);
     let rows = document.rows("One").unwrap();
     let columns: Vec<(String, String)> = columns_of(&rows.schema());
-    let wanted = [("name", "text"), ("count", "int64"), ("ratio", "float64"), ("good", "boolean"), ("when", "text")];
+    let wanted = [("name", "text"), ("count", "int64"), ("ratio", "float64"), ("good", "bool"), ("when", "text")];
     assert_eq!(columns, wanted.map(|(name, sort)| (name.to_owned(), sort.to_owned())));
     let read = rows.read(&[1, 2, 4], 0..2).unwrap();
     assert_eq!(read.column(0).as_primitive::<Int64Type>().values(), &[3, 4]);

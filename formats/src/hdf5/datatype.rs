@@ -159,6 +159,13 @@ fn scaled(whole: u128, shift: i64) -> f64 {
     value
 }
 
+/// Whether members are a real and an imaginary part, as h5py and others write complex numbers.
+fn is_complex(members: &[Member]) -> bool {
+    let [real, imaginary] = members else { return false };
+    let named = matches!((real.name.as_str(), imaginary.name.as_str()), ("r", "i") | ("real", "imag") | ("re", "im"));
+    named && matches!(real.datatype.class, Class::Float { .. }) && real.datatype == imaginary.datatype
+}
+
 impl Datatype {
     /// A short word for one element: `float64`, `int16`, `text`, `bool`, `compound`, …
     pub fn word(&self) -> String {
@@ -167,6 +174,7 @@ impl Datatype {
             Class::Float { .. } => format!("float{}", self.size.saturating_mul(8)),
             Class::Text { .. } | Class::ListText => "text".into(),
             Class::Opaque => "bytes".into(),
+            Class::Compound(members) if is_complex(members) => format!("complex{}", self.size.saturating_mul(8)),
             Class::Compound(_) => "compound".into(),
             Class::Reference(_) => "reference".into(),
             Class::Enum { .. } if self.is_bool() => "bool".into(),

@@ -1,5 +1,6 @@
 //! An HDF5 file as a document: groups, datasets and attributes under their paths.
 
+use super::attribute::Attribute as Stored;
 use super::dataset::Dataset;
 use super::datatype::Class;
 use super::file::{in_object, too_much};
@@ -8,6 +9,8 @@ use super::table::DatasetRows;
 use super::tree::{Object, Sort, Tree, join};
 use super::values::{Elements, arrow_type};
 use crate::document::{Contents, Document, Item, Rows, What};
+use crate::packing::{Attribute, Packing};
+use crate::reading::type_word;
 use neuroflow_data::formats::{Budget, Format, FormatError, Place};
 use neuroflow_data::{Axis, Tensor};
 use std::ops::Range;
@@ -20,7 +23,7 @@ const SHOWN: usize = 1000;
 ///
 /// Items are groups, datasets under their paths, and attributes under `path@name`. A dataset of numbers is an array for [`Document::tensor`]; every
 /// dataset of one axis, and of numbers or texts of two, has [`Document::rows`]: a column for each member of a compound, otherwise one named like the
-/// dataset, or `column_1`, `column_2`, … for two axes.
+/// dataset, or `column_1`, `column_2`, … for two axes. Numbers that attributes pack, as those of netCDF do, are unpacked in both.
 #[derive(Debug)]
 pub struct Hdf5Document {
     tree: Arc<Tree>,
@@ -75,6 +78,9 @@ fn list(tree: &Tree, root: &Object, contents: &mut Contents, budget: &mut Budget
                     let what = what(tree, object);
                     let about = ["description", "comments", "long_name"].iter().find_map(|name| tree.text(object, name));
                     let mut about = shown(about.unwrap_or_default());
+                    if let Some(packing) = packing(tree, object) {
+                        about = packing.told(&about);
+                    }
                     if let Sort::Unread(error) = &object.sort {
                         about = error.reason.clone();
                         contents.tell(error);
@@ -183,7 +189,7 @@ pub(crate) fn what(tree: &Tree, object: &Object) -> What {
     match &datatype.class {
         Class::Compound(members) if dataset.dims().len() == 1 => What::Table {
             rows: dataset.dims().first().copied(),
-            columns: members.iter().map(|member| (member.name.clone(), arrow_type(&member.datatype).to_string())).collect(),
+            columns: members.iter().map(|member| (member.name.clone(), type_word(&arrow_type(&member.datatype)))).collect(),
         },
         _ => What::Array {
             shape: dataset.dims().to_vec(),
@@ -199,7 +205,40 @@ pub(crate) fn unit(tree: &Tree, object: &Object) -> String {
     ["unit", "units"].iter().find_map(|name| tree.text(object, name)).unwrap_or_default()
 }
 
-/// A part of a dataset of numbers as a tensor.
+/// How attributes of a dataset of numbers say that they are packed.
+pub(crate) fn packing(tree: &Tree, object: &Object) -> Option<Packing> {
+    let Sort::Dataset(dataset) = &object.sort else { return None };
+    if !dataset.datatype.is_number() {
+        return None;
+    }
+    let value = |own: &Stored| match tree.attribute_texts(own).ok()? {
+        Some(texts) => texts.into_iter().next().map(Attribute::Text),
+        None => tree.attribute_numbers(own).ok()?.map(Attribute::Numbers),
+    };
+    Packing::of(&dataset.datatype.word(), |name| value(tree.attribute(object, name)?))
+}
+
+/// The error for a dataset that is asked for as numbers and holds something else.
+fn no_numbers(object: &Object, dataset: &Dataset) -> FormatError {
+    let (word, axes) = (dataset.datatype.word(), dataset.dims().len());
+    let help = match &dataset.datatype.class {
+        _ if axes <= 1 => as_table(object),
+        Class::Compound(_) if word.starts_with("complex") => "save `real` and `imag`, or `abs`, of it".into(),
+        Class::Compound(_) => "save each of its members as an array".into(),
+        _ if axes == 2 => as_table(object),
+        _ => "save it with one or two axes, to have it as a table".into(),
+    };
+    let word = if word.starts_with("complex") { "complex numbers".to_owned() } else { word };
+    let place = Place::Object { path: format!("/{}", object.path), byte: None };
+    FormatError::new(Format::Hdf5, place, format!("this holds {word}, not numbers"), help)
+}
+
+/// The step that reads a dataset as a table.
+fn as_table(object: &Object) -> String {
+    format!("`ingest.table(…, of = \"{}\")` has it", object.path.escape_debug())
+}
+
+/// A part of a dataset of numbers as a tensor, unpacked where that is asked for.
 pub(crate) fn tensor(
     tree: &Tree,
     object: &Object,
@@ -207,14 +246,16 @@ pub(crate) fn tensor(
     part: Option<&[Range<u64>]>,
     names: &[String],
     unit: &str,
+    packing: Option<&Packing>,
 ) -> Result<Tensor, FormatError> {
     let at = || Place::Object { path: format!("/{}", object.path), byte: None };
     let everything = dataset.everything();
     let part = part.unwrap_or(&everything);
     let numbers = tree.many_numbers(&object.path, dataset, part, &mut tree.budget())?;
-    let numbers = numbers.ok_or_else(|| {
-        FormatError::new(Format::Hdf5, at(), format!("this holds {}, not numbers", dataset.datatype.word()), "ask for its rows")
-    })?;
+    let mut numbers = numbers.ok_or_else(|| no_numbers(object, dataset))?;
+    if let Some(packing) = packing {
+        packing.undo(&mut numbers);
+    }
     let mut axes: Vec<Axis> = (0..part.len())
         .zip(part)
         .map(|(axis, range)| {
@@ -249,6 +290,6 @@ impl Document for Hdf5Document {
             Some(What::Array { axes, .. }) => axes.as_slice(),
             _ => &[],
         };
-        tensor(&self.tree, object, dataset, part, axes, &unit(&self.tree, object))
+        tensor(&self.tree, object, dataset, part, axes, &unit(&self.tree, object), packing(&self.tree, object).as_ref())
     }
 }

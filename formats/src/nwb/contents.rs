@@ -1,15 +1,20 @@
 //! What is in an NWB file.
 
 use super::clock::Clock;
+use super::events::marked;
 use super::series::{Series, Times};
 use super::table::DynamicTable;
 use super::types::Types;
 use crate::document::{Contents, Item, What};
 use crate::hdf5::document::{self, shown};
-use crate::hdf5::group::Target;
+use crate::hdf5::group::{Link, Target};
 use crate::hdf5::tree::{Object, Sort, Tree, join};
+use crate::reading::type_word;
 use neuroflow_data::formats::Format;
 use std::collections::HashMap;
+
+/// Marks of intervals that are looked at on opening.
+const MARKS: u64 = 16 << 10;
 
 /// What an object of the schema is.
 #[derive(Debug, Clone)]
@@ -20,12 +25,24 @@ pub(super) enum Part {
     Series(Series),
     /// Texts with times.
     Annotations(Series),
+    /// Marks of where intervals begin and end, and how many intervals they are; half of the marks where there are many.
+    Marks(Series, u64),
     /// Intervals.
     Intervals(DynamicTable),
     /// Units with spike times.
     Units(DynamicTable, u64),
     /// Another table.
     Table(DynamicTable),
+}
+
+impl Part {
+    /// The series, where it is one.
+    pub fn series(&self) -> Option<&Series> {
+        match self {
+            Part::Recording(series, _) | Part::Series(series) | Part::Annotations(series) | Part::Marks(series, _) => Some(series),
+            Part::Intervals(_) | Part::Units(..) | Part::Table(_) => None,
+        }
+    }
 }
 
 /// The contents, and the parts of the schema by the address of their group.
@@ -36,37 +53,61 @@ pub(super) fn read(tree: &Tree, types: &Types, contents: &mut Contents) -> HashM
             parts.insert(object.address, part);
         }
     }
-    for object in tree.objects.iter().filter(|object| !object.path.starts_with("specifications")) {
-        if let Sort::Group(links) = &object.sort {
-            // What belongs to a series or a table is told by it, but for tables in a table.
-            let within = parts.contains_key(&object.address);
-            for link in links {
-                let path = join(&object.path, &link.name);
-                let own = tree.follow(object, link).is_some_and(|target| target.path == path && parts.contains_key(&target.address));
-                if path == "specifications" || within && !own {
-                    continue;
-                }
-                match (tree.follow(object, link), &link.target) {
-                    (Some(target), _) => {
-                        let about = if target.path == path { String::new() } else { format!("the same as `/{}`", target.path) };
-                        push(tree, &parts, contents, path, target, about);
-                    }
-                    (None, Target::External { file, path: to }) => {
-                        let note = format!("`/{path}` is a link to another file, which is not opened: `{}`", file.escape_debug());
-                        contents.notes.push(note);
-                        let about = "a link to another file, which is not opened".to_owned();
-                        contents.items.push(Item { path, what: What::Value(format!("{file}:{to}")), about });
-                    }
-                    (None, Target::Soft(to)) => {
-                        contents.items.push(Item { path, what: What::Value(to.clone()), about: "a link to nothing".into() });
-                    }
-                    _ => {}
-                }
-            }
-        }
-    }
+    list(tree, &parts, contents);
     facts(tree, contents);
     parts
+}
+
+/// Adds what is in the file, each group before what it holds.
+fn list(tree: &Tree, parts: &HashMap<u64, Part>, contents: &mut Contents) {
+    let mut waiting: Vec<(&Object, &Link)> = Vec::new();
+    waiting.extend(tree.root().into_iter().flat_map(links_of));
+    while let Some((object, link)) = waiting.pop() {
+        let path = join(&object.path, &link.name);
+        if path == "specifications" {
+            continue;
+        }
+        let target = tree.follow(object, link);
+        // What belongs to a series or a table is told by it, but for tables in a table, and for what a series has beside its values.
+        let is_told = match (parts.get(&object.address), target) {
+            (None, _) => false,
+            (Some(_), Some(target)) if target.path == path && parts.contains_key(&target.address) => false,
+            (Some(part), Some(target)) => !part.series().is_some_and(|series| target.path == path && series.has_beside(target, &link.name)),
+            (Some(_), None) => true,
+        };
+        if !is_told {
+            add(tree, parts, contents, path.clone(), target, link);
+        }
+        // Under other paths, an object is listed without what it holds.
+        if let Some(target) = target.filter(|target| target.path == path) {
+            waiting.extend(links_of(target));
+        }
+    }
+}
+
+/// What a group holds, the last first.
+fn links_of(object: &Object) -> impl Iterator<Item = (&Object, &Link)> {
+    let links: &[Link] = if let Sort::Group(links) = &object.sort { links } else { &[] };
+    links.iter().rev().map(move |link| (object, link))
+}
+
+fn add(tree: &Tree, parts: &HashMap<u64, Part>, contents: &mut Contents, path: String, target: Option<&Object>, link: &Link) {
+    match (target, &link.target) {
+        (Some(target), _) => {
+            let about = if target.path == path { String::new() } else { format!("the same as `/{}`", target.path) };
+            push(tree, parts, contents, path, target, about);
+        }
+        (None, Target::External { file, path: to }) => {
+            let note = format!("`/{path}` is a link to another file, which is not opened: `{}`", file.escape_debug());
+            contents.notes.push(note);
+            let about = "a link to another file, which is not opened".to_owned();
+            contents.items.push(Item { path, what: What::Value(format!("{file}:{to}")), about });
+        }
+        (None, Target::Soft(to)) => {
+            contents.items.push(Item { path, what: What::Value(to.clone()), about: "a link to nothing".into() });
+        }
+        _ => {}
+    }
 }
 
 fn push(tree: &Tree, parts: &HashMap<u64, Part>, contents: &mut Contents, path: String, object: &Object, about: String) {
@@ -83,6 +124,7 @@ fn push(tree: &Tree, parts: &HashMap<u64, Part>, contents: &mut Contents, path: 
             own(&series.about),
         ),
         Some(Part::Annotations(series)) => (What::Events { count: series.samples }, own(&series.about)),
+        Some(Part::Marks(series, count)) => (What::Events { count: *count }, own(&series.about)),
         Some(Part::Series(series)) => (series_what(tree, series), own(&series.about)),
         Some(Part::Intervals(table)) => (What::Events { count: table.count }, own(&described(tree, object))),
         Some(Part::Units(table, spikes)) => (What::Spikes { units: table.count, spikes: *spikes }, own(&described(tree, object))),
@@ -92,7 +134,9 @@ fn push(tree: &Tree, parts: &HashMap<u64, Part>, contents: &mut Contents, path: 
             if let Sort::Unread(error) = &object.sort {
                 contents.tell(error);
             }
-            (what, own(&described(tree, object)))
+            let described = described(tree, object);
+            let described = document::packing(tree, object).map_or(described.clone(), |packing| packing.told(&described));
+            (what, own(&described))
         }
     };
     contents.items.push(Item { path, what, about });
@@ -104,7 +148,7 @@ fn described(tree: &Tree, object: &Object) -> String {
 
 fn series_what(tree: &Tree, series: &Series) -> What {
     match series.dataset(tree) {
-        Ok(dataset) if series.axes > 2 || !series.numeric && series.axes != 1 => {
+        Ok(dataset) if series.axes > 2 || !series.numeric && series.axes != 1 || series.other_times().is_some() => {
             What::Array { shape: dataset.dims().to_vec(), element: dataset.datatype.word(), unit: series.unit.clone(), axes: axes(series) }
         }
         _ => {
@@ -119,6 +163,7 @@ fn series_what(tree: &Tree, series: &Series) -> What {
                 1 => columns.push((name.to_owned(), format!("{value}{unit}"))),
                 width => columns.push((format!("{name} × {width}"), format!("{value}{unit}"))),
             }
+            columns.extend(series.beside.iter().map(|own| (own.name.clone(), type_word(&own.datatype))));
             What::Table { rows: Some(series.samples), columns }
         }
     }
@@ -126,6 +171,10 @@ fn series_what(tree: &Tree, series: &Series) -> What {
 
 /// Names of the axes of a series: time first.
 pub(super) fn axes(series: &Series) -> Vec<String> {
+    // Which axis is time, nobody knows.
+    if series.other_times().is_some() {
+        return Vec::new();
+    }
     let others: &[&str] = match series.axes {
         2 => &["channel"],
         3 => &["x", "y"],
@@ -149,8 +198,26 @@ fn part(tree: &Tree, types: &Types, object: &Object, notes: &mut Vec<String>) ->
             notes.push(format!("`/{}` has no values: its `data` are missing, a single value, or elsewhere", object.path));
             return None;
         };
+        if let Some(wrong) = series.other_times() {
+            notes.push(format!("`/{}`: {wrong}", object.path));
+            return Some(Part::Series(series));
+        }
         if types.is(&own, "AnnotationSeries") && !series.numeric && series.axes == 1 {
             return Some(Part::Annotations(series));
+        }
+        if types.is(&own, "IntervalSeries") && series.numeric && series.axes == 1 {
+            // Of many marks, it is known only later whether they make intervals.
+            if series.samples > MARKS {
+                let count = series.samples / 2;
+                return Some(Part::Marks(series, count));
+            }
+            return Some(match marked(tree, &series) {
+                Ok(intervals) => Part::Marks(series, intervals.len() as u64),
+                Err(error) => {
+                    notes.push(error.to_string());
+                    Part::Series(series)
+                }
+            });
         }
         let limit = tree.file.limits.max_columns as u64;
         let regular =

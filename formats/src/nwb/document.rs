@@ -1,7 +1,7 @@
 //! An NWB file as a document.
 
 use super::contents::{self, Part};
-use super::series::{SeriesRows, SeriesSignals};
+use super::series::{Series, SeriesRows, SeriesSignals, as_table};
 use super::table::TableRows;
 use super::types::Types;
 use super::{events, of_nwb, spikes};
@@ -50,7 +50,7 @@ impl NwbDocument {
     /// The unit of a series; empty for anything else, and where the file states none.
     pub fn unit(&self, path: &str) -> String {
         match self.find(path) {
-            Some((_, Some(Part::Recording(series, _) | Part::Series(series) | Part::Annotations(series)))) => series.unit.clone(),
+            Some((_, Some(part))) => part.series().map(|series| series.unit.clone()).unwrap_or_default(),
             _ => String::new(),
         }
     }
@@ -59,6 +59,20 @@ impl NwbDocument {
     fn find(&self, path: &str) -> Option<(&Object, Option<&Part>)> {
         let object = self.tree.find(path.trim_matches('/'))?;
         Some((object, self.parts.get(&object.address)))
+    }
+
+    /// The series whose `data` a dataset is, with its group.
+    fn series_of(&self, data: &Object) -> Option<(&Series, &Object)> {
+        let (group, name) = data.path.rsplit_once('/')?;
+        let (object, part) = self.find(group)?;
+        Some((part?.series().filter(|series| name == "data" && series.numeric)?, object))
+    }
+
+    /// Values of a series in its unit.
+    fn values(&self, series: &Series, group: &Object, part: Option<&[Range<u64>]>) -> Result<Tensor, FormatError> {
+        let dataset = series.dataset(&self.tree)?;
+        let tensor = hdf5::tensor(&self.tree, group, dataset, part, &contents::axes(series), &series.unit, None);
+        series.scaled(&self.tree, group, part, tensor.map_err(|error| of_nwb(error, &group.path))?)
     }
 
     /// The session's name, for messages.
@@ -78,7 +92,7 @@ impl Document for NwbDocument {
         let Some((_, Some(Part::Recording(series, _)))) = self.find(path) else { return Err(self.contents.none("recording", path)) };
         let clock = series.clock(&self.tree)?.ok_or_else(|| {
             let place = Place::Object { path: format!("/{path}"), byte: None };
-            FormatError::new(Format::Nwb, place, "its timestamps are not regular, so it is no recording at a rate", "ask for its rows")
+            FormatError::new(Format::Nwb, place, "its timestamps are not regular, so it is no recording at a rate", as_table(path))
         })?;
         let channels = series.channels(&self.tree, &self.types, &clock)?;
         Ok(Box::new(SeriesSignals { tree: &self.tree, series: series.clone(), channels }))
@@ -89,6 +103,7 @@ impl Document for NwbDocument {
         match self.find(path) {
             Some((_, Some(Part::Intervals(table)))) => events::intervals(&self.tree, table),
             Some((_, Some(Part::Annotations(series)))) => events::annotations(&self.tree, series),
+            Some((_, Some(Part::Marks(series, _)))) => events::intervals_of_marks(&self.tree, series),
             _ => Err(self.contents.none("events", path)),
         }
     }
@@ -108,13 +123,16 @@ impl Document for NwbDocument {
             own => self.contents.path_of(own, "table", What::has_rows)?,
         };
         match self.find(path) {
-            Some((_, Some(Part::Recording(series, _) | Part::Series(series) | Part::Annotations(series)))) => {
+            Some((_, Some(Part::Recording(series, _) | Part::Series(series) | Part::Annotations(series) | Part::Marks(series, _)))) => {
                 Ok(Arc::new(SeriesRows::new(&self.tree, &self.types, series.clone())?))
             }
             Some((_, Some(Part::Intervals(table) | Part::Units(table, _) | Part::Table(table)))) => {
                 Ok(Arc::new(TableRows::new(&self.tree, table.clone())))
             }
             Some((object, None)) if matches!(object.sort, Sort::Dataset(_)) => {
+                if let Some((series, _)) = self.series_of(object).filter(|(series, group)| series.has_gains(&self.tree, group)) {
+                    return Err(super::bad(&object.path, "each of its channels has a gain of its own", &as_table(&series.path)));
+                }
                 Ok(Arc::new(DatasetRows::new(&self.tree, object).map_err(|error| of_nwb(error, &object.path))?))
             }
             _ => Err(self.contents.none("table", path)),
@@ -128,16 +146,18 @@ impl Document for NwbDocument {
             path
         };
         match self.find(path) {
-            Some((object, Some(Part::Recording(series, _) | Part::Series(series)))) => {
-                let dataset = series.dataset(&self.tree)?;
-                let tensor = hdf5::tensor(&self.tree, object, dataset, part, &contents::axes(series), &series.unit);
-                series.scaled(&self.tree, object, part, tensor.map_err(|error| of_nwb(error, &object.path))?)
+            Some((object, Some(Part::Recording(series, _) | Part::Series(series) | Part::Marks(series, _)))) => {
+                self.values(series, object, part)
             }
             Some((object, None)) => match &object.sort {
-                Sort::Dataset(dataset) => {
-                    let unit = hdf5::unit(&self.tree, object);
-                    hdf5::tensor(&self.tree, object, dataset, part, &[], &unit).map_err(|error| of_nwb(error, &object.path))
-                }
+                Sort::Dataset(dataset) => match self.series_of(object) {
+                    Some((series, group)) => self.values(series, group, part),
+                    None => {
+                        let (unit, packing) = (hdf5::unit(&self.tree, object), hdf5::packing(&self.tree, object));
+                        let tensor = hdf5::tensor(&self.tree, object, dataset, part, &[], &unit, packing.as_ref());
+                        tensor.map_err(|error| of_nwb(error, &object.path))
+                    }
+                },
                 Sort::Unread(error) => Err(error.clone()),
                 _ => Err(self.contents.none("array", path)),
             },

@@ -1,6 +1,6 @@
-//! `TimeIntervals` and `AnnotationSeries` as events.
+//! `TimeIntervals`, `AnnotationSeries` and `IntervalSeries` as events.
 
-use super::series::{Series, Times, dataset_at};
+use super::series::{Series, Times, as_table, dataset_at};
 use super::table::{Column, DynamicTable};
 use super::{bad, of_nwb};
 use crate::hdf5::tree::Tree;
@@ -9,6 +9,7 @@ use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, Float64Type};
 use neuroflow_data::formats::{Budget, COPY_AGAIN, FormatError};
 use neuroflow_data::{Events, Table, columns};
+use std::collections::HashMap;
 
 /// Columns of texts that name what happened, when a table has several.
 const LABELS: [&str; 6] = ["label", "trial_type", "stimulus", "stimulus_name", "condition", "event_type"];
@@ -18,7 +19,7 @@ const LABELS: [&str; 6] = ["label", "trial_type", "stimulus", "stimulus_name", "
 pub(super) fn intervals(tree: &Tree, table: &DynamicTable) -> Result<Events, FormatError> {
     let mut budget = tree.budget();
     let starts = numbers(tree, table, "start_time", &mut budget)?;
-    let starts = starts.ok_or_else(|| bad(&table.path, "the intervals have no `start_time`", "see the table with `rows`"))?;
+    let starts = starts.ok_or_else(|| bad(&table.path, "the intervals have no `start_time`", &as_table(&table.path)))?;
     let stops = numbers(tree, table, "stop_time", &mut budget)?;
     let durations = match &stops {
         Some(stops) => starts.iter().zip(stops).map(|(start, stop)| Some(stop - start).filter(|length| length.is_finite())).collect(),
@@ -49,7 +50,7 @@ pub(super) fn intervals(tree: &Tree, table: &DynamicTable) -> Result<Events, For
         all.push((Field::new(name, values.data_type().clone(), false), values));
     }
     let made = Table::from_columns(all).and_then(Events::from_table);
-    made.map_err(|error| bad(&table.path, error.to_string(), "see the table with `rows`"))
+    made.map_err(|error| bad(&table.path, error.to_string(), &as_table(&table.path)))
 }
 
 /// Annotations as events without a duration.
@@ -57,19 +58,76 @@ pub(super) fn annotations(tree: &Tree, series: &Series) -> Result<Events, Format
     let mut budget = tree.budget();
     let dataset = series.dataset(tree)?;
     let labels = tree.texts(&series.path, dataset, &dataset.everything(), &mut budget).map_err(|error| of_nwb(error, &series.path))?;
-    let labels = labels.ok_or_else(|| bad(&series.path, "the annotations are not texts", "see them with `rows`"))?;
-    let times = match series.times {
-        Times::Rate { rate, start } => (0..labels.len()).map(|row| start + row as f64 / rate).collect(),
-        Times::Stamps(stamps) => {
-            let stamps = dataset_at(tree, stamps, &series.path)?;
-            let numbers =
-                tree.numbers(&series.path, stamps, &stamps.everything(), &mut budget).map_err(|error| of_nwb(error, &series.path))?;
-            numbers.unwrap_or_default()
-        }
-        Times::Unknown => return Err(bad(&series.path, "the annotations have no times", COPY_AGAIN)),
-    };
+    let labels = labels.ok_or_else(|| bad(&series.path, "the annotations are not texts", &as_table(&series.path)))?;
+    let times = times_of(tree, series, labels.len(), &mut budget)?;
     let durations = vec![None; times.len()];
     Events::new(times, durations, &labels).map_err(|error| bad(&series.path, error.to_string(), COPY_AGAIN))
+}
+
+/// The times of all samples of a series.
+fn times_of(tree: &Tree, series: &Series, count: usize, budget: &mut Budget) -> Result<Vec<f64>, FormatError> {
+    match series.times {
+        Times::Rate { rate, start } => Ok((0..count).map(|row| start + row as f64 / rate).collect()),
+        Times::Stamps(stamps) => {
+            let stamps = dataset_at(tree, stamps, &series.path)?;
+            let numbers = tree.numbers(&series.path, stamps, &stamps.everything(), budget).map_err(|error| of_nwb(error, &series.path))?;
+            Ok(numbers.unwrap_or_default())
+        }
+        Times::Unknown => Err(bad(&series.path, "the samples have no times", "correct the file: give them `timestamps`")),
+    }
+}
+
+/// An interval between two marks: the samples where it begins and ends, and its sort.
+pub(super) struct Marked {
+    begin: usize,
+    end: Option<usize>,
+    sort: i64,
+}
+
+/// The intervals of an `IntervalSeries`: the number of a sort, above zero, begins one, and the same number below zero ends it. One that is not ended
+/// has no end.
+pub(super) fn marked(tree: &Tree, series: &Series) -> Result<Vec<Marked>, FormatError> {
+    let dataset = series.dataset(tree)?;
+    let marks =
+        tree.numbers(&series.path, dataset, &dataset.everything(), &mut tree.budget()).map_err(|error| of_nwb(error, &series.path))?;
+    let mut all: Vec<Marked> = Vec::new();
+    // Where the interval of a sort stands that has begun and not ended.
+    let mut begun: HashMap<i64, usize> = HashMap::new();
+    for (sample, mark) in marks.unwrap_or_default().into_iter().enumerate() {
+        let sort = mark.abs() as i64;
+        let wrong = if mark == 0.0 || mark.fract() != 0.0 || mark.is_nan() {
+            "neither begins nor ends an interval"
+        } else if mark > 0.0 {
+            match begun.insert(sort, all.len()) {
+                None => {
+                    all.push(Marked { begin: sample, end: None, sort });
+                    continue;
+                }
+                Some(_) => "begins an interval of a sort that has begun and not ended",
+            }
+        } else {
+            match begun.remove(&sort).and_then(|place| all.get_mut(place)) {
+                Some(own) => {
+                    own.end = Some(sample);
+                    continue;
+                }
+                None => "ends an interval that has not begun",
+            }
+        };
+        return Err(bad(&series.path, format!("mark {} of {mark} {wrong}", sample + 1), &as_table(&series.path)));
+    }
+    Ok(all)
+}
+
+/// The intervals of an `IntervalSeries` as events; `label` is their sort.
+pub(super) fn intervals_of_marks(tree: &Tree, series: &Series) -> Result<Events, FormatError> {
+    let marked = marked(tree, series)?;
+    let times = times_of(tree, series, usize::try_from(series.samples).unwrap_or(usize::MAX), &mut tree.budget())?;
+    let time = |sample: usize| times.get(sample).copied().unwrap_or(f64::NAN);
+    let begins = marked.iter().map(|own| time(own.begin)).collect();
+    let durations = marked.iter().map(|own| own.end.map(|end| time(end) - time(own.begin)).filter(|length| length.is_finite())).collect();
+    let labels: Vec<String> = marked.iter().map(|own| own.sort.to_string()).collect();
+    Events::new(begins, durations, &labels).map_err(|error| bad(&series.path, error.to_string(), &as_table(&series.path)))
 }
 
 fn numbers(tree: &Tree, table: &DynamicTable, name: &str, budget: &mut Budget) -> Result<Option<Vec<f64>>, FormatError> {

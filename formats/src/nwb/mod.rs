@@ -7,13 +7,15 @@
 //! |---|---|---|
 //! | `TimeSeries` with a rate, or with timestamps that are as regular as one between pauses | recording | `signals`, `rows`, `tensor` |
 //! | other `TimeSeries` | table with a column `time`, or array when it has more than two axes | `rows`, `tensor` |
-//! | `AnnotationSeries`, `TimeIntervals` | events | `events`, `rows` |
+//! | `AnnotationSeries`, `IntervalSeries`, `TimeIntervals` | events | `events`, `rows` |
 //! | `Units` with `spike_times` | spikes | `spikes`, `rows` |
 //! | `DynamicTable` | table | `rows` |
 //! | everything else | as in HDF5 | `tensor`, `rows` |
 //!
 //! Timestamps are those of a recording when they lie on lines of one rate, with at most one pause in ten of them, and none lies further than a tenth of a
 //! sample from its line: so times that were rounded are no matter. The rate is the one that fits best. Rows keep the times as they stand in the file.
+//!
+//! What has a value for each sample beside `data` (`control`, `confidence` of a pose) is a column of the rows, and an item of its own.
 //!
 //! Values are `data × conversion × channel_conversion + offset`, as pynwb's `get_data_in_units` has them. Ragged columns of tables are lists, doubly ragged
 //! ones lists of lists; references are paths, and those to parts of a series `path[from:to]`. Files that an `ImageSeries` names are told and never opened.

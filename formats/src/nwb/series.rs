@@ -49,6 +49,39 @@ pub(super) struct Series {
     offset: f64,
     pub about: String,
     pub numeric: bool,
+    /// How many timestamps there are, where the file has them.
+    stamps: Option<u64>,
+    /// What has a value for each sample beside `data`, such as `control` and the `confidence` of a pose.
+    pub beside: Vec<Beside>,
+}
+
+/// A dataset with a value for each sample of a series.
+#[derive(Debug, Clone)]
+pub(super) struct Beside {
+    pub name: String,
+    /// Its header.
+    data: u64,
+    pub datatype: DataType,
+}
+
+/// Datasets that the schema gives series, and that are no values of samples.
+const OWN: [&str; 11] = [
+    "data",
+    "timestamps",
+    "starting_time",
+    "channel_conversion",
+    "electrodes",
+    "rois",
+    "features",
+    "feature_units",
+    "external_file",
+    "starting_frame",
+    "dimension",
+];
+
+/// The step that reads a thing as a table.
+pub(super) fn as_table(path: &str) -> String {
+    format!("`ingest.table(…, of = \"{}\")` has what stands there", path.escape_debug())
 }
 
 impl Series {
@@ -68,6 +101,16 @@ impl Series {
             (_, Some(stamps)) => Times::Stamps(stamps.address),
             _ => Times::Unknown,
         };
+        let count = match times {
+            Times::Stamps(stamps) => dataset_at(tree, stamps, &object.path).ok().and_then(|stamps| stamps.dims().first().copied()),
+            _ => None,
+        };
+        let beside = tree.children(object).filter_map(|(name, own)| match &own.sort {
+            Sort::Dataset(beside) if !OWN.contains(&name) && beside.dims() == [samples] && samples > 0 => {
+                Some(Beside { name: name.to_owned(), data: own.address, datatype: arrow_type(&beside.datatype) })
+            }
+            _ => None,
+        });
         let finite = |name: &str, usual: f64| tree.number(data, name).filter(|number| number.is_finite()).unwrap_or(usual);
         let description = tree.text(object, "description").filter(|text| !text.is_empty() && text != "no description");
         Some(Series {
@@ -82,7 +125,26 @@ impl Series {
             offset: finite("offset", 0.0),
             about: description.or_else(|| tree.text(object, "comments").filter(|text| text != "no comments")).unwrap_or_default(),
             numeric: dataset.datatype.is_number(),
+            stamps: count,
+            beside: beside.filter(|own| !own.datatype.is_nested()).collect(),
         })
+    }
+
+    /// Why its samples have no times, where there are more or fewer timestamps than samples. Pictures in other files have no samples here.
+    pub fn other_times(&self) -> Option<String> {
+        let stamps = self.stamps.filter(|stamps| *stamps != self.samples && self.samples > 0)?;
+        let turned = if self.axes == 2 && self.width == stamps { ": it may be transposed" } else { "" };
+        Some(format!("the data has {} samples along its first axis and {stamps} timestamps{turned}", self.samples))
+    }
+
+    /// Whether a dataset of its group is to be listed: what extensions add, and `control`.
+    pub fn has_beside(&self, object: &Object, name: &str) -> bool {
+        !OWN.contains(&name) && matches!(&object.sort, Sort::Dataset(dataset) if !dataset.dims().is_empty())
+    }
+
+    /// Whether channels have gains of their own.
+    pub fn has_gains(&self, tree: &Tree, object: &Object) -> bool {
+        self.gains(tree, object).iter().any(|gain| *gain != self.conversion)
     }
 
     /// Stored values of a part of `data` as values in the series' unit.
@@ -170,14 +232,18 @@ impl Series {
     pub fn channels(&self, tree: &Tree, types: &Types, clock: &Clock) -> Result<Vec<Channel>, FormatError> {
         let limit = tree.file.limits.max_columns as u64;
         if !self.numeric || self.axes > 2 || self.width > limit {
-            return Err(bad(&self.path, "its values are no channels of numbers", "ask for its rows or its array"));
+            return Err(bad(
+                &self.path,
+                "its values are no channels of numbers",
+                &format!("`ingest.array(…, of = \"{}\")` has them", self.path.escape_debug()),
+            ));
         }
         let pauses = clock.stretches.len();
         if pauses.saturating_mul(usize::try_from(self.width).unwrap_or(usize::MAX)) > MOST_STRETCHES {
             return Err(bad(
                 &self.path,
                 format!("the recording pauses {} times in {} channels", pauses - 1, self.width),
-                "ask for its rows",
+                &as_table(&self.path),
             ));
         }
         let object = tree.find(&self.path).ok_or_else(|| bad(&self.path, "the series is gone", "open the file again"))?;
@@ -344,11 +410,20 @@ pub(super) struct SeriesRows {
     series: Series,
     channels: Vec<Channel>,
     regular: Option<(f64, f64)>,
+    /// Columns of times and values, before those of what stands beside.
+    values: usize,
     schema: SchemaRef,
 }
 
 impl SeriesRows {
     pub fn new(tree: &Arc<Tree>, types: &Types, series: Series) -> Result<SeriesRows, FormatError> {
+        if let Some(reason) = series.other_times() {
+            let help = format!(
+                "save it with time as its first axis, or take the values alone with `ingest.array(…, of = \"{}\")`",
+                series.path.escape_debug()
+            );
+            return Err(bad(&series.path, reason, &help));
+        }
         let regular = if let Times::Rate { rate, start } = series.times { Some((rate, start)) } else { None };
         let clock = regular.map_or_else(|| Clock::at_rate(1.0, 0.0, 0), |(rate, start)| Clock::at_rate(rate, start, series.samples));
         let channels = if series.numeric { series.channels(tree, types, &clock)? } else { Vec::new() };
@@ -367,7 +442,13 @@ impl SeriesRows {
             }
             fields.push(Field::new("data", arrow_type(&dataset.datatype), false));
         }
-        Ok(SeriesRows { tree: Arc::clone(tree), series, channels, regular, schema: Arc::new(Schema::new(fields)) })
+        let values = fields.len();
+        for own in &series.beside {
+            let is_taken = fields.iter().any(|field| *field.name() == own.name);
+            let name = if is_taken { format!("{}_", own.name) } else { own.name.clone() };
+            fields.push(Field::new(name, own.datatype.clone(), false));
+        }
+        Ok(SeriesRows { tree: Arc::clone(tree), series, channels, regular, values, schema: Arc::new(Schema::new(fields)) })
     }
 
     fn times(&self, rows: Range<u64>) -> Result<Vec<f64>, FormatError> {
@@ -384,6 +465,16 @@ impl SeriesRows {
             }
             Times::Unknown => Ok(Vec::new()),
         }
+    }
+
+    /// A column of what stands beside the values.
+    fn beside(&self, own: &Beside, rows: Range<u64>) -> Result<ArrayRef, FormatError> {
+        let place = format!("{}/{}", self.series.path, own.name);
+        let dataset = dataset_at(&self.tree, own.data, &place)?;
+        let mut budget = self.tree.budget();
+        let bytes = dataset.read(&self.tree.file, &dataset.rows(rows), &mut budget).map_err(|error| of_nwb(error, &place))?;
+        let elements = crate::hdf5::values::Elements::new(&dataset.datatype, &bytes, 0);
+        self.tree.values().column(&dataset.datatype, elements, &mut budget).map_err(|error| of_nwb(error, &place))
     }
 
     /// Columns of channels, all out of one reading of the samples between the first and the last of them.
@@ -425,13 +516,16 @@ impl Rows for SeriesRows {
         let lead = usize::from(self.series.times != Times::Unknown);
         let refuse = |error: arrow::error::ArrowError| bad(&self.series.path, error.to_string(), "ask for columns that are there");
         let schema = self.schema.project(columns).map_err(refuse)?;
-        let channels: Vec<usize> = columns.iter().filter_map(|column| column.checked_sub(lead)).collect();
+        let channels: Vec<usize> =
+            columns.iter().filter(|column| **column < self.values).filter_map(|column| column.checked_sub(lead)).collect();
         let mut values = self.values(&channels, rows.clone())?.into_iter();
         let mut arrays: Vec<ArrayRef> = Vec::with_capacity(columns.len());
         for column in columns {
-            match column.checked_sub(lead) {
-                Some(_) => arrays.extend(values.next()),
-                None => arrays.push(Arc::new(Float64Array::from(self.times(rows.clone())?))),
+            let beside = column.checked_sub(self.values).and_then(|place| self.series.beside.get(place));
+            match (column.checked_sub(lead), beside) {
+                (_, Some(own)) => arrays.push(self.beside(own, rows.clone())?),
+                (Some(_), None) => arrays.extend(values.next()),
+                (None, None) => arrays.push(Arc::new(Float64Array::from(self.times(rows.clone())?))),
             }
         }
         let options = RecordBatchOptions::new().with_row_count(Some((rows.end - rows.start) as usize));

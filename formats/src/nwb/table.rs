@@ -5,6 +5,7 @@ use super::{bad, of_nwb, reference};
 use crate::document::Rows;
 use crate::hdf5::tree::{Object, Sort, Tree};
 use crate::hdf5::values::{Elements, arrow_type};
+use crate::reading::type_word;
 use arrow::array::{Array, ArrayRef, AsArray, FixedSizeListArray, LargeListArray, RecordBatch, RecordBatchOptions, StringArray};
 use arrow::buffer::OffsetBuffer;
 use arrow::compute::cast;
@@ -107,7 +108,7 @@ impl DynamicTable {
     pub fn described(&self) -> Vec<(String, String)> {
         let described = |column: &Column| {
             let unit = if column.unit.is_empty() { String::new() } else { format!(" ({})", column.unit) };
-            (column.name.clone(), format!("{}{unit}", word(&column.datatype)))
+            (column.name.clone(), format!("{}{unit}", type_word(&column.datatype)))
         };
         self.columns.iter().map(described).collect()
     }
@@ -115,23 +116,6 @@ impl DynamicTable {
     /// Some rows of a column.
     pub fn values(&self, tree: &Tree, column: &Column, rows: Range<u64>, budget: &mut Budget) -> Result<ArrayRef, FormatError> {
         level(tree, &self.path, column, column.indexes.len(), rows, budget)
-    }
-}
-
-/// A type in a few letters: `list of float64`.
-fn word(datatype: &DataType) -> String {
-    match datatype {
-        DataType::LargeList(item) => format!("list of {}", word(item.data_type())),
-        DataType::FixedSizeList(item, size) => format!("{size} × {}", word(item.data_type())),
-        DataType::Utf8 => "text".into(),
-        DataType::Boolean => "bool".into(),
-        DataType::Struct(fields) => {
-            format!(
-                "({})",
-                fields.iter().map(|field| format!("{} {}", field.name(), word(field.data_type()))).collect::<Vec<_>>().join(", ")
-            )
-        }
-        other => other.to_string().to_lowercase(),
     }
 }
 

@@ -15,9 +15,8 @@
 //! | in blosc | blosclz, lz4, lz4hc, zlib, zstd; shuffled by bytes or bits |
 //! | keys | both separators, with and without the leading `c` |
 //!
-//! Axes have the names of `dimension_names`, or of xarray's `_ARRAY_DIMENSIONS`; the attribute `units` is the unit. Listed and not read: complex
-//! numbers,
-//! structures, dates. The layouts are those of the Zarr storage specification 2 and of the Zarr core specification 3.0 with its codecs.
+//! Axes have the names of `dimension_names`, or of xarray's `_ARRAY_DIMENSIONS`; the attribute `units` is the unit. Values that attributes pack, as those of
+//! CF do, are unpacked. Listed and not read: complex numbers, structures, dates. The layouts are those of the Zarr storage specification 2 and of the Zarr core specification 3.0 with its codecs.
 
 mod chain;
 mod codecs;
@@ -90,7 +89,9 @@ pub fn open(folder: Arc<dyn Folder>, path: &str, limits: &Limits) -> Result<Zarr
             }
             Values::Fixed { .. } | Values::Variable => What::Table { rows: count, columns: vec![("value".into(), "text".into())] },
         };
-        contents.items.push(Item { path: shown.clone(), what, about: described(&node.attributes) });
+        let about = described(&node.attributes);
+        let about = array.packing.as_ref().map_or(about.clone(), |packing| packing.told(&about));
+        contents.items.push(Item { path: shown.clone(), what, about });
         arrays.insert(shown, array);
     }
     Ok(ZarrDocument { contents, folder, root, arrays, limits: limits.clone() })
@@ -324,7 +325,10 @@ impl Document for ZarrDocument {
 
     fn tensor(&self, path: &str, part: Option<&[Range<u64>]>) -> Result<Tensor, FormatError> {
         let (path, array) = self.array(path, "array")?;
-        let (ranges, values) = read::numbers(self, path, array, part)?;
+        let (ranges, mut values) = read::numbers(self, path, array, part)?;
+        if let Some(packing) = &array.packing {
+            packing.undo(&mut values);
+        }
         let mut axes: Vec<Axis> = ranges
             .iter()
             .enumerate()

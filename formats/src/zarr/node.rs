@@ -1,6 +1,7 @@
 //! The metadata of one array, of either version.
 
 use super::chain::{Chain, Keys, Values};
+use crate::packing::{Attribute, Packing};
 use crate::reading::in_object;
 use neuroflow_data::formats::bytes::ByteOrder;
 use neuroflow_data::formats::{COPY_AGAIN, Format, FormatError, Limits};
@@ -22,6 +23,8 @@ pub(super) struct ArrayNode {
     pub keys: Keys,
     pub axes: Vec<String>,
     pub unit: String,
+    /// How the values are packed, where attributes say so.
+    pub packing: Option<Packing>,
 }
 
 /// An error about the metadata of a node.
@@ -59,12 +62,27 @@ impl ArrayNode {
         {
             node.axes = names.iter().map(|name| name.as_str().unwrap_or_default().to_owned()).collect();
         }
+        let masks = (metadata.get("zarr_format").and_then(Value::as_u64) == Some(2)).then(|| masking(metadata, attributes)).flatten();
+        node.packing = match &node.values {
+            Values::Numbers(element) => Packing::of(element.name(), |name| match (name, masks) {
+                ("_FillValue", Some(_)) => Some(Attribute::Numbers(vec![node.fill])),
+                _ => Attribute::of_json(attributes.get(name)?),
+            }),
+            _ => None,
+        };
         node.axes.truncate(node.shape.len());
         if node.axes.len() < node.shape.len() || node.axes.iter().any(String::is_empty) {
             node.axes.clear();
         }
         Ok(node)
     }
+}
+
+/// The fill value of version 2 where xarray keeps what it has as `_FillValue` in it. Other writers leave zero there, which is a value.
+fn masking<'m>(metadata: &'m Map<String, Value>, attributes: &Attributes) -> Option<&'m Value> {
+    let fill = metadata.get("fill_value").filter(|own| !own.is_null() && !own.is_boolean())?;
+    let is_packed = ["scale_factor", "add_offset"].iter().any(|name| attributes.contains_key(*name));
+    (attributes.contains_key("_ARRAY_DIMENSIONS") && (is_packed || fill.as_f64() != Some(0.0))).then_some(fill)
 }
 
 fn two(path: &str, metadata: &Map<String, Value>) -> Result<ArrayNode, FormatError> {
@@ -86,7 +104,7 @@ fn two(path: &str, metadata: &Map<String, Value>) -> Result<ArrayNode, FormatErr
     let separator = metadata.get("dimension_separator").and_then(Value::as_str).unwrap_or(".");
     let keys = Keys { lead: "", separator: separator_of(path, separator)? };
     let fill = fill(metadata.get("fill_value"), &values);
-    Ok(ArrayNode { path: path.into(), shape, chunks, values, fill, chain, keys, axes: Vec::new(), unit: String::new() })
+    Ok(ArrayNode { path: path.into(), shape, chunks, values, fill, chain, keys, axes: Vec::new(), unit: String::new(), packing: None })
 }
 
 fn three(path: &str, metadata: &Map<String, Value>, limits: &Limits) -> Result<ArrayNode, FormatError> {
@@ -123,7 +141,7 @@ fn three(path: &str, metadata: &Map<String, Value>, limits: &Limits) -> Result<A
         _ => Vec::new(),
     };
     let fill = fill(metadata.get("fill_value"), &values);
-    Ok(ArrayNode { path: path.into(), shape, chunks, values, fill, chain, keys, axes, unit: String::new() })
+    Ok(ArrayNode { path: path.into(), shape, chunks, values, fill, chain, keys, axes, unit: String::new(), packing: None })
 }
 
 fn separator_of(path: &str, separator: &str) -> Result<char, FormatError> {

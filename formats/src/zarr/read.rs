@@ -40,8 +40,9 @@ pub(super) fn numbers(
 ) -> Result<(Vec<Range<u64>>, Floats), FormatError> {
     let limits = &document.limits;
     let Values::Numbers(element) = array.values else {
-        let reason = format!("the values are {}, which is not read as numbers", array.values.name());
-        return Err(in_object(Format::Zarr, path, reason, "save the array as float64 with the codec gzip, zstd or blosc"));
+        let name = array.values.name();
+        let help = remedy(&name);
+        return Err(in_object(Format::Zarr, path, format!("the values are {name}, which is not read as numbers"), help));
     };
     let ranges = ranges(&array.shape, part).map_err(|reason| wrong_part(Format::Zarr, path, reason))?;
     let count = ranges.iter().try_fold(1u64, |count, range| count.checked_mul(range.end - range.start));
@@ -82,6 +83,28 @@ pub(super) fn numbers(
         }
     }
     Ok((ranges, out))
+}
+
+/// What to do about values that are no numbers here.
+fn remedy(name: &str) -> &'static str {
+    let has = |words: &[&str]| words.iter().any(|word| name.contains(word));
+    if has(&["datetime", "date M"]) {
+        "save them as numbers: in NumPy, `times.astype(\"datetime64[us]\").astype(\"int64\")` are microseconds since 1970"
+    } else if has(&["timedelta", "date m"]) {
+        "save them as numbers: in NumPy, `durations / numpy.timedelta64(1, \"s\")` are seconds"
+    } else if name.starts_with("complex") {
+        "save `real` and `imag`, or `abs`, of the array"
+    } else if has(&["struct"]) {
+        "save each of its fields as an array"
+    } else if has(&["categorize"]) {
+        "save the words as text, or their codes as an array of integers"
+    } else if has(&["vlen-array"]) {
+        "save all values in one array, and the length of each list in another"
+    } else if has(&["json", "vlen-bytes", "object", "bytes", "pickle"]) {
+        "save texts with the codec vlen-utf8, and numbers as an array of numbers"
+    } else {
+        "save the array with the codec gzip, zstd or blosc"
+    }
 }
 
 /// Floats in memory.

@@ -79,16 +79,25 @@ fn blosc(bytes: &[u8], size: usize) -> Vec<u8> {
 /// What the array is: number `10 row + column` where the chunk is there, the fill value elsewhere.
 const WHOLE: [f64; 12] = [0.0, 1.0, 2.0, -7.0, 10.0, 11.0, 12.0, -7.0, 20.0, 21.0, 22.0, -7.0];
 
+/// The same with another fill value.
+fn filled(fill: f64) -> [f64; 12] {
+    WHOLE.map(|value| if value == -7.0 { fill } else { value })
+}
+
 fn chunk(first: i16) -> Vec<u8> {
     shorts((0..2).flat_map(|row| (0..3).map(move |column| first + 10 * row + column)))
 }
 
 fn check(files: &[(&str, Vec<u8>)], path: &str) {
+    check_filled(files, path, -7.0);
+}
+
+fn check_filled(files: &[(&str, Vec<u8>)], path: &str, fill: f64) {
     let document = opened(files).unwrap();
     let tensor = document.tensor(path, None).unwrap();
-    assert_eq!((tensor.shape(), tensor.values()), (vec![3, 4], &WHOLE[..]));
+    assert_eq!((tensor.shape(), tensor.values()), (vec![3, 4], &filled(fill)[..]));
     let part = document.tensor(path, Some(&[1..3, 2..4])).unwrap();
-    assert_eq!(part.values(), [12.0, -7.0, 22.0, -7.0]);
+    assert_eq!(part.values(), [12.0, fill, 22.0, fill]);
     assert!(document.tensor(path, Some(&[0..9, 0..1])).unwrap_err().to_string().contains("does not fit axis 0"));
 }
 
@@ -255,7 +264,8 @@ fn zlib_row(first: i16) -> Vec<u8> {
 fn groups_attributes_and_consolidated_metadata() {
     let group = br#"{"zarr_format": 2}"#.to_vec();
     let attributes = br#"{"subject": "m1", "gain": NaN, "note": "NaN \" stays"}"#.to_vec();
-    let array = two(&[]);
+    // Beside names of axes, any other fill value would stand for what is missing.
+    let array = two(&[("fill_value", json!(0))]);
     let own = br#"{"_ARRAY_DIMENSIONS": ["time", "unit"], "units": "mV", "description": "what it is"}"#.to_vec();
     let files = [
         (".zgroup", group.clone()),
@@ -266,7 +276,7 @@ fn groups_attributes_and_consolidated_metadata() {
         ("raw/lfp/0.0", chunk(0)),
         ("raw/lfp/1.0", chunk(20)),
     ];
-    check(&files, "raw/lfp");
+    check_filled(&files, "raw/lfp", 0.0);
     let document = opened(&files).unwrap();
     let contents = document.contents();
     assert_eq!(
@@ -279,10 +289,10 @@ fn groups_attributes_and_consolidated_metadata() {
     assert_eq!((tensor.axes()[1].name.as_str(), tensor.unit()), ("unit", Some("mV")));
     let parse = |bytes: &[u8]| serde_json::from_slice::<Value>(&lenient(bytes)).unwrap();
     let all = json!({"metadata": {".zgroup": parse(&group), "raw/lfp/.zarray": parse(&array)}, "zarr_consolidated_format": 1});
-    check(&[(".zmetadata", all.to_string().into_bytes()), ("raw/lfp/0.0", chunk(0)), ("raw/lfp/1.0", chunk(20))], "raw/lfp");
+    check_filled(&[(".zmetadata", all.to_string().into_bytes()), ("raw/lfp/0.0", chunk(0)), ("raw/lfp/1.0", chunk(20))], "raw/lfp", 0.0);
     let below =
         open(tree(&files.map(|(name, bytes)| (format!("x/y.zarr/{name}").leak() as &str, bytes))), "x/y.zarr", &Limits::default()).unwrap();
-    assert_eq!(below.tensor("raw/lfp", None).unwrap().values(), WHOLE);
+    assert_eq!(below.tensor("raw/lfp", None).unwrap().values(), filled(0.0));
 }
 
 #[test]
@@ -363,4 +373,60 @@ fn damage_is_told_with_its_array_and_chunk() {
     assert!(codecs(json!([])).contains("no codec makes bytes"));
     assert!(codecs(json!([{"name": "transpose", "configuration": {"order": [0, 0]}}, "bytes"])).contains("no permutation"));
     assert!(open(tree(&[]), "../x", &Limits::default()).unwrap_err().to_string().contains("leads out of the folder"));
+}
+
+/// As `xarray.open_zarr` 2026.9 has them.
+#[test]
+fn packed_values_are_unpacked() {
+    let packed = |metadata: Vec<u8>, attributes: Value| {
+        let mut own: Value = serde_json::from_slice(&metadata).unwrap();
+        own["attributes"] = attributes;
+        own.to_string().into_bytes()
+    };
+    let codecs = json!([{"name": "bytes", "configuration": {"endian": "little"}}]);
+    let attributes = json!({"scale_factor": 0.5, "add_offset": 1.0, "_FillValue": 11, "units": "uV"});
+    let files = [("zarr.json", packed(three(codecs), attributes)), ("c/0/0", chunk(0)), ("c/1/0", chunk(20))];
+    let document = opened(&files).unwrap();
+    let tensor = document.tensor("array", None).unwrap();
+    assert_eq!((tensor.unit(), &tensor.values()[..5]), (Some("uV"), &[1.0, 1.5, 2.0, -2.5, 6.0][..]));
+    assert!(tensor.values()[5].is_nan());
+    assert_eq!(document.tensor("array", Some(&[2..3, 0..2])).unwrap().values(), [11.0, 11.5]);
+    let item = document.contents().item("array").unwrap();
+    assert!(matches!(&item.what, What::Array { element, .. } if element == "int16"));
+    assert!(item.about.starts_with("values are the stored ones × 0.5 + 1; stored 11 is missing"), "{}", item.about);
+
+    // Version 2 has `_FillValue` in `fill_value`, where xarray wrote it.
+    let read = |fill: Value, attributes: Value| {
+        let files = [
+            (".zarray", two(&[("fill_value", fill)])),
+            (".zattrs", attributes.to_string().into_bytes()),
+            ("0.0", chunk(0)),
+            ("1.0", chunk(20)),
+        ];
+        opened(&files).unwrap().tensor("array", None).unwrap().values().to_vec()
+    };
+    let axes = json!(["a", "b"]);
+    let masked = read(json!(0), json!({"_ARRAY_DIMENSIONS": axes, "scale_factor": 2.0}));
+    assert!(masked[0].is_nan() && masked[3].is_nan() && masked[1] == 2.0);
+    let masked = read(json!(-7), json!({"_ARRAY_DIMENSIONS": axes}));
+    assert!(masked[3].is_nan() && masked[0] == 0.0);
+    // Others leave zero as the fill value, or name no axes: these are values.
+    assert_eq!(read(json!(0), json!({"_ARRAY_DIMENSIONS": axes}))[..4], [0.0, 1.0, 2.0, 0.0]);
+    assert_eq!(read(json!(-7), json!({"units": "mV"}))[..4], [0.0, 1.0, 2.0, -7.0]);
+    let volts = read(json!(0), json!({"_ARRAY_DIMENSIONS": axes, "conversion": 0.5, "offset": 3.0, "unit": "V"}));
+    assert_eq!(volts[..5], [3.0, 3.5, 4.0, 3.0, 8.0]);
+}
+
+#[test]
+fn what_is_no_number_says_how_to_save_it() {
+    let refusal =
+        |extra: &[(&str, Value)]| opened(&[(".zarray", two(extra)), ("0.0", chunk(0))]).unwrap().tensor("array", None).unwrap_err().help;
+    let codec = |id: &str| [("dtype", json!("|O")), ("filters", json!([{"id": id}]))];
+    assert!(refusal(&[("dtype", json!("<M8[ns]"))]).contains("microseconds since 1970"));
+    assert!(refusal(&[("dtype", json!("<m8[s]"))]).contains("are seconds"));
+    assert!(refusal(&[("dtype", json!("<c16"))]).contains("`real` and `imag`"));
+    assert!(refusal(&[("dtype", json!([["a", "<i4"]]))]).contains("each of its fields"));
+    assert!(refusal(&codec("json2")).contains("vlen-utf8"));
+    assert!(refusal(&codec("categorize")).contains("the words as text"));
+    assert!(refusal(&[("compressor", json!({"id": "unheard"}))]).contains("the codec gzip, zstd or blosc"));
 }

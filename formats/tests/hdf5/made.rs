@@ -146,7 +146,7 @@ fn contents_tell_attributes_and_links_and_follow_none_out_of_the_file() {
         for (path, text) in [
             ("out", "object `out`: this is a text, not an array; name one of"),
             ("nothing", "there is no array of this name; there are"),
-            ("words", "object `/words`: this holds text, not numbers; ask for its rows"),
+            ("words", "object `/words`: this holds text, not numbers; `ingest.table(…, of = \"words\")` has it"),
         ] {
             let error = document.tensor(path, None).unwrap_err().to_string();
             assert!(error.starts_with("HDF5: ") && error.contains(text), "{error}");
@@ -259,7 +259,7 @@ fn times_that_were_rounded_or_pause_make_a_recording() {
     // Only some times are looked at when the file is opened; all are before samples are read.
     assert!(matches!(what("late"), What::Recording { .. }));
     let error = document.signals("acquisition/late").err().unwrap().to_string();
-    assert!(error.contains("its timestamps are not regular, so it is no recording at a rate; ask for its rows"), "{error}");
+    assert!(error.contains("its timestamps are not regular, so it is no recording at a rate; `ingest.table(…, of = \"acquisition/late\")` has what stands there"), "{error}");
     assert_eq!(document.rows("acquisition/late").unwrap().count(), 17_000);
 }
 

@@ -2,6 +2,7 @@
 
 mod damage;
 mod made;
+mod meaning;
 mod real;
 
 use std::io::Read;

@@ -128,6 +128,45 @@ with h5py.File(f"{folder}/times.nwb", "w") as file:
     typed(trials.create_dataset("timeseries", data=parts), "TimeSeriesReferenceVectorData")
     typed(trials.create_dataset("timeseries_index", data=np.array([1, 3, 4], "u1")), "VectorIndex")
 
+with h5py.File(f"{folder}/series.nwb", "w") as file:
+    file.attrs["nwb_version"] = "2.7.0"
+    file["identifier"], file["session_start_time"] = "series", "2026-01-02T03:04:05+00:00"
+    file["specifications/pose/1.0/pose"] = '{"groups":[{"neurodata_type_def":"PoseEstimationSeries","neurodata_type_inc":"SpatialSeries"}]}'
+
+    def series(path, kind, data, times, **beside):
+        own = typed(file.create_group(path), kind)
+        own["data"], own["timestamps"] = data, np.asarray(times)
+        own["data"].attrs["unit"] = "V"
+        for name, values in beside.items():
+            own[name] = values
+        return own
+
+    series("acquisition/transposed", "TimeSeries", np.arange(100.0).reshape(2, 50), np.arange(50) / 10)
+    series("acquisition/short", "TimeSeries", np.arange(6.0).reshape(3, 2), [0.0, 0.1, 0.2, 0.3])
+    scaled = series("acquisition/scaled", "TimeSeries", np.array([[1, 2], [3, 4], [5, 6]], "<i2"), [0.0, 0.5, 1.0], channel_conversion=[1.0, 2.0])
+    scaled["data"].attrs["conversion"], scaled["data"].attrs["offset"] = 0.25, 1.0
+    series("acquisition/controlled", "TimeSeries", [1.0, 2.0, 3.0], [0.0, 0.5, 1.0], control=np.array([0, 1, 0], "u1"), control_description=["a", "b"])
+    series("processing/behavior/pose/nose", "PoseEstimationSeries", np.arange(8.0).reshape(4, 2), np.arange(4) / 50, confidence=[0.5, 1.0, 0.25, 0.75])
+    series("processing/behavior/epochs/run", "IntervalSeries", np.array([1, 2, -1, -2, 1], "i1"), [0.0, 1.0, 1.5, 4.0, 9.0])
+    series("processing/behavior/epochs/odd", "IntervalSeries", np.array([-1, 1], "i1"), [0.0, 7.0])
+
+# As netCDF-4 has packed values, and complex numbers as h5py has them.
+with h5py.File(f"{folder}/packed_values.h5", "w") as file:
+    lfp = file.create_dataset("lfp", data=np.array([[53, -90], [-32768, 7]], "<i2"))
+    for name, value in {"scale_factor": np.array([0.01]), "add_offset": np.array([1.0]), "_FillValue": np.array([-32768], "<i2"), "units": "uV"}.items():
+        lfp.attrs[name] = value
+    file["gap"] = np.array([1.5, -999.0], "<f4")
+    file["gap"].attrs["missing_value"] = np.float32(-999)
+    file["byte"] = np.array([-2, 3, -1], "i1")
+    file["byte"].attrs["_Unsigned"], file["byte"].attrs["scale_factor"] = "true", 0.5
+    file["volts"] = np.array([3, 4], "<i2")
+    file["volts"].attrs["conversion"], file["volts"].attrs["offset"], file["volts"].attrs["unit"] = 1e-6, 0.5, "V"
+    file["offset"] = np.array([3, 4], "<i2")
+    file["offset"].attrs["offset"] = 2.0
+    file["line"] = np.array([1 + 2j, 3 - 4j])
+    file["plane"] = np.array([[1 + 2j]], "<c8")
+    file["words"] = ["a", "b"]
+
 with h5py.File(f"{folder}/small.mat", "w", userblock_size=512) as file:
     def put(group, name, values, kind, **attributes):
         own = group.create_dataset(name, data=np.asarray(values).T)

@@ -24,8 +24,13 @@ pub(super) fn in_words(what: &What) -> String {
             format!("array {lengths}{named} of {element}{}", unit(of))
         }
         What::Table { rows, columns } => {
-            let rows = rows.map_or_else(|| "rows not counted".to_owned(), |rows| format!("{} rows", grouped(rows)));
-            format!("table, {rows} × {} columns", columns.len())
+            let named = |count: usize| if count == 1 { "1 column".to_owned() } else { format!("{} columns", grouped(count as u64)) };
+            match (rows, columns.len()) {
+                (Some(rows), count) => format!("table, {} rows × {}", grouped(*rows), named(count)),
+                // Neither is known before it is read.
+                (None, 0) => "table".into(),
+                (None, count) => format!("table, {}", named(count)),
+            }
         }
         What::Recording { channels, samples, rate, unit: of, .. } if !rate.is_finite() => {
             format!("recording, {channels} channels × {} samples at a rate that nothing says{}", grouped(*samples), unit(of))
@@ -60,7 +65,10 @@ impl Looked {
             What::Events { .. } => events(document, &item.path),
             What::Spikes { .. } => spikes(document, &item.path),
             What::Table { columns, .. } => table(document, &item.path, columns, most),
-            What::Array { shape, .. } if most > 3 => array(document, &item.path, shape),
+            // What is no number is shown by its rows.
+            what @ What::Array { shape, .. } if most > 3 && (what.is_of_numbers() || document.rows(&item.path).is_err()) => {
+                array(document, &item.path, shape)
+            }
             _ => Ok(Vec::new()),
         };
         Looked { lines: lines.unwrap_or_else(|error| vec![format!("can't be read: {}: {}", error.place, error.reason)]) }
@@ -160,10 +168,10 @@ fn spikes(document: &dyn Document, path: &str) -> Result<Vec<String>, FormatErro
 }
 
 fn table(document: &dyn Document, path: &str, columns: &[(String, String)], most: usize) -> Result<Vec<String>, FormatError> {
-    let most = most.max(8) * 3;
+    let most = if most > 3 { 64 } else { 24 };
     let named = columns.iter().take(most).map(|(name, ty)| format!("{name} ({ty})")).collect::<Vec<_>>().join(", ");
-    let more = if columns.len() > most { format!(" and {} more", columns.len() - most) } else { String::new() };
-    let mut lines = vec![format!("{named}{more}")];
+    let more = if columns.len() > most { format!(" and {} more; `--json` has all", columns.len() - most) } else { String::new() };
+    let mut lines = if named.is_empty() { Vec::new() } else { vec![format!("{named}{more}")] };
     let rows = document.rows(path)?;
     let looked = rows.count().min(MOST_ROWS / (columns.len() as u64).max(1));
     let all: Vec<usize> = (0..rows.schema().fields().len().min(64)).collect();

@@ -23,12 +23,17 @@ const MOST_ROWS: usize = 200;
 
 /// The first rows of a thing that has rows.
 pub(super) fn head(opened: &Opened, item: &Item, count: usize) -> Result<(), Failure> {
-    let has_rows = matches!(item.what, What::Table { .. } | What::Recording { .. } | What::Spikes { .. } | What::Events { .. });
-    if !has_rows || count == 0 {
-        return Ok(());
-    }
     let failed = |error: FormatError| super::told(&opened.name, error);
-    let rows = opened.document.rows(&item.path).map_err(failed)?;
+    let rows = match &item.what {
+        _ if count == 0 => return Ok(()),
+        what if what.has_rows() => opened.document.rows(&item.path).map_err(failed)?,
+        // Texts and records in an array; that others can't be read was told above.
+        what @ What::Array { .. } if !what.is_of_numbers() => match opened.document.rows(&item.path) {
+            Ok(rows) => rows,
+            Err(_) => return Ok(()),
+        },
+        _ => return Ok(()),
+    };
     let columns: Vec<usize> = (0..rows.schema().fields().len().min(MOST_COLUMNS)).collect();
     let batch = rows.read(&columns, 0..rows.count().min(count as u64)).map_err(failed)?;
     println!();

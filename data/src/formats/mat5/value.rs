@@ -181,13 +181,13 @@ impl MatValue {
             MatValue::Numeric { data, imaginary: None, .. } => data.to_f64().ok_or_else(|| {
                 self.is_not(
                     "an array of numbers that 64-bit floats can hold",
-                    "it has integers beyond 2^53: save it as double, or split it",
+                    "it has integers beyond 2^53: subtract what they have in common, such as the first time, before they are saved",
                 )
             }),
             MatValue::Numeric { imaginary: Some(_), .. } => {
                 Err(self.is_not("an array of real numbers", "save its `real`, `imag` or `abs`"))
             }
-            MatValue::Sparse { .. } => Err(self.is_not("a dense array", "ask for `dense`, or save `full(…)` of it")),
+            MatValue::Sparse { .. } => Err(self.is_not("a dense array", "save `full(…)` of it")),
             _ => Err(self.is_not("a numeric array", "look at the variable in MATLAB with `whos`")),
         }
     }
@@ -196,7 +196,7 @@ impl MatValue {
     pub fn number(&self) -> Result<f64, FormatError> {
         match self.numbers()?.as_ref() {
             [only] => Ok(*only),
-            _ => Err(self.is_not("one number", "ask for `numbers`")),
+            _ => Err(self.is_not("one number", "take the whole array")),
         }
     }
 
@@ -215,7 +215,7 @@ impl MatValue {
     /// The real parts of a sparse matrix as a dense one, column-major, if `limits` allow that many numbers.
     pub fn dense(&self, limits: &Limits) -> Result<Vec<f64>, FormatError> {
         let MatValue::Sparse { dims: [n_rows, n_columns], rows, column_starts, data, imaginary: None, .. } = self else {
-            return Err(self.is_not("a sparse matrix of real numbers", "ask for `numbers`"));
+            return Err(self.is_not("a sparse matrix of real numbers", "save its `real`, `imag` or `abs`"));
         };
         let count = n_rows.checked_mul(*n_columns).filter(|count| (*count as u64).saturating_mul(8) <= limits.max_total_bytes);
         let Some(count) = count else {

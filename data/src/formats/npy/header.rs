@@ -3,6 +3,7 @@
 use super::super::bytes::{ByteOrder, number_at};
 use super::super::error::COPY_AGAIN;
 use super::super::{Format, FormatError, Place};
+use std::collections::BTreeSet;
 
 /// NumPy arrays have at most 64 axes.
 const MOST_AXES: usize = 64;
@@ -57,8 +58,66 @@ pub struct Header {
     pub data_start: usize,
 }
 
-/// Reads the magic, the version and the dictionary.
+/// What the header of an array of records says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Records {
+    /// The fields, in the order of the file; bytes between them that mean nothing are left out.
+    pub fields: Vec<Field>,
+    /// Bytes of one record.
+    pub size: usize,
+    /// The length of every axis; empty for a single record.
+    pub shape: Vec<usize>,
+    /// Where the records begin.
+    pub data_start: usize,
+}
+
+/// A field of records.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Field {
+    /// Its name.
+    pub name: String,
+    /// The type of one value.
+    pub scalar: Scalar,
+    /// The order of the bytes of a value.
+    pub order: ByteOrder,
+    /// Values that a record has of it.
+    pub count: usize,
+    /// Whether it is an array, be it of one value.
+    pub is_array: bool,
+    /// Where it begins in a record.
+    pub offset: usize,
+}
+
+/// What an element is.
+enum Described {
+    Plain(Scalar, ByteOrder),
+    Records(Vec<Field>, usize),
+}
+
+/// Reads the header of single values.
 pub(super) fn parse(bytes: &[u8]) -> Result<Header, FormatError> {
+    let (described, fortran_order, shape, data_start) = whole(bytes)?;
+    match described {
+        Described::Plain(scalar, order) => Ok(Header { scalar, order, fortran_order, shape, data_start }),
+        Described::Records(..) => {
+            let help = "read it with `file(…)` and `ingest.table`, which has a column for each field";
+            let reason = "the array has a structured type (several named fields)";
+            Err(FormatError::new(Format::Npy, Place::Byte(0), reason, help))
+        }
+    }
+}
+
+/// Reads the header of records; none for one of single values.
+pub(super) fn records(bytes: &[u8]) -> Result<Option<Records>, FormatError> {
+    Ok(match whole(bytes)? {
+        (Described::Plain(..), ..) => None,
+        // Along one axis, both orders are the same.
+        (Described::Records(fields, size), _, shape, data_start) => Some(Records { fields, size, shape, data_start }),
+    })
+}
+
+/// Reads the magic, the version and the dictionary.
+fn whole(bytes: &[u8]) -> Result<(Described, bool, Vec<usize>, usize), FormatError> {
     let refuse = |byte: usize, reason: &str, help: &str| FormatError::new(Format::Npy, Place::Byte(byte as u64), reason, help);
     if !bytes.starts_with(b"\x93NUMPY") {
         return Err(refuse(0, "the file does not begin with NumPy's mark", "check that the path names a file written by `numpy.save`"));
@@ -80,7 +139,7 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Header, FormatError> {
         let key = scanner.string()?;
         scanner.take(b':', "a colon")?;
         match key {
-            b"descr" => described = Some(scanner.scalar()?),
+            b"descr" => described = Some(scanner.described()?),
             b"fortran_order" => fortran_order = Some(scanner.boolean()?),
             b"shape" => shape = Some(scanner.shape()?),
             _ => return Err(scanner.problem("the header has a key other than `descr`, `fortran_order` and `shape`")),
@@ -91,7 +150,7 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Header, FormatError> {
         }
     }
     match (described, fortran_order, shape) {
-        (Some((scalar, order)), Some(fortran_order), Some(shape)) => Ok(Header { scalar, order, fortran_order, shape, data_start }),
+        (Some(described), Some(fortran_order), Some(shape)) => Ok((described, fortran_order, shape, data_start)),
         _ => Err(scanner.problem("the header lacks one of `descr`, `fortran_order` and `shape`")),
     }
 }
@@ -179,10 +238,76 @@ impl<'a> Scanner<'a> {
         Ok(shape)
     }
 
-    fn scalar(&mut self) -> Result<(Scalar, ByteOrder), FormatError> {
-        if self.rest().first() == Some(&b'[') {
-            return Err(self.refuse("the array has a structured type (several named fields)", "save each field as an array of its own"));
+    fn described(&mut self) -> Result<Described, FormatError> {
+        if self.rest().first() != Some(&b'[') {
+            return self.scalar().map(|(scalar, order)| Described::Plain(scalar, order));
         }
+        let (fields, size) = self.fields()?;
+        Ok(Described::Records(fields, size))
+    }
+
+    /// The list of fields, and the bytes that a record takes.
+    fn fields(&mut self) -> Result<(Vec<Field>, usize), FormatError> {
+        let (mut fields, mut offset) = (Vec::new(), 0usize);
+        let mut names = BTreeSet::new();
+        self.take(b'[', "a list of fields")?;
+        while !self.take_if(b']') {
+            self.take(b'(', "a field in brackets")?;
+            // A field may have a title before its name.
+            let name = if self.take_if(b'(') {
+                self.string()?;
+                self.take(b',', "a comma")?;
+                let name = self.string()?;
+                self.take(b')', "the end of a name")?;
+                name
+            } else {
+                self.string()?
+            };
+            let name = std::str::from_utf8(name).map_or_else(|_| name.iter().map(|byte| char::from(*byte)).collect(), str::to_owned);
+            self.take(b',', "a comma")?;
+            if self.rest().first() == Some(&b'[') {
+                let reason = format!("the field `{}` has fields of its own", name.escape_debug());
+                return Err(self.refuse(reason, "save it as an array of its own"));
+            }
+            let padding = if name.is_empty() { self.padding() } else { None };
+            let value = if padding.is_some() { None } else { Some(self.scalar()?) };
+            let (mut count, mut is_array) = (1usize, false);
+            if self.take_if(b',') && self.rest().first() == Some(&b'(') {
+                is_array = true;
+                let shape = self.shape()?;
+                let product = shape.iter().try_fold(1usize, |product, length| product.checked_mul(*length));
+                count = product.ok_or_else(|| self.problem("a field has more values than a computer can count"))?;
+            }
+            self.take(b')', "the end of a field")?;
+            let size = padding.or(value.map(|(scalar, _)| scalar.size())).unwrap_or_default();
+            let end = size.checked_mul(count).and_then(|size| offset.checked_add(size));
+            let end = end.ok_or_else(|| self.problem("a record has more bytes than a computer can count"))?;
+            if let Some((scalar, order)) = value {
+                if !names.insert(name.clone()) {
+                    return Err(self.problem(format!("the field `{}` is there twice", name.escape_debug())));
+                }
+                fields.push(Field { name, scalar, order, count, is_array, offset });
+            }
+            offset = end;
+            if !self.take_if(b',') {
+                self.take(b']', "a comma or the end of the fields")?;
+                break;
+            }
+        }
+        Ok((fields, offset))
+    }
+
+    /// The size of bytes that mean nothing, which NumPy writes as `|V4`.
+    fn padding(&mut self) -> Option<usize> {
+        let before = self.position;
+        let size = self.string().ok().and_then(|word| std::str::from_utf8(word.strip_prefix(b"|V")?).ok()?.parse().ok());
+        if size.is_none() {
+            self.position = before;
+        }
+        size
+    }
+
+    fn scalar(&mut self) -> Result<(Scalar, ByteOrder), FormatError> {
         let written = self.string()?;
         let (order, rest) = match written.split_first() {
             Some((b'<' | b'|' | b'=', rest)) => (ByteOrder::Little, rest),
