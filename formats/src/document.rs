@@ -84,8 +84,13 @@ pub trait Document: Debug + Send + Sync {
     }
 }
 
-/// The attribute of an array that says where voxels lie: three or four rows of four numbers, from voxel to millimetres.
+/// The attribute of an array that says where voxels lie: three or four rows of four numbers, from voxel to places in [`SPACE_UNIT`].
 pub const AFFINE: &str = "affine";
+/// The attribute of an array that says what its affine's places are counted in: `m`, `mm`, `µm`, or nothing where that is not known.
+pub const SPACE_UNIT: &str = "space_unit";
+/// The attribute of an array that says what space each of NIfTI's two forms leads to, the qform and the sform: two numbers as in [`SPACE`], 0 for a form that
+/// is not there or leads elsewhere than the affine.
+pub const FORMS: &str = "forms";
 /// The attribute of an array that says what space its affine leads to, as NIfTI numbers them: 0 none that is known, 1 the scanner's, 2 that of another image,
 /// 3 Talairach's, 4 MNI 152, 5 a template's.
 pub const SPACE: &str = "space";
@@ -103,6 +108,8 @@ pub struct Contents {
     pub facts: BTreeMap<String, String>,
     /// What is in it, groups before what they hold, in the file's order.
     pub items: Vec<Item>,
+    /// The path of what is meant where several things of a sort are there and none is named; empty where one must be.
+    pub meant: String,
     /// What was left out or looks odd, one sentence each.
     pub notes: Vec<String>,
     /// Rules that the file breaks, where something is left that can be read: it may be less than was recorded, or at other times.
@@ -254,6 +261,7 @@ impl Contents {
             version: version.into(),
             facts: BTreeMap::new(),
             items: Vec::new(),
+            meant: String::new(),
             notes: Vec::new(),
             damage: Vec::new(),
             lacks_rate: false,
@@ -311,7 +319,8 @@ impl Contents {
         self.items.iter().find(|item| item.path == path)
     }
 
-    /// The path that is meant by `path` among items that are `wanted`: itself, or the only one that ends with it, or, for the empty path, the only one.
+    /// The path that is meant by `path` among items that are `wanted`: itself, or the only one that ends with it, or, for the empty path, the only one, or the
+    /// one that is [`Contents::meant`].
     ///
     /// # Errors
     /// When it names nothing, something else, or nothing is named and there is not exactly one.
@@ -319,6 +328,7 @@ impl Contents {
         let all: Vec<&Item> = self.items.iter().filter(|item| wanted(&item.what)).collect();
         match (path.trim_matches('/'), all.as_slice()) {
             ("", [only]) => Ok(&only.path),
+            ("", several) if several.iter().any(|item| item.path == self.meant) => Ok(&self.meant),
             (path, all) => match all.iter().find(|item| item.path == path && !path.is_empty()) {
                 Some(item) => Ok(&item.path),
                 None => {

@@ -77,12 +77,12 @@ macro_rules! value {
 value!(u8, i8, u16, i16, u32, i32, u64, i64, f32, f64);
 
 #[inline]
-fn half(bits: u16) -> f64 {
+pub(crate) fn half(bits: u16) -> f64 {
     <Float16Type as ArrowPrimitiveType>::Native::from_bits(bits).to_f64()
 }
 
 #[inline]
-fn brain(bits: u16) -> f64 {
+pub(crate) fn brain(bits: u16) -> f64 {
     f64::from(f32::from_bits(u32::from(bits) << 16))
 }
 

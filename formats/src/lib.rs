@@ -47,6 +47,7 @@ pub mod suite2p;
 mod text;
 mod through;
 mod triggers;
+mod unread;
 pub mod write;
 pub mod zarr;
 

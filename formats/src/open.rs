@@ -6,6 +6,7 @@
 use crate::document::Document;
 use crate::source::{Folder, Source, part};
 use crate::spike_text::TimeUnit;
+use crate::unread::unread;
 use crate::{
     arrays, bids, brainvision, edf, eeglab, excel, fif, gdf, gifti, graphs, hdf5, idx, mat73, nifti, nwb, phy, picture, position_tracking,
 };
@@ -106,6 +107,11 @@ impl Begin {
             Err(_) => "",
         };
         text.trim_start_matches('\u{feff}').trim_start()
+    }
+
+    /// The error for a format that is known and not read.
+    fn unread(&self) -> Option<FormatError> {
+        unread(self.stored()).map(|(reason, help)| FormatError::new(Format::Unknown, Place::Byte(0), reason, help))
     }
 
     fn is_hdf5(&self) -> bool {
@@ -442,6 +448,9 @@ pub fn open(source: Arc<dyn Source>, options: &Options) -> Result<Opened, Format
             return open(source, options);
         }
     }
+    if let Some(error) = begin.unread() {
+        return Err(error);
+    }
     let (reason, help) = match begin.text() {
         _ if begin.bytes.is_empty() => ("the file is empty", "copy or download it again"),
         "" => ("no format is known that begins like this", "name its reader; docs/formats.md lists them"),
@@ -536,14 +545,32 @@ pub fn is_beside(reader: Option<&str>, name: &str) -> bool {
 pub fn open_as(reader: Option<&str>, name: &str, source: Arc<dyn Source>, options: &Options) -> Result<Opened, FormatError> {
     // A table of text has no mark of its own.
     let by_ending = || reader_of_name(name).map(|reader| reader.word).filter(|word| *word == "csv");
-    let Some(word) = reader.or_else(by_ending) else { return open(source, options) };
+    let Some(word) = reader.or_else(by_ending) else { return open(source, options).map_err(|error| of_pair(error, name)) };
     match find(word)?.files {
-        Files::One(open, _) => open(source, options),
+        Files::One(open, _) => match Begin::of(source.as_ref())?.unread() {
+            Some(error) => Err(error),
+            None => open(source, options),
+        },
         Files::Beside(..) | Files::Folder(..) => {
             let reason = format!("`{word}` reads several files, and this is one");
             Err(FormatError::new(Format::Unknown, Place::File, reason, "name the folder, or the header among the files"))
         }
     }
+}
+
+/// The same error, or the one for the voxels of a pair, which have no mark: their header has.
+fn of_pair(error: FormatError, name: &str) -> FormatError {
+    let name = name.to_lowercase();
+    if error.format != Format::Unknown || !(name.ends_with(".img") || name.ends_with(".img.gz")) {
+        return error;
+    }
+    let reason = "an `.img` holds the voxels of a pair of files, and does not say what they are";
+    FormatError::new(
+        Format::Unknown,
+        Place::File,
+        reason,
+        "name the `.hdr` beside it; one of Analyze 7.5 is converted to NIfTI first, with `nibabel` or `fslchfiletype`",
+    )
 }
 
 /// The document in several files, of which `named` was named; nothing stands for the folder.

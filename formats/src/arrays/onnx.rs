@@ -11,7 +11,7 @@
 
 use super::protobuf::{Carried, Field, Fields};
 use crate::document::{Contents, Document, Item, What};
-use crate::grid::{Element, Grid, Named, Scale, ranges, tensor, wrong_part};
+use crate::grid::{Element, Grid, Named, Scale, brain, half, ranges, tensor, wrong_part};
 use crate::reading::{at_byte, in_object, shortened, unique, whole};
 use crate::source::Source;
 use arrow::buffer::Buffer;
@@ -334,9 +334,19 @@ impl OnnxDocument {
                 }
                 // Halves stand in `int32_data` by their bits.
                 (5, _) if matches!(initializer.element, Some(Element::F16 | Element::Bf16)) => {
-                    let place = Place::Object { path: path.into(), byte: Some(span.start) };
-                    let help = "save the model with raw values, as `onnx.save` does";
-                    return Err(FormatError::new(Format::Onnx, place, "halves stand as whole numbers, which is not read", help));
+                    let float = if initializer.element == Some(Element::F16) { half } else { brain };
+                    for number in field.numbers() {
+                        let bits = u16::try_from(number).map_err(|_| {
+                            let place = Place::Object { path: path.into(), byte: Some(span.start) };
+                            FormatError::new(
+                                Format::Onnx,
+                                place,
+                                format!("a half has the bits {number}, of which there are 16"),
+                                COPY_AGAIN,
+                            )
+                        })?;
+                        values.push(float(bits));
+                    }
                 }
                 (5, _) => values.extend(field.numbers().into_iter().map(|number| f64::from(number as i32))),
                 (7, _) => values.extend(field.numbers().into_iter().map(|number| number as i64 as f64)),

@@ -3,18 +3,20 @@
 //! Columns are separated by tabs, commas, semicolons or blanks; lines that begin with `#` or `%` are comments. With a header, the ends are the
 //! columns
 //! `source` and `target` (or `from`/`to`, `pre`/`post`, `i`/`j`, `u`/`v`), else the first two, and the weight is `weight` (or `synapses`,
-//! `count`, `value`); without one, the third column is the weight when it is a number.
+//! `count`, `value`); without one, the third column is the weight when it is a number. Lines that end with a dictionary, `0 1 {'weight': 4}`, are those of
+//! networkx's `write_edgelist`: its keys are columns.
 //!
 //! A list does not say whether its edges have a direction. Told nothing, edges between numbers in a list without a header are undirected when no
 //! pair of
 //! nodes stands in both ways, and all others are directed.
 
+use super::python_dict::dict;
 use super::{Attribute, Found, GraphDocument};
 use crate::reading::plain;
 use crate::source::Source;
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::datatypes::{DataType, Float64Type, Int64Type};
-use neuroflow_data::formats::csv::{CsvOptions, read_csv};
+use neuroflow_data::formats::csv::{CsvOptions, HeaderRow, read_csv};
 use neuroflow_data::formats::{Format, FormatError, Limits, Place};
 use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -32,7 +34,7 @@ pub struct EdgeListOptions {
 /// Opens a list of edges.
 ///
 /// # Errors
-/// When rows differ in length, there are fewer than two columns, or an end is missing.
+/// When rows differ in length, there are fewer than two columns, an end is missing, or a dictionary behind the ends holds more than names and numbers.
 pub fn open(source: Arc<dyn Source>, limits: &Limits) -> Result<GraphDocument, FormatError> {
     open_with(source, &EdgeListOptions::default(), limits)
 }
@@ -42,13 +44,26 @@ pub fn open(source: Arc<dyn Source>, limits: &Limits) -> Result<GraphDocument, F
 /// # Errors
 /// As [`open`].
 pub fn open_with(source: Arc<dyn Source>, options: &EdgeListOptions, limits: &Limits) -> Result<GraphDocument, FormatError> {
-    let (batch, comments) = {
+    let (batch, dicts, comments) = {
         let bytes = plain(source.as_ref(), Format::EdgeList, limits)?;
         let (text, comments) = cleaned(&bytes);
-        let batch = read_csv(&text, &options.table, limits).map_err(|error| FormatError { format: Format::EdgeList, ..error })?;
-        (batch, comments)
+        let read = |text: &[u8], table: &CsvOptions| {
+            read_csv(text, table, limits).map_err(|error| FormatError { format: Format::EdgeList, ..error })
+        };
+        match dictionaries(&text, limits)? {
+            Some((ends, dicts)) => {
+                // A header would have no dictionary.
+                (read(&ends, &CsvOptions { header: HeaderRow::Absent, ..options.table.clone() })?, dicts, comments)
+            }
+            None => (read(&text, &options.table)?, Vec::new(), comments),
+        }
     };
     let mut found = found(&batch, options.directed)?;
+    for (row, dict) in dicts.into_iter().enumerate() {
+        for (name, value) in dict {
+            found.edge_attributes.set(row, &name, value);
+        }
+    }
     if comments > 0 {
         found.notes.push(format!("{comments} lines are comments"));
     }
@@ -65,6 +80,43 @@ fn cleaned(bytes: &[u8]) -> (Cow<'_, [u8]>, usize) {
     }
     let kept = lines.map(|line| if is_comment(line) { &b"\n"[..] } else { line });
     (Cow::Owned(kept.flatten().copied().collect()), comments)
+}
+
+/// What stands behind the ends of an edge, by name.
+type Dict = Vec<(String, Attribute)>;
+
+/// The text without the dictionaries behind its edges, and the dictionaries; `None` where the first line has none.
+fn dictionaries(text: &[u8], limits: &Limits) -> Result<Option<(Vec<u8>, Vec<Dict>)>, FormatError> {
+    let is_blank = |line: &[u8]| line.trim_ascii().is_empty();
+    // The first brace, for a name of a node has none and a text in the dictionary may.
+    let open = |line: &[u8]| line.trim_ascii_end().ends_with(b"}").then(|| line.iter().position(|byte| *byte == b'{')).flatten();
+    let lines = text.split(|byte| *byte == b'\n');
+    if lines.clone().find(|line| !is_blank(line)).is_none_or(|line| open(line).is_none()) {
+        return Ok(None);
+    }
+    let help = "write the list with `networkx.write_weighted_edgelist`, or the graph with `networkx.write_graphml`";
+    let (mut ends, mut dicts, mut columns) = (Vec::new(), Vec::new(), BTreeSet::new());
+    for (number, line) in lines.enumerate() {
+        if !is_blank(line) {
+            let place = Place::Line { line: number as u64 + 1, field: None };
+            let refuse = |reason: String| FormatError::new(Format::EdgeList, place.clone(), reason, help);
+            let at = open(line).ok_or_else(|| refuse("the edges above have a dictionary behind them, this one has none".into()))?;
+            let (before, behind) = line.split_at_checked(at).unwrap_or((line, &[]));
+            let behind = std::str::from_utf8(behind).map_err(|_| refuse("the dictionary is not UTF-8".into()))?;
+            let dict = dict(behind.trim()).map_err(refuse)?;
+            columns.extend(dict.iter().map(|(name, _)| name.clone()));
+            let most = limits.max_columns.min(4096);
+            if columns.len() > most {
+                return Err(refuse(format!("there are more than {most} properties")));
+            }
+            dicts.push(dict);
+            let before = before.trim_ascii_end();
+            ends.extend(before.strip_suffix(b",").or_else(|| before.strip_suffix(b";")).unwrap_or(before));
+        }
+        // Lines stay as many as they are, so that messages name the right one.
+        ends.push(b'\n');
+    }
+    Ok(Some((ends, dicts)))
 }
 
 const ENDS: [(&[&str], &[&str]); 1] =
@@ -210,6 +262,26 @@ mod tests {
         let told = EdgeListOptions { directed: Some(false), table };
         let source = Arc::new(Buffer::from_vec(b"a b\nb a\n".to_vec()));
         assert_eq!(open_with(source, &told, &Limits::default()).unwrap().graph("").unwrap().edges()[0].weight, 2.0);
+    }
+
+    #[test]
+    fn dictionaries_of_networkx_are_columns() {
+        let document = opened("# made\n0 1 {'weight': 2.5, 'type': 'gap'}\n\n1 2 {'weight': 4}\n").unwrap();
+        let graph = document.graph("").unwrap();
+        assert_eq!(
+            graph.edges().iter().map(|edge| (edge.source, edge.target, edge.weight)).collect::<Vec<_>>(),
+            [(0, 1, 2.5), (1, 2, 4.0)]
+        );
+        assert!(!graph.is_directed() && graph.weight == "weight");
+        let edges = document.rows("edges").unwrap();
+        let names: Vec<String> = edges.schema().fields().iter().map(|field| field.name().clone()).collect();
+        assert_eq!(names, ["source", "target", "weight", "type"]);
+        assert_eq!(opened("a,b,{}\nb,c,{}\n").unwrap().graph("").unwrap().edges()[1].weight, 1.0);
+        let told = |text: &str| opened(text).and_then(|document| document.graph("")).unwrap_err().to_string();
+        assert!(told("0 1 {'weight': 4}\n1 2 {}\n").contains("the weight of edge 2, from `1` to `2`, is missing"));
+        assert!(told("0 1 {'weight': 4}\n\n1 2 5\n").contains("line 3: the edges above have a dictionary"));
+        let nested = told("0 1 {'weight': [4]}\n");
+        assert!(nested.contains("line 1: the value of `weight` is neither") && nested.contains("write_weighted_edgelist"), "{nested}");
     }
 
     #[test]

@@ -358,6 +358,26 @@ mod tests {
     }
 
     #[test]
+    fn a_graph_is_refused_where_some_edges_lack_the_weight_of_others() {
+        let of = |last: &str| {
+            format!(
+                "graph [ node [ id 0 ] node [ id 1 ] node [ id 2 ] edge [ source 0 target 1 weight 2.5 ] edge [ source 1 target 2 {last} ] ]"
+            )
+        };
+        let document = opened(&of("")).unwrap();
+        assert_eq!(document.contents().notes, ["1 edges have no finite `weight`, so no graph is made of them; the table `edges` has each"]);
+        let told = document.graph("").unwrap_err();
+        assert_eq!(told.reason, "the weight of edge 2, from `1` to `2`, is missing or not finite");
+        assert!(told.help.contains("give every edge a finite weight"));
+        let told = opened(&of("weight \"strong\"")).unwrap().graph("").unwrap_err().to_string();
+        assert!(told.contains("the weight of edge 2"), "{told}");
+        assert_eq!(opened(&of("weight \"4\"")).unwrap().graph("").unwrap().edges()[1].weight, 4.0);
+        // Nothing but words: no weights are meant.
+        let words = "graph [ node [ id 0 ] node [ id 1 ] edge [ source 0 target 1 weight \"strong\" ] ]";
+        assert_eq!(opened(words).unwrap().graph("").unwrap().edges()[0].weight, 1.0);
+    }
+
+    #[test]
     fn damage_is_told_with_its_line() {
         let error = |text: &str| opened(text).unwrap_err().to_string();
         assert!(error("graph [\n node [ id 0 ]\n node [ id 0 ] ]").starts_with("GML: line 3: the id 0 stands twice"));

@@ -320,6 +320,20 @@ mod tests {
       <edge id="e" source="n1" target="n0"><data key="d1">1.5</data></edge></graph></graphml>"#;
 
     #[test]
+    fn a_missing_weight_is_the_default_of_its_key_or_refused() {
+        let of = |default: &str| {
+            format!(
+                "<graphml><key id='w' for='edge' attr.name='weight' attr.type='double'>{default}</key><graph edgedefault='undirected'><node id='a'/>\
+                 <node id='b'/><node id='c'/><edge source='a' target='b'><data key='w'>2.5</data></edge><edge source='b' target='c'/></graph></graphml>"
+            )
+        };
+        let told = opened(&of("")).unwrap().graph("").unwrap_err().to_string();
+        assert!(told.contains("the weight of edge 2, from `b` to `c`, is missing"), "{told}");
+        let graph = opened(&of("<default>1</default>")).unwrap().graph("").unwrap();
+        assert_eq!(graph.edges().iter().map(|edge| edge.weight).collect::<Vec<_>>(), [2.5, 1.0]);
+    }
+
+    #[test]
     fn keys_types_and_defaults() {
         let document = opened(SMALL).unwrap();
         assert_eq!(document.contents().item("graph").unwrap().what, What::Graph { nodes: 2, edges: 1, directed: false });

@@ -8,11 +8,13 @@
 //!
 //! Tables hold everything that the file has. A [`Graph`] has at most one edge between two nodes, and none from a node to itself: weights of
 //! parallel edges
-//! are added, loops are left out, and notes say how many there were. The weight of an edge is its attribute `weight`, else `value`, else 1.
+//! are added, loops are left out, and notes say how many there were. The weight of an edge is its attribute `weight`, else `value`; 1 where no edge has
+//! either. Where some edges have it and others lack it, there is no graph, for what the others weigh is not said.
 
 pub mod edge_list;
 pub mod gml;
 pub mod graphml;
+mod python_dict;
 mod table;
 
 use crate::document::{Contents, Document, Item, Rows, What};
@@ -72,13 +74,20 @@ impl GraphDocument {
             RecordBatch::try_from_iter_with_nullable(node_columns.into_iter().map(|(name, array)| (name, array, true))).map_err(refuse)?;
         let edges =
             RecordBatch::try_from_iter_with_nullable(edge_columns.into_iter().map(|(name, array)| (name, array, true))).map_err(refuse)?;
-        let numeric =
-            |name: &str| edges.column_by_name(name).is_some_and(|column| column.data_type().is_numeric() && column.null_count() == 0);
-        let weight = weight.or_else(|| ["weight", "value"].into_iter().find(|name| numeric(name)).map(str::to_owned));
+        let weight = weight.or_else(|| ["weight", "value"].into_iter().find(|name| some_numbers(&edges, name)).map(str::to_owned));
         let mut contents = Contents::new(format, version);
         contents.notes = notes;
         contents.facts = facts;
         noted(&ends, directed, &mut contents);
+        if let Some(name) = &weight {
+            let without =
+                numbers(&edges, name).map_or(0, |weights| weights.iter().filter(|weight| !weight.is_some_and(f64::is_finite)).count());
+            if without > 0 {
+                contents
+                    .notes
+                    .push(format!("{without} edges have no finite `{name}`, so no graph is made of them; the table `edges` has each"));
+            }
+        }
         let graph = What::Graph { nodes: ids.len() as u64, edges: ends.len() as u64, directed };
         let about = weight.as_ref().map_or(String::new(), |weight| format!("weights: {weight}"));
         contents.items.push(Item { path: "graph".into(), what: graph, about });
@@ -120,16 +129,23 @@ impl GraphDocument {
 
     fn weights(&self, name: &str) -> Result<Vec<f64>, FormatError> {
         let refuse = |reason: String| {
-            let help = "give every edge a finite weight, or use the table `edges`";
+            let help = "give every edge a finite weight, take the property away from all, or use the table `edges`";
             FormatError::new(self.contents.format, Place::Column(name.into()), reason, help)
         };
-        let column = self.edges.batch.column_by_name(name).ok_or_else(|| refuse("there is no such column".into()))?;
-        let column = arrow::compute::cast(column, &DataType::Float64).map_err(|error| refuse(error.to_string()))?;
-        let column =
-            arrow::array::AsArray::as_primitive_opt::<Float64Type>(&column).ok_or_else(|| refuse("weights are no numbers".into()))?;
+        if self.edges.batch.column_by_name(name).is_none() {
+            return Err(refuse("there is no such column".into()));
+        }
+        let column = numbers(&self.edges.batch, name).ok_or_else(|| refuse("weights are no numbers".into()))?;
         let missing = column.iter().position(|weight| !weight.is_some_and(f64::is_finite));
         match missing {
-            Some(edge) => Err(refuse(format!("the weight of edge {} is missing or not finite", edge + 1))),
+            Some(edge) => {
+                let end = |name: &str| {
+                    let names = self.edges.batch.column_by_name(name)?.as_any().downcast_ref::<arrow::array::StringArray>()?;
+                    (edge < names.len()).then(|| names.value(edge).escape_debug().to_string())
+                };
+                let ends = end("source").zip(end("target")).map_or(String::new(), |(one, two)| format!(", from `{one}` to `{two}`,"));
+                Err(refuse(format!("the weight of edge {}{ends} is missing or not finite", edge + 1)))
+            }
             None => Ok(column.values().to_vec()),
         }
     }
@@ -167,6 +183,21 @@ impl GraphDocument {
         }
         axis
     }
+}
+
+/// A column as numbers; what is none is missing.
+fn numbers(batch: &RecordBatch, name: &str) -> Option<arrow::array::Float64Array> {
+    let column = arrow::compute::cast(batch.column_by_name(name)?, &DataType::Float64).ok()?;
+    arrow::array::AsArray::as_primitive_opt::<Float64Type>(&column).cloned()
+}
+
+/// Whether a column has numbers, or texts of which some are numbers.
+fn some_numbers(batch: &RecordBatch, name: &str) -> bool {
+    let texts = |column: &DataType| matches!(column, DataType::Utf8);
+    batch.column_by_name(name).is_some_and(|column| {
+        column.data_type().is_numeric()
+            || (texts(column.data_type()) && numbers(batch, name).is_some_and(|numbers| numbers.null_count() < numbers.len()))
+    })
 }
 
 /// Labels where every node has one of its own, else ids.

@@ -12,21 +12,25 @@
 //! last
 //! axis `colour`.
 //!
+//! CIFTI-2 (`.dscalar.nii`, `.dtseries.nii`, …) is `matrix`, with the axes that its XML says: `time`, `grayordinate`, `parcel`, `map`. There is no affine.
+//!
 //! Listed and not given as numbers: complex voxels and floats of 128 bits. Refused: Analyze 7.5, which has no mark.
 //!
 //! The layout is that of `nifti1.h` (2007) and `nifti2.h` (2011); the affine is that of nibabel's `get_best_affine`.
 
+mod cifti;
 mod header;
 mod space;
 #[cfg(test)]
 mod tests;
 
-use crate::document::{AFFINE, Contents, Document, Item, REPETITION_TIME, SPACE, What};
+use crate::document::{AFFINE, Contents, Document, FORMS, Item, REPETITION_TIME, SPACE, SPACE_UNIT, What};
 use crate::floats::Floats;
 use crate::grid::{Element, Grid, Scale, Step, ranges, wrong_part};
 use crate::reading::{Stream, at_byte, head, is_gzip};
 use crate::source::{Folder, Source};
 use arrow::buffer::Buffer;
+use cifti::Matrix;
 use header::{Header, LONGEST, SHORTEST, Version, Voxel};
 use neuroflow_data::formats::bytes::{ByteOrder, number_at};
 use neuroflow_data::formats::inflate::{GzipMembers, gzip_at_once};
@@ -49,7 +53,18 @@ pub struct NiftiDocument {
     image: Arc<dyn Source>,
     gzip: bool,
     affine: Option<[[f64; 4]; 4]>,
+    /// What stands along the axes of CIFTI-2.
+    matrix: Option<Matrix>,
     limits: Limits,
+}
+
+/// What follows the header.
+#[derive(Debug, Default)]
+struct Extensions {
+    /// Codes and lengths.
+    listed: Vec<(i32, u64)>,
+    /// The XML of CIFTI-2.
+    cifti: Option<Vec<u8>>,
 }
 
 /// Opens a `.nii` or `.nii.gz`.
@@ -113,8 +128,8 @@ fn file(folder: &Arc<dyn Folder>, path: &str) -> Result<Arc<dyn Source>, FormatE
     }
 }
 
-/// The header and the codes and lengths of its extensions.
-fn read_header(source: &dyn Source) -> Result<(Header, Vec<(i32, u64)>), FormatError> {
+/// The header and its extensions.
+fn read_header(source: &dyn Source) -> Result<(Header, Extensions), FormatError> {
     let first = head(source, Format::Nifti, 1 << 12)?;
     if !is_gzip(&first) {
         let header = header::parse(&first)?;
@@ -123,7 +138,7 @@ fn read_header(source: &dyn Source) -> Result<(Header, Vec<(i32, u64)>), FormatE
         return Ok((header, extensions));
     }
     // Enough for the header and for extensions of an honest size; nothing is held for what the header claims.
-    const AHEAD: u64 = 1 << 20;
+    const AHEAD: u64 = 1 << 24;
     let mut inflated = Vec::new();
     let taken = GzipMembers::new(Stream::new(source)).take(LONGEST as u64).read_to_end(&mut inflated);
     // A short image may end before the longer header would: what is there may be enough.
@@ -143,48 +158,68 @@ fn read_header(source: &dyn Source) -> Result<(Header, Vec<(i32, u64)>), FormatE
     Ok((header, extensions))
 }
 
-/// Codes and lengths of the extensions between header and voxels.
-fn extensions(header: &Header, bytes: impl Fn(Range<u64>) -> Option<Vec<u8>>) -> Vec<(i32, u64)> {
+/// The extensions between header and voxels.
+fn extensions(header: &Header, bytes: impl Fn(Range<u64>) -> Option<Vec<u8>>) -> Extensions {
+    /// Bytes of XML that are read at most.
+    const MOST_XML: u64 = 32 << 20;
     let start = if header.version == Version::One { 348 } else { 540 };
-    let mut found = Vec::new();
+    let mut found = Extensions::default();
     if bytes(start..start + 4).and_then(|mark| mark.first().copied()).is_none_or(|mark| mark == 0) {
         return found;
     }
     let mut at = start + 4;
-    while found.len() < MOST_EXTENSIONS && (!header.single || at.saturating_add(8) <= header.offset) {
+    while found.listed.len() < MOST_EXTENSIONS && (!header.single || at.saturating_add(8) <= header.offset) {
         let Some(tag) = bytes(at..at + 8) else { break };
         let (Some(size), Some(code)) = (number_at::<i32>(&tag, 0, header.order), number_at::<i32>(&tag, 4, header.order)) else { break };
         let Ok(size) = u64::try_from(size) else { break };
         if size < 8 || (header.single && at.saturating_add(size) > header.offset) {
             break;
         }
-        found.push((code, size - 8));
+        found.listed.push((code, size - 8));
+        if code == cifti::EXTENSION && found.cifti.is_none() && size <= MOST_XML {
+            found.cifti = bytes(at.saturating_add(8)..at.saturating_add(size));
+        }
         at = at.saturating_add(size);
     }
     found
 }
 
 impl NiftiDocument {
-    fn new(header: Header, extensions: Vec<(i32, u64)>, image: Arc<dyn Source>, limits: &Limits) -> Result<NiftiDocument, FormatError> {
+    fn new(mut header: Header, extensions: Extensions, image: Arc<dyn Source>, limits: &Limits) -> Result<NiftiDocument, FormatError> {
         let gzip = is_gzip(&head(image.as_ref(), Format::Nifti, 2)?);
+        let is_matrix = cifti::is_matrix(&header, extensions.listed.iter().any(|(code, _)| *code == cifti::EXTENSION));
+        let matrix = is_matrix.then(|| Matrix::new(&mut header, &extensions.cifti.unwrap_or_default()));
         let version = match (header.version, header.single) {
+            _ if matrix.is_some() => "CIFTI-2",
             (Version::One, true) => "NIfTI-1",
             (Version::One, false) => "NIfTI-1 pair",
             (Version::Two, true) => "NIfTI-2",
             (Version::Two, false) => "NIfTI-2 pair",
         };
         let mut contents = Contents::new(Format::Nifti, version);
-        let affine = space::affine(&header);
-        facts(&header, affine.map(|(_, from)| from), &extensions, &mut contents);
+        let affine = space::affine(&header).filter(|_| matrix.is_none());
+        match &matrix {
+            None => placed(&header, affine.map(|(_, from)| from), &mut contents),
+            Some(matrix) => {
+                contents.notes.extend(matrix.notes.iter().cloned());
+                let structures = matrix.structures();
+                if !structures.is_empty() {
+                    contents.facts.insert("structures".into(), crate::reading::shortened(&structures, 1000));
+                }
+            }
+        }
+        facts(&header, &extensions.listed, &mut contents);
         let (shape, element) = match header.voxel {
             Voxel::Number(element) => (header.shape.clone(), element.name()),
             Voxel::Colours(colours) => (header.shape.iter().copied().chain([colours]).collect(), "uint8"),
             Voxel::Other(name) => (header.shape.clone(), name),
         };
-        let axes = axis_names(&header);
+        let axes = matrix.as_ref().map_or_else(|| axis_names(&header), Matrix::names);
         let about = header.description.clone();
+        let path = if matrix.is_some() { "matrix" } else { "image" };
+        contents.meant = path.into();
         contents.items.push(Item {
-            path: "image".into(),
+            path: path.into(),
             what: What::Array { shape, element: element.into(), unit: String::new(), axes },
             about,
         });
@@ -196,10 +231,11 @@ impl NiftiDocument {
                 axes: vec!["row".into(), "column".into()],
             };
             contents.items.push(Item { path: "affine".into(), what, about: "from voxel positions to space".into() });
-        } else {
+        } else if matrix.is_none() {
             contents.notes.push("the qform is no rotation, so there is no affine".into());
         }
-        let document = NiftiDocument { contents, header, image, gzip, affine: affine.map(|(rows, _)| rows), limits: limits.clone() };
+        let document =
+            NiftiDocument { contents, header, image, gzip, affine: affine.map(|(rows, _)| rows), matrix, limits: limits.clone() };
         document.noted()
     }
 
@@ -240,7 +276,7 @@ impl NiftiDocument {
     }
 
     fn image(&self, part: Option<&[Range<u64>]>) -> Result<Tensor, FormatError> {
-        let path = "image";
+        let path = self.contents.meant.as_str();
         if let Voxel::Other(name) = self.header.voxel {
             let place = Place::Object { path: path.into(), byte: None };
             let reason = format!("the voxels are {name}, which is not read as real numbers");
@@ -256,7 +292,7 @@ impl NiftiDocument {
         } else {
             grid.read(self.image.as_ref(), Format::Nifti, path, part, &self.limits)?
         };
-        let axes = self.axes(&ranges);
+        let axes = self.matrix.as_ref().map_or_else(|| self.axes(&ranges), |matrix| matrix.axes(&ranges));
         Tensor::new(axes, None, values).map_err(|error| FormatError::new(Format::Nifti, Place::File, error.to_string(), COPY_AGAIN))
     }
 
@@ -352,8 +388,8 @@ fn axis_names(header: &Header) -> Vec<String> {
     names
 }
 
-/// What the header says beside the shape.
-fn facts(header: &Header, from: Option<&str>, extensions: &[(i32, u64)], contents: &mut Contents) {
+/// What the header says of places and times.
+fn placed(header: &Header, from: Option<&str>, contents: &mut Contents) {
     let mut fact = |name: &str, text: String| {
         if !text.is_empty() {
             contents.facts.insert(name.into(), text);
@@ -367,8 +403,6 @@ fn facts(header: &Header, from: Option<&str>, extensions: &[(i32, u64)], content
         let name = if time == "s" || time.is_empty() { "repetition time" } else { "step of axis 4" };
         fact(name, if time.is_empty() { step.to_string() } else { format!("{step} {time}") });
     }
-    fact("description", header.description.clone());
-    fact("auxiliary file", header.auxiliary.clone());
     fact("affine from", from.unwrap_or_default().into());
     if header.qform.0 != 0 {
         fact("qform", space::space(header.qform.0));
@@ -376,6 +410,20 @@ fn facts(header: &Header, from: Option<&str>, extensions: &[(i32, u64)], content
     if header.sform.0 != 0 {
         fact("sform", space::space(header.sform.0));
     }
+    if header.slice_duration > 0.0 {
+        fact("slice duration", format!("{} {time}", space::seconds(header.slice_duration, factor)).trim().to_owned());
+    }
+}
+
+/// What the header says beside the shape, and beside places and times.
+fn facts(header: &Header, extensions: &[(i32, u64)], contents: &mut Contents) {
+    let mut fact = |name: &str, text: String| {
+        if !text.is_empty() {
+            contents.facts.insert(name.into(), text);
+        }
+    };
+    fact("description", header.description.clone());
+    fact("auxiliary file", header.auxiliary.clone());
     if header.intent.0 != 0 {
         let parameters: Vec<String> = header.intent.1.iter().filter(|value| **value != 0.0).map(f64::to_string).collect();
         let word = space::intent(header.intent.0);
@@ -387,9 +435,6 @@ fn facts(header: &Header, from: Option<&str>, extensions: &[(i32, u64)], content
     }
     if header.range.1 > header.range.0 {
         fact("display range", format!("{} to {}", header.range.0, header.range.1));
-    }
-    if header.slice_duration > 0.0 {
-        fact("slice duration", format!("{} {time}", space::seconds(header.slice_duration, factor)).trim().to_owned());
     }
     if header.slices.0 > 0 {
         let order = ["", "sequential increasing", "sequential decreasing", "alternating increasing", "alternating decreasing"];
@@ -413,7 +458,7 @@ impl Document for NiftiDocument {
 
     fn tensor(&self, path: &str, part: Option<&[Range<u64>]>) -> Result<Tensor, FormatError> {
         match path.trim_matches('/') {
-            "" | "image" => self.image(part),
+            own if own.is_empty() || own == self.contents.meant => self.image(part),
             "affine" => self.affine(part),
             _ => Err(self.contents.none("array", path)),
         }
@@ -428,9 +473,14 @@ impl Document for NiftiDocument {
             row[3] += moved;
         }
         let code = if self.header.sform.0 != 0 { self.header.sform.0 } else { self.header.qform.0 };
-        let mut said = BTreeMap::from([(AFFINE.to_owned(), json!(rows)), (SPACE.to_owned(), json!(code))]);
+        let (space_unit, unit, factor) = space::units(self.header.units);
+        let mut said = BTreeMap::from([
+            (AFFINE.to_owned(), json!(rows)),
+            (SPACE.to_owned(), json!(code)),
+            (SPACE_UNIT.to_owned(), json!(space_unit)),
+            (FORMS.to_owned(), json!(space::forms(&self.header))),
+        ]);
         // An axis of one volume has no step that would say it.
-        let (_, unit, factor) = space::units(self.header.units);
         let step = self.header.pixdim.get(4).map(|step| space::seconds(*step, factor));
         if let Some(step) = step.filter(|step| unit == "s" && self.header.shape.len() > 3 && *step > 0.0 && step.is_finite()) {
             said.insert(REPETITION_TIME.to_owned(), json!(step));

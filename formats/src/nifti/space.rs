@@ -34,6 +34,21 @@ pub(super) fn affine(header: &Header) -> Option<([[f64; 4]; 4], &'static str)> {
     Some((rows, "voxel sizes"))
 }
 
+/// The codes of qform and sform; 0 for a qform beside an sform that leads elsewhere, for one affine can't say both.
+pub(super) fn forms(header: &Header) -> [i64; 2] {
+    let (qform, sform) = (header.qform.0, header.sform.0);
+    if qform == 0 || sform == 0 {
+        return [qform, sform];
+    }
+    // A quaternion in single precision turns voxels by less than this.
+    const NEAR: f64 = 1e-3;
+    let near = rotated(header).is_some_and(|rows| {
+        let size = header.pixdim.iter().skip(1).take(3).copied().fold(f64::INFINITY, f64::min);
+        rows.as_flattened().iter().zip(header.sform.1.as_flattened()).all(|(one, two)| (one - two).abs() <= NEAR * size)
+    });
+    [if near { qform } else { 0 }, sform]
+}
+
 /// A number as the sum of two floats, for the few steps that nibabel does in the longest floats of the machine.
 #[derive(Debug, Clone, Copy)]
 struct Long(f64, f64);

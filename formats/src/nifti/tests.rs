@@ -2,7 +2,7 @@
 
 use super::*;
 use arrow::buffer::Buffer;
-use neuroflow_data::FileTree;
+use neuroflow_data::{FileTree, Typed};
 use std::io::Write;
 
 /// A NIfTI-1 header of 348 bytes, and the mark of no extensions.
@@ -142,6 +142,96 @@ fn the_affine_comes_from_sform_then_qform_then_voxel_sizes() {
     let document = opened(&file).unwrap();
     assert_eq!(document.contents().notes, ["the qform is no rotation, so there is no affine"]);
     assert!(document.tensor("affine", None).is_err());
+}
+
+#[test]
+fn what_belongs_to_an_image_goes_along_to_another_with_its_units() {
+    let mut file = one(&[2, 1, 1, 2], 4, 16, false, true);
+    file.extend(values(4, 4, false));
+    // An sform of 25 along each axis, aligned (2), and a qform that says 2, 2.5 and 3 (1): two places.
+    (file[254], file[252]) = (2, 1);
+    for (row, at) in [280, 300, 320].into_iter().enumerate() {
+        file[at..at + 4].copy_from_slice(&25f32.to_le_bytes());
+        assert_eq!(at, 280 + 20 * row);
+    }
+    // xyzt_units: micron and milliseconds; 1,350 of them are 1.35 s.
+    for (units, unit, back) in [(3u8 | 16, "µm", 3u8 | 8), (1 | 16, "m", 1 | 8), (16, "", 8), (3, "µm", 3)] {
+        file[123] = units;
+        let document = opened(&file).unwrap();
+        let said = document.attributes("image", None);
+        assert_eq!((&said[SPACE_UNIT], &said[FORMS], &said[SPACE]), (&json!(unit), &json!([0, 2]), &json!(2)), "{units}");
+        let made = document.tensor("image", None).unwrap().into_artifact().unwrap();
+        let mut meta = made.meta().clone();
+        meta.attributes = said;
+        let kind = neuroflow_data::Kind::Tensor;
+        let artifact = neuroflow_data::Artifact::from_batch(kind, made.batch_of(kind).unwrap().clone(), meta);
+        let written = crate::write::artifact_bytes(crate::write::Form::Nifti, "image", &artifact, &Default::default()).unwrap();
+        assert_eq!(written[123], back, "{units}");
+        assert_eq!((written[252], written[254]), (0, 2));
+        let again = opened(&written).unwrap();
+        assert_eq!(again.affine, document.affine);
+        let step = f32::from_le_bytes(written[92..96].try_into().unwrap());
+        assert_eq!(step, if units & 16 == 16 { 1.35 } else { 1350.0 });
+    }
+}
+
+#[test]
+fn cifti_is_a_matrix_with_the_axes_that_its_xml_says() {
+    let matrix = |xml: &str, shape: [i64; 2], intent: i32| {
+        let mut bytes = vec![0u8; 544];
+        bytes[..4].copy_from_slice(&540i32.to_le_bytes());
+        bytes[4..12].copy_from_slice(b"n+2\0\r\n\x1a\n");
+        bytes[12..14].copy_from_slice(&4i16.to_le_bytes());
+        bytes[14..16].copy_from_slice(&16i16.to_le_bytes());
+        for (axis, length) in [6, 1, 1, 1, 1, shape[0], shape[1]].iter().enumerate() {
+            bytes[16 + 8 * axis..24 + 8 * axis].copy_from_slice(&length.to_le_bytes());
+        }
+        bytes[504..508].copy_from_slice(&intent.to_le_bytes());
+        bytes[540] = 1;
+        let size = (xml.len() + 8).next_multiple_of(16);
+        bytes.extend((size as i32).to_le_bytes());
+        bytes.extend(32i32.to_le_bytes());
+        bytes.extend(xml.as_bytes());
+        bytes.resize(544 + size, 0);
+        bytes[168..176].copy_from_slice(&(544 + size as i64).to_le_bytes());
+        bytes.extend(values(4, (shape[0] * shape[1]) as usize, false));
+        bytes
+    };
+    let series = "<CIFTI Version=\"2\"><Matrix><MatrixIndicesMap AppliesToMatrixDimension=\"0\" IndicesMapToDataType=\"CIFTI_INDEX_TYPE_SERIES\" \
+        NumberOfSeriesPoints=\"2\" SeriesExponent=\"-3\" SeriesStart=\"1000\" SeriesStep=\"720\" SeriesUnit=\"SECOND\"/>\
+        <MatrixIndicesMap AppliesToMatrixDimension=\"1\" IndicesMapToDataType=\"CIFTI_INDEX_TYPE_BRAIN_MODELS\">\
+        <BrainModel IndexOffset=\"0\" IndexCount=\"2\" BrainStructure=\"CIFTI_STRUCTURE_CORTEX_LEFT\"><VertexIndices>0 7</VertexIndices></BrainModel>\
+        <BrainModel IndexOffset=\"2\" IndexCount=\"1\" BrainStructure=\"CIFTI_STRUCTURE_THALAMUS_LEFT\"/></MatrixIndicesMap></Matrix></CIFTI>";
+    let file = matrix(series, [2, 3], 3002);
+    for bytes in [file.clone(), gzip(&file)] {
+        let document = opened(&bytes).unwrap();
+        let contents = document.contents();
+        assert_eq!((contents.version.as_str(), contents.items.len(), contents.meant.as_str()), ("CIFTI-2", 1, "matrix"));
+        assert_eq!(contents.facts["structures"], "CORTEX_LEFT 2, THALAMUS_LEFT 1");
+        assert!(!contents.facts.contains_key("repetition time") && document.attributes("matrix", None).is_empty());
+        let tensor = document.tensor("", None).unwrap();
+        // matrix[time, position] is number time + 2 position of the file.
+        assert_eq!((tensor.shape(), tensor.values()), (vec![2, 3], &[0.0, 2.0, 4.0, 1.0, 3.0, 5.0][..]));
+        assert_eq!(tensor.axes()[0], Axis::numbers("time", Some("s"), vec![1.0, 1.72]));
+        let part = document.tensor("matrix", Some(&[1..2, 1..3])).unwrap();
+        let structures = Coordinates::Labels(vec!["CORTEX_LEFT".into(), "THALAMUS_LEFT".into()]);
+        assert_eq!(part.axes()[1], Axis::count("grayordinate", 2).with_property("structure", structures));
+        assert_eq!(part.values(), [3.0, 5.0]);
+    }
+    let maps = "<CIFTI Version=\"2\"><Matrix><MatrixIndicesMap AppliesToMatrixDimension=\"0\" IndicesMapToDataType=\"CIFTI_INDEX_TYPE_SCALARS\">\
+        <NamedMap><MapName>a &amp; b</MapName></NamedMap><NamedMap><MapName>c</MapName></NamedMap></MatrixIndicesMap>\
+        <MatrixIndicesMap AppliesToMatrixDimension=\"1\" IndicesMapToDataType=\"CIFTI_INDEX_TYPE_PARCELS\"><Parcel Name=\"V1\"/>\
+        <Parcel Name=\"V2\"/></MatrixIndicesMap></Matrix></CIFTI>";
+    let tensor = opened(&matrix(maps, [2, 2], 3008)).unwrap().tensor("matrix", None).unwrap();
+    assert_eq!(tensor.axes()[0], Axis::labels("map", vec!["a & b".into(), "c".into()]));
+    assert_eq!(tensor.axes()[1], Axis::labels("parcel", vec!["V1".into(), "V2".into()]));
+    // XML that does not fit, or is none.
+    for xml in [maps, "<CIFTI Version=\"2\"><Mat", "<CIFTI Version=\"1\"/>"] {
+        let document = opened(&matrix(xml, [2, 3], 3008)).unwrap();
+        assert!(document.contents().notes.iter().any(|note| note.contains("XML of CIFTI-2")), "{:?}", document.contents().notes);
+        assert_eq!(document.tensor("matrix", None).unwrap().axes()[1].name, "axis 2");
+    }
+    assert_eq!(opened(&matrix(series, [2, 3], 0)).unwrap().contents().version, "NIfTI-2");
 }
 
 #[test]

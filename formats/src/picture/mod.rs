@@ -5,9 +5,12 @@
 //! pages of one size is `stack`, with the axes `page`, `y`, `x`, `channel`; pages of several sizes are `page 1`, `page 2`, …. [`stack`] puts files of
 //! equal size together as `image`, `y`, `x`, `channel`.
 //!
-//! Values are as stored: 0 to 255, 0 to 65535, or the floats of a TIFF. PNG with a palette or with fewer than 8 bits is widened to 8 bits. An
-//! orientation in the
-//! Exif block is noted and not followed. Texts of a PNG, and what ImageJ and ScanImage write into a TIFF, are facts.
+//! Where ImageJ, OME-XML or tifffile say what the pages run along, those axes stand in place of `page`: `time`, `z`, `channel`, as many as there are.
+//! With `channel` among them, the colours of a pixel are `sample`, and no axis where there is one.
+//!
+//! Values are as stored: 0 to 255, 0 to 65535, or the floats of a TIFF, whose palettes are not looked up. PNG with a palette or with fewer than 8 bits is
+//! widened to 8 bits. An orientation in the Exif block is noted and not followed. Texts of a PNG, and what ImageJ, ScanImage and OME write into a TIFF, are
+//! facts.
 
 mod jpeg;
 mod png_file;
@@ -16,11 +19,13 @@ mod tests;
 mod tiff_file;
 
 use crate::document::{Contents, Document, Item, What};
-use crate::grid::{ranges, wrong_part};
+use crate::floats::Floats;
+use crate::grid::{Element, Grid, Scale, ranges, wrong_part};
 use crate::reading::{broken, head, whole};
 use crate::source::{Folder, Source};
+use neuroflow_data::formats::bytes::ByteOrder;
 use neuroflow_data::formats::{Format, FormatError, Limits, Place, RAISE_LIMIT};
-use neuroflow_data::{Axis, Tensor};
+use neuroflow_data::{Axis, Coordinates, Tensor};
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
@@ -48,6 +53,45 @@ pub(crate) struct Described {
     pub facts: BTreeMap<String, String>,
     pub notes: Vec<String>,
     pub damage: Vec<FormatError>,
+    /// What the pages of a TIFF run along, the slowest first; nothing where that is not said.
+    pub leads: Vec<Lead>,
+    /// Images of a TIFF of which only the first has a directory.
+    pub frames: Option<Frames>,
+    /// Bytes of a TIFF that its decoder is to read otherwise.
+    pub instead: BTreeMap<u64, [u8; 2]>,
+}
+
+/// An axis of a stack, along which its pages lie.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Lead {
+    pub name: String,
+    pub length: u64,
+    /// The unit of the step; empty when unknown.
+    pub unit: String,
+    /// From a position to the next.
+    pub step: Option<f64>,
+}
+
+impl Lead {
+    /// A part of the axis.
+    fn axis(&self, range: &Range<u64>) -> Axis {
+        let coordinates = match self.step {
+            Some(step) => Coordinates::Numbers(range.clone().map(|place| place as f64 * step).collect()),
+            None => Coordinates::Count((range.end - range.start) as usize),
+        };
+        let unit = (self.step.is_some() && !self.unit.is_empty()).then(|| self.unit.clone());
+        Axis { name: self.name.clone(), unit, coordinates, properties: Vec::new() }
+    }
+}
+
+/// Images of one size that lie behind each other, uncompressed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Frames {
+    /// The first byte of the first.
+    pub start: u64,
+    pub count: u64,
+    pub element: Element,
+    pub order: ByteOrder,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,6 +108,10 @@ pub struct PictureDocument {
     source: Arc<dyn Source>,
     sort: Sort,
     pages: Vec<Shape>,
+    /// The axes of a stack before `y`; empty for pictures.
+    leads: Vec<Lead>,
+    frames: Option<Frames>,
+    instead: BTreeMap<u64, [u8; 2]>,
     limits: Limits,
 }
 
@@ -88,23 +136,43 @@ pub fn open(source: Arc<dyn Source>, limits: &Limits) -> Result<PictureDocument,
     );
     contents.facts = described.facts;
     (contents.notes, contents.damage) = (described.notes, described.damage);
-    let pages = described.pages;
+    let Described { pages, mut leads, frames, instead, .. } = described;
     match pages.as_slice() {
+        [only] if frames.is_none() => {
+            contents.items.push(picture("image".into(), *only));
+            leads.clear();
+        }
         [] => return Err(broken(Format::Picture, "the file holds no picture")),
-        [only] => contents.items.push(picture("image".into(), *only)),
         [first, rest @ ..] if rest.iter().all(|page| page == first) => {
-            let shape = vec![pages.len() as u64, first.height.into(), first.width.into(), first.channels.into()];
-            let axes = ["page", "y", "x", "channel"].map(String::from).to_vec();
+            let count = frames.map_or(pages.len() as u64, |frames| frames.count);
+            if leads.is_empty() {
+                leads.push(Lead { name: "page".into(), length: count, unit: String::new(), step: None });
+            }
+            let inner = inner(*first, &leads);
+            let shape = leads.iter().map(|lead| lead.length).chain(inner.iter().map(|(_, length)| *length)).collect();
+            let axes = leads.iter().map(|lead| lead.name.clone()).chain(inner.iter().map(|(name, _)| (*name).to_owned())).collect();
             let what = What::Array { shape, element: first.element.into(), unit: String::new(), axes };
-            contents.items.push(Item { path: "stack".into(), what, about: format!("{} pages of one size", pages.len()) });
+            contents.items.push(Item { path: "stack".into(), what, about: format!("{count} pages of one size") });
         }
         several => {
+            leads.clear();
             for (place, page) in several.iter().enumerate() {
                 contents.items.push(picture(format!("page {}", place + 1), *page));
             }
         }
     }
-    Ok(PictureDocument { contents, source, sort, pages, limits: limits.clone() })
+    Ok(PictureDocument { contents, source, sort, pages, leads, frames, instead, limits: limits.clone() })
+}
+
+/// The axes of a page with their lengths, below those of its stack.
+fn inner(shape: Shape, leads: &[Lead]) -> Vec<(&'static str, u64)> {
+    let mut axes = vec![("y", u64::from(shape.height)), ("x", u64::from(shape.width))];
+    match (leads.iter().any(|lead| lead.name == "channel"), shape.channels) {
+        (false, channels) => axes.push(("channel", channels.into())),
+        (true, 1) => {}
+        (true, samples) => axes.push(("sample", samples.into())),
+    }
+    axes
 }
 
 fn sort(first: &[u8]) -> Result<Sort, FormatError> {
@@ -143,8 +211,9 @@ pub fn stack(folder: &Arc<dyn Folder>, paths: &[&str], limits: &Limits) -> Resul
             Err(error) => return Err(refuse(format!("the file can't be opened ({error})"), "check the file")),
         };
         let document = open(source, limits).map_err(within)?;
-        let [page] = document.pages.as_slice() else {
-            return Err(refuse(format!("the file holds {} pages, one is needed", document.pages.len()), "open it by itself"));
+        let ([page], None) = (document.pages.as_slice(), document.frames) else {
+            let count = document.frames.map_or(document.pages.len() as u64, |frames| frames.count);
+            return Err(refuse(format!("the file holds {count} pages, one is needed"), "open it by itself"));
         };
         let first = *size.get_or_insert(*page);
         if (first.width, first.height, first.channels) != (page.width, page.height, page.channels) {
@@ -160,7 +229,7 @@ pub fn stack(folder: &Arc<dyn Folder>, paths: &[&str], limits: &Limits) -> Resul
             values.extend(pixels);
             Ok(())
         };
-        document.pixels(0..1, &mut add).map_err(within)?;
+        document.pixels(std::iter::once(0), &mut add).map_err(within)?;
     }
     let Some(shape) = size else {
         return Err(FormatError::new(Format::Picture, Place::File, "a stack of no pictures", "name at least one"));
@@ -175,9 +244,8 @@ pub fn stack(folder: &Arc<dyn Folder>, paths: &[&str], limits: &Limits) -> Resul
     Tensor::new(axes, None, values).map_err(|error| broken(Format::Picture, error.to_string()))
 }
 
-/// Picks a part of one picture.
-fn cut(values: &[f64], shape: Shape, part: &[Range<u64>], out: &mut Vec<f64>) {
-    let [down, across, colours] = part else { return };
+/// Picks a part of one picture: rows, columns and colours.
+fn cut(values: &[f64], shape: Shape, [down, across, colours]: [&Range<u64>; 3], out: &mut Vec<f64>) {
     let (width, channels) = (u64::from(shape.width), u64::from(shape.channels));
     for y in down.clone() {
         if *colours == (0..channels) {
@@ -194,8 +262,12 @@ fn cut(values: &[f64], shape: Shape, part: &[Range<u64>], out: &mut Vec<f64>) {
 
 impl PictureDocument {
     /// The values of some pages of one size, each given to `take`.
-    fn pixels(&self, pages: Range<usize>, mut take: impl FnMut(Vec<f64>) -> Result<(), FormatError>) -> Result<(), FormatError> {
-        let Some(shape) = self.pages.get(pages.start) else { return Ok(()) };
+    fn pixels(
+        &self,
+        pages: impl Iterator<Item = usize> + Clone,
+        mut take: impl FnMut(Vec<f64>) -> Result<(), FormatError>,
+    ) -> Result<(), FormatError> {
+        let Some(shape) = pages.clone().next().and_then(|first| self.pages.get(first)) else { return Ok(()) };
         // What a picture may take once decoded, whatever its header claims.
         let allowed = self.limits.expansion(self.source.len());
         let needed = shape.values().saturating_mul(8);
@@ -213,7 +285,7 @@ impl PictureDocument {
         match self.sort {
             Sort::Png => checked(png_file::decode(&whole(self.source.as_ref(), Format::Picture, &self.limits)?, needed)?),
             Sort::Jpeg => checked(jpeg::decode(&whole(self.source.as_ref(), Format::Picture, &self.limits)?)?),
-            Sort::Tiff => tiff_file::decode(self.source.as_ref(), pages, needed, checked),
+            Sort::Tiff => tiff_file::decode(self.source.as_ref(), &self.instead, pages, needed, checked),
         }
     }
 }
@@ -227,34 +299,48 @@ impl Document for PictureDocument {
         let path = self.contents.path_of(path, "picture", |what| matches!(what, What::Picture { .. } | What::Array { .. }))?;
         let page = path.strip_prefix("page ").and_then(|number| number.parse::<usize>().ok()).map_or(0, |number| number.saturating_sub(1));
         let Some(shape) = self.pages.get(page).copied() else { return Err(self.contents.none("picture", path)) };
-        let mut lengths = vec![u64::from(shape.height), u64::from(shape.width), u64::from(shape.channels)];
-        let mut names = vec!["y", "x", "channel"];
-        let stacked = path == "stack";
-        if stacked {
-            lengths.insert(0, self.pages.len() as u64);
-            names.insert(0, "page");
-        }
+        let leads = if path == "stack" { self.leads.as_slice() } else { &[] };
+        let inner = inner(shape, leads);
+        let lengths: Vec<u64> = leads.iter().map(|lead| lead.length).chain(inner.iter().map(|(_, length)| *length)).collect();
         let ranges = ranges(&lengths, part).map_err(|reason| wrong_part(Format::Picture, path, reason))?;
+        let (outer, within) = ranges.split_at_checked(leads.len()).unwrap_or((&[], &ranges));
+        let mut axes: Vec<Axis> = leads.iter().zip(outer).map(|(lead, range)| lead.axis(range)).collect();
+        axes.extend(inner.iter().zip(within).map(|((name, _), range)| Axis::count(*name, (range.end - range.start) as usize)));
+        let made = |values: Floats| Tensor::new(axes, None, values).map_err(|error| broken(Format::Picture, error.to_string()));
+        if let (Some(frames), false) = (self.frames, leads.is_empty()) {
+            let Some(steps) = Grid::row_major(&lengths) else { return Err(self.contents.none("picture", path)) };
+            let grid = Grid { element: frames.element, order: frames.order, start: frames.start, axes: steps, scale: Scale::NONE };
+            return made(grid.read(self.source.as_ref(), Format::Picture, path, part, &self.limits)?.1);
+        }
         let count = ranges.iter().fold(1u64, |count, range| count.saturating_mul(range.end - range.start));
         if count.saturating_mul(8) > self.limits.max_total_bytes {
             let place = Place::Object { path: path.into(), byte: None };
             let reason = format!("the values asked for take more than the {} bytes that may be held", self.limits.max_total_bytes);
             return Err(FormatError::new(Format::Picture, place, reason, "ask for a part of the stack, or raise the reader's limits"));
         }
+        let pages = if leads.is_empty() { vec![page] } else { pages(leads, outer) };
+        let all = 0..u64::from(shape.channels);
+        let [down, across, colours] = [0, 1, 2].map(|axis| within.get(axis).unwrap_or(&all));
         let mut values = Vec::new();
-        let (pages, inner) = match ranges.split_first() {
-            Some((pages, inner)) if stacked => (pages.start as usize..pages.end as usize, inner),
-            _ => (page..page + 1, ranges.as_slice()),
-        };
-        self.pixels(pages, |pixels| {
-            if part.is_none() && values.is_empty() && !stacked {
+        self.pixels(pages.into_iter(), |pixels| {
+            if part.is_none() && leads.is_empty() {
                 values = pixels;
             } else {
-                cut(&pixels, shape, inner, &mut values);
+                cut(&pixels, shape, [down, across, colours], &mut values);
             }
             Ok(())
         })?;
-        let axes = names.iter().zip(&ranges).map(|(name, range)| Axis::count(*name, (range.end - range.start) as usize)).collect();
-        Tensor::new(axes, None, values).map_err(|error| broken(Format::Picture, error.to_string()))
+        made(Floats::from(values))
     }
+}
+
+/// The pages of a part of a stack, in the order of the file; `part` has a range for each of its axes before `y`.
+fn pages(leads: &[Lead], part: &[Range<u64>]) -> Vec<usize> {
+    let each = leads.iter().zip(part);
+    let step = |pages: Vec<usize>, (lead, range): (&Lead, &Range<u64>)| {
+        let within =
+            |before: usize| range.clone().map(move |place| (before as u64).saturating_mul(lead.length).saturating_add(place) as usize);
+        pages.into_iter().flat_map(within).collect()
+    };
+    each.fold(vec![0], step)
 }

@@ -9,7 +9,7 @@ pub mod hdf5;
 pub mod nifti;
 pub mod nwb;
 
-pub use crate::document::{AFFINE, REPETITION_TIME, SPACE};
+pub use crate::document::{AFFINE, FORMS, REPETITION_TIME, SPACE, SPACE_UNIT};
 
 use neuroflow_data::formats::{Format, FormatError, Place};
 use neuroflow_data::{Artifact, Kind, Payload, Tensor, Typed};
@@ -95,7 +95,7 @@ pub fn artifact_bytes(form: Form, name: &str, of: &Artifact, facts: &nwb::Facts)
     artifact(Cursor::new(Vec::new()), form, name, of, facts).map(Cursor::into_inner)
 }
 
-/// An artifact as an image: a tensor, with affine, space and repetition time where its attributes have them.
+/// An artifact as an image: a tensor, with affine, its unit and space, and repetition time where its attributes have them.
 fn image(artifact: &Artifact) -> Result<(Tensor, nifti::Options), FormatError> {
     let bad = |reason: String, help: &str| FormatError::new(Format::Nifti, Place::File, reason, help);
     if artifact.kind() != Kind::Tensor || !matches!(artifact.payload(), Payload::Batch(_)) {
@@ -111,6 +111,8 @@ fn image(artifact: &Artifact) -> Result<(Tensor, nifti::Options), FormatError> {
         let affine = rows.as_deref().and_then(|rows| rows.first_chunk::<3>()).copied();
         let help = "write three rows of four numbers";
         options.code = attributes.get(SPACE).and_then(serde_json::Value::as_i64).and_then(|code| i16::try_from(code).ok());
+        options.space_unit = attributes.get(SPACE_UNIT).and_then(serde_json::Value::as_str).unwrap_or_default().to_owned();
+        options.forms = attributes.get(FORMS).and_then(|codes| serde_json::from_value(codes.clone()).ok());
         options.affine = Some(affine.ok_or_else(|| bad(format!("the attribute `{AFFINE}` is no affine: {value}"), help))?);
     }
     Ok((tensor, options))

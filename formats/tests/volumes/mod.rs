@@ -4,3 +4,4 @@ mod damage;
 mod doors;
 mod real;
 pub mod seeds;
+mod stacks;

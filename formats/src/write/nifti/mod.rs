@@ -34,11 +34,15 @@ pub enum Stored {
 /// How an image is written.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Options {
-    /// From voxel to millimetres, three rows. Without it, the coordinates of the axes say where voxels lie.
+    /// From voxel to places, three rows. Without it, the coordinates of the axes say where voxels lie.
     pub affine: Option<[[f64; 4]; 3]>,
+    /// What the affine's places are counted in: `m`, `mm`, `µm`; nothing where that is not known.
+    pub space_unit: String,
     /// What space that is: 0 none that is known, 1 scanner, 2 aligned to another image, 3 Talairach, 4 MNI 152. Without it, 2 where an affine is given or an axis
     /// begins elsewhere than at 0, which makes it a place, and 0 where there are only voxels and their sizes.
     pub code: Option<i16>,
+    /// The codes of qform and sform where they are not both [`Options::code`].
+    pub forms: Option<[i16; 2]>,
     /// Seconds from a volume to the next. Without it, the coordinates of the time axis say so.
     pub repetition_time: Option<f64>,
     /// What one value is.
@@ -55,7 +59,9 @@ impl Default for Options {
     fn default() -> Options {
         Options {
             affine: None,
+            space_unit: "mm".into(),
             code: None,
+            forms: None,
             repetition_time: None,
             stored: Stored::Exact,
             description: String::new(),

@@ -11,7 +11,7 @@ pub(super) struct Space {
     pub(super) affine: [[f64; 4]; 3],
     /// `sform_code`.
     pub(super) code: i16,
-    /// `qform_code`: the same where the affine is a rotation with steps, 0 where it shears.
+    /// `qform_code`: the same where nothing else is said and the affine is a rotation with steps, 0 where it shears.
     pub(super) q_code: i16,
     /// b, c and d of the rotation's quaternion.
     pub(super) quaternion: [f64; 3],
@@ -28,7 +28,7 @@ pub(super) struct Space {
 impl Space {
     /// The space that the options give, or the axes where they do not. `axes` are those of the image, the fastest first.
     pub(super) fn new(axes: &[&Axis], options: &Options) -> Result<Space, FormatError> {
-        let mut space_unit = 2;
+        let mut space_unit = unit_of_space(&options.space_unit);
         let affine = match options.affine {
             Some(affine) => affine,
             None => {
@@ -75,8 +75,15 @@ impl Space {
         let rotation = rotation(&affine);
         let (quaternion, handed) = rotation.map_or(([0.0; 3], 1.0), |found| found);
         let placed = options.affine.is_some() || affine.iter().any(|[.., origin]| *origin != 0.0);
-        let code = options.code.unwrap_or(if placed { 2 } else { 0 });
-        let q_code = if rotation.is_some() { code } else { 0 };
+        let one = options.code.unwrap_or(if placed { 2 } else { 0 });
+        let [q_code, code] = match (options.forms, rotation) {
+            (Some(forms), Some(_)) => forms,
+            // No quaternion says it, so the rows do.
+            (Some([q_code, 0]), None) => [0, q_code],
+            (Some([_, code]), None) => [0, code],
+            (None, Some(_)) => [one; 2],
+            (None, None) => [0, one],
+        };
         Ok(Space { affine, code, q_code, quaternion, handed, further, start, space_unit, time_unit })
     }
 
@@ -130,6 +137,9 @@ fn unit_of_time(unit: &str) -> u8 {
         "s" => 8,
         "ms" => 16,
         "us" | "µs" | "μs" => 24,
+        "Hz" => 32,
+        "ppm" => 40,
+        "rad/s" => 48,
         _ => 0,
     }
 }

@@ -89,6 +89,23 @@ fn a_header_has_everything_in_its_place() {
 }
 
 #[test]
+fn an_affine_keeps_its_unit_and_the_codes_of_both_forms() {
+    let affine = Some([[25.0, 0.0, 0.0, 0.0], [0.0, 25.0, 0.0, 0.0], [0.0, 0.0, 25.0, 0.0]]);
+    let of = |space_unit: &str, forms: Option<[i16; 2]>| {
+        let options = Options { affine, space_unit: space_unit.into(), code: Some(2), forms, ..Options::default() };
+        let bytes = written(&image(&[2, 1, 1], vec![1.0, 2.0]), &options);
+        (bytes[123], i16_at(&bytes, 252), i16_at(&bytes, 254))
+    };
+    // NIFTI_UNITS_METER, _MM, _MICRON, _UNKNOWN.
+    assert_eq!(["m", "mm", "µm", "", "inch"].map(|unit| of(unit, None)), [(1, 2, 2), (2, 2, 2), (3, 2, 2), (0, 2, 2), (0, 2, 2)]);
+    assert_eq!([[0, 2], [1, 0], [1, 2]].map(|forms| of("mm", Some(forms))), [(2, 0, 2), (2, 1, 0), (2, 1, 2)]);
+    // What shears has no quaternion, so the rows say where the qform was to lead.
+    let sheared = Some([[1.0, 1.0, 0.0, 0.0], [0.0, 1.0, 0.0, 0.0], [0.0, 0.0, 1.0, 0.0]]);
+    let bytes = written(&image(&[1], vec![1.0]), &Options { affine: sheared, forms: Some([1, 0]), ..Options::default() });
+    assert_eq!((i16_at(&bytes, 252), i16_at(&bytes, 254)), (0, 1));
+}
+
+#[test]
 fn the_smallest_type_that_has_all_values_is_taken() {
     let kind = |values: Vec<f64>| {
         let bytes = written(&image(&[values.len()], values.clone()), &Options::default());

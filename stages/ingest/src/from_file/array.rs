@@ -22,7 +22,7 @@ params! {
 
 const DOC: &str = r#"Gives an array with its axes, units and the values that the file means (scaled as it says). Volumes of NIfTI `[x × y × z × time]`, datasets of HDF5 and Zarr, variables of MATLAB files,
 pictures, weights of safetensors, and members of a family that `npz` gives; a single number of HDF5 or NWB that `of` names is an array of one. Where the voxels of an image lie comes along as the
-attributes `affine` and `space`. `first` keeps positions of the first axis only, and reads only those where the format allows.
+attributes `affine`, `space` and `space_unit`. `first` keeps positions of the first axis only, and reads only those where the format allows.
 
 ```nf
 pipeline reading "A part of an array"
@@ -168,6 +168,22 @@ mod tests {
         inputs.push("file", "", Artifact::from_bytes(file.finish().unwrap().into_inner().into()));
         let params = ArrayOfFileParams { of: of.into(), first, damaged: Damaged::Refuse {} };
         ArrayOfFile.run(&inputs, &params, &Context::quiet(0))?.one("array")
+    }
+
+    #[test]
+    fn of_an_image_the_voxels_are_meant_and_not_its_affine() {
+        let mut image = vec![0u8; 352];
+        image[..4].copy_from_slice(&348i32.to_le_bytes());
+        image[40..44].copy_from_slice(&[1, 0, 2, 0]);
+        (image[70], image[72], image[123]) = (4, 16, 3);
+        image[108..112].copy_from_slice(&352f32.to_le_bytes());
+        image[344..347].copy_from_slice(b"n+1");
+        image.extend([7, 0, 9, 0]);
+        let mut inputs = Inputs::new();
+        inputs.push("file", "", Artifact::from_bytes(image.into()));
+        let params = ArrayOfFileParams { of: String::new(), first: vec![], damaged: Damaged::Refuse {} };
+        let outputs = ArrayOfFile.run(&inputs, &params, &Context::quiet(0)).unwrap();
+        assert_eq!(outputs.one::<Tensor>("array").unwrap().values(), [7.0, 9.0]);
     }
 
     #[test]

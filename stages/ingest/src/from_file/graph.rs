@@ -10,7 +10,7 @@ pub struct GraphOfFile;
 params! {
     /// Parameters of `ingest.graph`.
     pub struct GraphOfFileParams {
-        /// The property of edges that is their weight; empty for `weight` or `value` where there is one, and 1 elsewhere.
+        /// The property of edges that is their weight; empty for `weight`, else `value`, else 1 for every edge. A property that some edges lack is refused.
         weight: String = "";
         /// What to do with a file that is cut short or damaged, and yet can be read in part: `refuse` it, or `accept` what can be read.
         damaged: Damaged = Value::word("refuse");
