@@ -204,7 +204,7 @@ fn a_damaged_file_says_where_and_the_next_alternative_is_taken() {
     place.write("a.nf", text.replace("edf(\"cut.edf\")", "edf(\"run.edf\", digest = \"md5:1\")"));
     place.run(&["run", "a.nf"]).exits(4).says("sha256:");
     place.write("a.nf", text.replace("ingest.events(run)", "ingest.spikes(run)").replace("cut.edf", "run.edf"));
-    place.run(&["run", "a.nf"]).exits(3).says("there is no spikes in the file");
+    place.run(&["run", "a.nf"]).exits(3).says("there are no spikes in the file");
 }
 
 #[test]

@@ -348,18 +348,19 @@ impl Contents {
     fn none_of(&self, word: &str, path: &str, names: &[&str]) -> FormatError {
         let place = if path.is_empty() { Place::File } else { Place::Object { path: path.into(), byte: None } };
         let listed = some_of(names);
+        let is_none = if matches!(word, "spikes" | "events") { "are no" } else { "is no" };
         let (reason, help) = match (self.item(path), names.is_empty()) {
             (Some(item), true) => {
-                (format!("this is {}, not {}", article(item.what.word()), article(word)), format!("there is no {word} in the file"))
+                (format!("this is {}, not {}", article(item.what.word()), article(word)), format!("there {is_none} {word} in the file"))
             }
             (Some(item), false) => {
                 (format!("this is {}, not {}", article(item.what.word()), article(word)), format!("name one of {listed}"))
             }
-            (None, true) => (format!("there is no {word} in the file"), "`neuroflow inspect` shows what is in it".into()),
+            (None, true) => (format!("there {is_none} {word} in the file"), "`neuroflow inspect` shows what is in it".into()),
             (None, false) if path.is_empty() => {
                 (format!("several are there, so {} must be named", article(word)), format!("name one of {listed}"))
             }
-            (None, false) => (format!("there is no {word} of this name"), format!("there are {listed}")),
+            (None, false) => (format!("there {is_none} {word} of this name"), format!("there are {listed}")),
         };
         FormatError::new(self.format, place, reason, help)
     }

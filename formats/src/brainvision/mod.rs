@@ -115,7 +115,15 @@ pub fn open(folder: &Arc<dyn Folder>, path: &str, limits: &Limits) -> Result<Rec
     let (mut all, references) = channel_infos(&header, channels, rate, &mut notes, &mut damage);
     let markers = match common("MarkerFile") {
         None => None,
-        Some(entry) => sibling(folder, path, entry, &["vmrk", "amrk"], &mut notes)?,
+        Some(entry) => {
+            let found = sibling(folder, path, entry, &["vmrk", "amrk"], &mut notes)?;
+            if found.is_none() {
+                let reason = format!("the file of markers, `{}`, is not there", entry.value.escape_debug());
+                let help = "put it beside the header, or take the samples alone with `damaged = accept`";
+                damage.push(FormatError::new(format, Place::File, reason, help));
+            }
+            found
+        }
     };
     let markers = markers.map(|source| Ini::read(&source)).transpose()?;
     if markers.as_ref().is_some_and(|markers| markers.version("marker").is_none()) {
@@ -202,7 +210,6 @@ fn sibling(
             return Ok(Some(found));
         }
     }
-    notes.push(format!("`{named}` is not there"));
     Ok(None)
 }
 

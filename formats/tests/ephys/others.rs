@@ -213,7 +213,10 @@ fn brainvision_errors_name_line_and_file() {
     // A renamed recording is found by the header's name.
     let files = folder(&[("b.vhdr", vhdr("DataFile=old.eeg\r\nMarkerFile=old.vmrk", binary)), ("b.eeg", vec![0; 8])]);
     let document = brainvision::open(&files, "b.vhdr", &Limits::default()).unwrap();
-    assert_eq!(document.contents().notes, ["`old.eeg` is not there; `b.eeg` is read in its place", "`old.vmrk` is not there"]);
+    assert_eq!(document.contents().notes, ["`old.eeg` is not there; `b.eeg` is read in its place"]);
+    let told = document.contents().whole().unwrap_err();
+    assert_eq!(told.reason, "the file of markers, `old.vmrk`, is not there");
+    assert!(told.help.contains("`damaged = accept`") && document.signals("").is_ok());
 }
 
 #[test]

@@ -46,7 +46,7 @@ impl Stage for Epoch {
     fn signature(&self) -> Signature {
         Signature {
             name: "ingest.epoch",
-            version: 1,
+            version: 2,
             summary: "Cuts a recording around events, after referencing and filtering it.",
             doc: DOC,
             inputs: vec![

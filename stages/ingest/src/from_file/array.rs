@@ -37,7 +37,7 @@ impl Stage for ArrayOfFile {
     fn signature(&self) -> Signature {
         Signature {
             name: "ingest.array",
-            version: 2,
+            version: 3,
             summary: "Reads an array of numbers from a file.",
             doc: DOC,
             inputs: vec![InputSpec::one("file", &[Kind::File, Kind::Dir], "", FILE)],

@@ -46,7 +46,7 @@ impl Stage for EventsOfFile {
     fn signature(&self) -> Signature {
         Signature {
             name: "ingest.events",
-            version: 3,
+            version: 4,
             summary: "Reads markers, annotations or intervals from a file.",
             doc: DOC,
             inputs: vec![InputSpec::one("file", &[Kind::File, Kind::Dir, Kind::Table], "", FILE_OR_TABLE)],

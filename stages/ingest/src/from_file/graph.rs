@@ -33,7 +33,7 @@ impl Stage for GraphOfFile {
     fn signature(&self) -> Signature {
         Signature {
             name: "ingest.graph",
-            version: 1,
+            version: 2,
             summary: "Reads a graph from a file.",
             doc: DOC,
             inputs: vec![InputSpec::one("file", &[Kind::File, Kind::Dir], "", FILE)],

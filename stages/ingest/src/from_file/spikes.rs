@@ -54,7 +54,7 @@ impl Stage for SpikesOfFile {
     fn signature(&self) -> Signature {
         Signature {
             name: "ingest.spikes",
-            version: 1,
+            version: 2,
             summary: "Reads sorted units and their spike times from a file.",
             doc: DOC,
             inputs: vec![InputSpec::one("file", &[Kind::File, Kind::Dir], "", FILE)],

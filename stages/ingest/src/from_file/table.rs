@@ -55,7 +55,7 @@ impl Stage for TableOfFile {
     fn signature(&self) -> Signature {
         Signature {
             name: "ingest.table",
-            version: 2,
+            version: 3,
             summary: "Reads a table from a file.",
             doc: DOC,
             inputs: vec![InputSpec::one("file", &[Kind::File, Kind::Dir], "", FILE)],
