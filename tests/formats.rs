@@ -347,6 +347,10 @@ fn a_file_from_afar_is_fetched_once_and_in_parts_when_it_is_only_looked_into() {
     assert!(sent.load(Ordering::SeqCst) - fetched < 4 << 20, "fetched again");
     // Without a network, what the address had is not known to be there still.
     place.run(&["inspect", "https://example.org/x.edf"]).exits(4).says("network is off");
+    // A store of Zarr is a folder, which such an address can't list.
+    for arguments in [vec!["inspect", "https://example.org/x.zarr"], vec!["inspect", "https://example.org/x", "--as", "zarr"]] {
+        place.run(&arguments).exits(4).says("can't be listed").says("such as stores of Zarr, are listed at `s3://`");
+    }
 }
 
 /// Imagined movement of one subject (PhysioNet): the trials of two runs, told apart by their rhythms.

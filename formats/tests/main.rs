@@ -11,4 +11,5 @@ mod mat5_bytes;
 mod reading;
 #[path = "../../data/tests/formats/small_files.rs"]
 mod small_files;
+mod unread;
 mod volumes;

@@ -52,8 +52,13 @@ pub fn open_folder(address: &str, options: &Options) -> Result<RemoteFolder, Rem
         let (bucket, key) = bucket_and_key(address, rest)?;
         (bucket, key, false)
     } else {
-        let help = "folders are listed at `s3://`, `openneuro:` and `dandi:`; name single files at other addresses";
-        return Err(RemoteError::new(address, "this kind of address can't be listed", help));
+        let help =
+            "folders, such as stores of Zarr, are listed at `s3://`, `openneuro:` and `dandi:`; copy this one here, or name a single file";
+        return Err(RemoteError::new(
+            address,
+            "this kind of address can't be listed, and the files in a folder are found by listing it",
+            help,
+        ));
     };
     if options.offline {
         return Err(RemoteError::new(address, "the network is off, and the folder must be listed", "turn the network on"));

@@ -16,8 +16,9 @@ pub(crate) enum Afar {
     Folder(Arc<dyn Folder>, String),
 }
 
-/// What stands at an address; none when the text is no address.
-pub(crate) fn open(place: &Place, what: &str) -> Result<Option<Afar>, Failure> {
+/// What stands at an address, for a reader where one is named; none when the text is no address. A store of Zarr is a folder, with a slash behind its name
+/// or without; DANDI keeps each as one asset, and says so.
+pub(crate) fn open(place: &Place, what: &str, reader: Option<&str>) -> Result<Option<Afar>, Failure> {
     if !is_address(what) {
         return Ok(None);
     }
@@ -26,7 +27,8 @@ pub(crate) fn open(place: &Place, what: &str) -> Result<Option<Afar>, Failure> {
     let failed = |error: RemoteError| Failure::could_not_start(format!("{}: {}", error.address, error.reason)).with_help(error.help);
     let trimmed = what.split(['?', '#']).next().unwrap_or(what).trim_end_matches('/');
     let name = trimmed.rsplit('/').next().unwrap_or(trimmed).to_owned();
-    if what.ends_with('/') {
+    let is_zarr = reader == Some("zarr") || name.to_ascii_lowercase().ends_with(".zarr");
+    if what.ends_with('/') || (is_zarr && !what.starts_with("dandi:")) {
         let folder = neuroflow_remote::open_folder(what, &options).map_err(failed)?;
         return Ok(Some(Afar::Folder(Arc::new(folder), name)));
     }

@@ -303,6 +303,12 @@ impl Document for PictureDocument {
         let inner = inner(shape, leads);
         let lengths: Vec<u64> = leads.iter().map(|lead| lead.length).chain(inner.iter().map(|(_, length)| *length)).collect();
         let ranges = ranges(&lengths, part).map_err(|reason| wrong_part(Format::Picture, path, reason))?;
+        let count = ranges.iter().fold(1u64, |count, range| count.saturating_mul(range.end - range.start));
+        if count.saturating_mul(8) > self.limits.max_total_bytes {
+            let place = Place::Object { path: path.into(), byte: None };
+            let reason = format!("the values asked for take more than the {} bytes that may be held", self.limits.max_total_bytes);
+            return Err(FormatError::new(Format::Picture, place, reason, "ask for a part of the stack, or raise the reader's limits"));
+        }
         let (outer, within) = ranges.split_at_checked(leads.len()).unwrap_or((&[], &ranges));
         let mut axes: Vec<Axis> = leads.iter().zip(outer).map(|(lead, range)| lead.axis(range)).collect();
         axes.extend(inner.iter().zip(within).map(|((name, _), range)| Axis::count(*name, (range.end - range.start) as usize)));
@@ -311,12 +317,6 @@ impl Document for PictureDocument {
             let Some(steps) = Grid::row_major(&lengths) else { return Err(self.contents.none("picture", path)) };
             let grid = Grid { element: frames.element, order: frames.order, start: frames.start, axes: steps, scale: Scale::NONE };
             return made(grid.read(self.source.as_ref(), Format::Picture, path, part, &self.limits)?.1);
-        }
-        let count = ranges.iter().fold(1u64, |count, range| count.saturating_mul(range.end - range.start));
-        if count.saturating_mul(8) > self.limits.max_total_bytes {
-            let place = Place::Object { path: path.into(), byte: None };
-            let reason = format!("the values asked for take more than the {} bytes that may be held", self.limits.max_total_bytes);
-            return Err(FormatError::new(Format::Picture, place, reason, "ask for a part of the stack, or raise the reader's limits"));
         }
         let pages = if leads.is_empty() { vec![page] } else { pages(leads, outer) };
         let all = 0..u64::from(shape.channels);

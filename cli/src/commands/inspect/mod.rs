@@ -94,7 +94,7 @@ fn told(what: &str, error: FormatError) -> Failure {
 
 fn open(place: &Place, what: &str, reader: Option<&str>) -> Result<Opened, Failure> {
     let options = Options::default();
-    match afar::open(place, what)? {
+    match afar::open(place, what, reader)? {
         Some(Afar::File(source, name)) => {
             let size = Some(source.len());
             let document = neuroflow_formats::open_as(reader, &name, source, &options).map_err(|error| told(what, error))?;
