@@ -103,18 +103,26 @@ pub fn open_with(folder: &Arc<dyn Folder>, path: &str, rate: Option<f64>, limits
     let at = Site { folder, path };
     let missing = |what: &str, help: &str| FormatError::new(format, Place::File, format!("there is no {what} in the folder"), help);
     let mut contents = Contents::new(format, "");
+    let mut is_named = false;
     if let Some(source) = at.open("params.py")? {
         if source.len() > 1 << 20 {
             return Err(FormatError::new(format, Place::File, "`params.py` has more than 1 MiB", "it should hold a few settings"));
         }
-        let (settings, left_out) = params::read(&part(source.as_ref(), format, 0..source.len())?);
+        let text = part(source.as_ref(), format, 0..source.len())?;
+        is_named = text.split(|byte| *byte == b'\n').any(|line| line.trim_ascii_start().starts_with(b"sample_rate"));
+        let (settings, left_out) = params::read(&text);
         contents.facts = settings;
         if left_out > 0 {
             contents.notes.push(format!("{left_out} lines of `params.py` are no plain settings and are left out; nothing in it is run"));
         }
     }
-    let stated = contents.facts.get("sample_rate").and_then(|rate| rate.parse::<f64>().ok());
-    let rate = rate.or(stated).filter(|rate| rate.is_finite() && *rate > 0.0);
+    let is_rate = |rate: &f64| rate.is_finite() && *rate > 0.0;
+    let stated = contents.facts.get("sample_rate").and_then(|rate| rate.parse::<f64>().ok()).filter(is_rate);
+    let rate = rate.filter(is_rate).or(stated);
+    if is_named && stated.is_none() {
+        let reason = "`sample_rate` in `params.py` is no rate in hertz";
+        contents.damage.push(FormatError::new(format, Place::File, reason, "write it as a number, such as `sample_rate = 30000.0`"));
+    }
     contents.lacks_rate = rate.is_none();
     let times =
         at.per_spike("spike_times", None)?.ok_or_else(|| missing("spike_times.npy", "name the folder that Kilosort or Phy wrote"))?;

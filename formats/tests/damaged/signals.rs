@@ -201,7 +201,6 @@ fn sorted() -> Vec<Case> {
         spikes("Phy without the times of spikes", "spike_times.npy", None),
         spikes("Phy with times cut short", "spike_times.npy", Some(cut(&npy("<i8", "(5, 1)", &[0; 40]), 80))),
         spikes("Phy with fewer times than units", "spike_times.npy", Some(npy("<i8", "(2,)", &[0; 16]))),
-        spikes("Phy without a rate", "params.py", Some(b"dtype = 'int16'\n".to_vec())),
         spikes("Phy with a rate that is code", "params.py", Some(b"sample_rate = __import__('os').system('id')\n".to_vec())),
         spikes("Phy with a rate below zero", "params.py", Some(b"sample_rate = -3\n".to_vec())),
         traces("suite2p with traces cut short", "F.npy", Some(cut(&suite2p()[0].1, 90))),

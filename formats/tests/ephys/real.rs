@@ -144,7 +144,7 @@ fn spikes_positions_and_regions_read_whole() {
     let read = |name: &str| (name.to_owned(), std::fs::read(data.join("suite2p-mouse").join(name)).unwrap());
     let files = [read("F.npy"), read("spks.npy"), read("iscell.npy")];
     let files: Vec<(&str, Vec<u8>)> = files.iter().map(|(name, bytes)| (name.as_str(), bytes.clone())).collect();
-    let document = suite2p::open(&folder(&files), "", &Limits::default()).unwrap();
+    let document = suite2p::open_with(&folder(&files), "", Some(30.0), &Limits::default()).unwrap();
     assert_eq!((document.signals("F").unwrap().channels().len(), document.signals("spks").unwrap().samples(0)), (219, 2000));
     assert_eq!(document.rows("iscell").unwrap().count(), 219);
     assert_eq!(digest(&values(&document, "F", 0)).len(), 16);

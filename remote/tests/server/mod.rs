@@ -158,8 +158,9 @@ impl Server {
         let half = matches!(file.odd, Odd::Short(left) if left > 0);
         let body = if half { &body[..body.len() / 2] } else { body };
         for part in body.chunks(1 << 16) {
-            stream.write_all(part).ok()?;
+            // Counted first: whoever has read the last part may ask at once.
             self.inner.lock().unwrap().sent += part.len() as u64;
+            stream.write_all(part).ok()?;
         }
         if half { None } else { Some(()) }
     }
