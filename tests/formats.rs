@@ -134,6 +134,22 @@ fn nwb() -> Vec<u8> {
 }
 
 #[test]
+fn a_recording_of_several_files_says_when_it_began_in_nwb_too() {
+    let place = Place::new();
+    let header = "Brain Vision Data Exchange Header File Version 1.0\n[Common Infos]\nDataFile=a.eeg\nMarkerFile=a.vmrk\nDataFormat=BINARY\n\
+                  DataOrientation=MULTIPLEXED\nNumberOfChannels=1\nSamplingInterval=10000\n[Binary Infos]\nBinaryFormat=INT_16\n\
+                  [Channel Infos]\nCh1=Cz,,0.5,µV\n";
+    place.write("a.vhdr", header);
+    let markers = "Brain Vision Data Exchange Marker File, Version 1.0\n[Marker Infos]\nMk1=New Segment,,1,1,0,20201231235959123456\n";
+    place.write("a.vmrk", markers);
+    place.write("a.eeg", [1, 0, 2, 0, 3, 0, 4, 0]);
+    place.write("a.nf", "pipeline a \"Once\"\ninput a = brainvision(\"a.vhdr\")\neeg = ingest.recording(a)\nreport a { eeg }\n");
+    place.run(&["run", "a.nf"]).exits(0);
+    place.run(&["get", "eeg", "-o", "eeg.nwb"]).exits(0);
+    inspect(&place, &["eeg.nwb"]).exits(0).says("2020-12-31T23:59:59.123456Z");
+}
+
+#[test]
 fn tables_in_folders_of_a_file_are_named_by_their_last_part_where_that_is_enough() {
     let place = Place::new();
     place.write("a.nwb", nwb());

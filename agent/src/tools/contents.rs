@@ -109,14 +109,24 @@ fn thing(document: &dyn Document, item: &Item, view: &View<'_>, said: &mut Said,
     out
 }
 
+/// The name of a type alone: names of fields inside, and of time zones, are a file's words. `list of` and `6 ×` before it are ours.
+fn type_said(of_type: &str, said: &mut Said) -> String {
+    let of_type = of_type.split('(').next().unwrap_or(of_type).trim();
+    let (before, name) = of_type.rsplit_once(' ').unwrap_or(("", of_type));
+    let is_ours = |word: &str| matches!(word, "list" | "of" | "×") || word.parse::<u64>().is_ok();
+    if before.is_empty() || !before.split(' ').all(is_ours) {
+        return said.say("the type of a column", of_type);
+    }
+    format!("{before} {}", said.say("the type of a column", name))
+}
+
 /// Names and types of columns, and how many more there are.
 fn columns_said(columns: &[(String, String)], view: &View<'_>, said: &mut Said) -> Value {
     let named = columns.iter().take(MOST_NAMES).map(|(name, of_type)| {
         let name_said = said.say("the name of a column", name);
         match is_about_somebody(name, view) {
             true => json!([name_said, "masked: about a participant"]),
-            // The name of the type alone: names of fields inside, and of time zones, are a file's words.
-            false => json!([name_said, said.say("the type of a column", of_type.split('(').next().unwrap_or(of_type).trim())]),
+            false => json!([name_said, type_said(of_type, said)]),
         }
     });
     let mut named: Vec<Value> = named.collect();

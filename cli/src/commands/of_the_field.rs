@@ -42,7 +42,7 @@ pub(crate) fn facts(session: &Session, record: &RunRecord, rows: &[TaskRow], ste
     let text = session.cache.get_whole(&record.source).ok().flatten();
     let text = text.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default();
     let name = record.pipeline_file().file_name().map_or_else(|| "pipeline.nf".to_owned(), |name| name.to_string_lossy().into_owned());
-    let began = row.and_then(|row| began(session, record, rows, row));
+    let began = row.and_then(|row| began(session, rows, row));
     let not_known = if began.is_none() { "; when the session began is not known" } else { "" };
     let (start, reference) = began.unwrap_or_else(|| (UNKNOWN.to_owned(), None));
     Facts {
@@ -67,15 +67,16 @@ fn key(session: &Session, row: &TaskRow) -> Value {
 type Began = (String, Option<String>);
 
 /// When the recordings began that a row was computed from, where all that say so agree.
-fn began(session: &Session, record: &RunRecord, rows: &[TaskRow], row: usize) -> Option<Began> {
-    let inputs: BTreeSet<&Digest> = record.inputs.iter().flat_map(|input| &input.members).map(|(_, content)| content).collect();
+fn began(session: &Session, rows: &[TaskRow], row: usize) -> Option<Began> {
+    // What a task takes and no other gave came in with an input: a file, or a folder of files, which the record lists one by one.
+    let made: BTreeSet<&Digest> = rows.iter().flat_map(|row| &row.outputs).map(|(_, _, content, _)| content).collect();
     let (mut waiting, mut seen) = (vec![row], BTreeSet::from([row]));
     let (mut looked_at, mut found) = (BTreeSet::new(), None);
     while let Some(row) = waiting.pop().and_then(|row| rows.get(row)) {
         waiting.extend(row.needs.iter().copied().filter(|needed| seen.insert(*needed)));
         let takes = key(session, row);
         let takes = takes["inputs"].as_object().into_iter().flatten().filter_map(|(_, content)| content.as_str()?.parse::<Digest>().ok());
-        for content in takes.filter(|content| inputs.contains(content)) {
+        for content in takes.filter(|content| !made.contains(content)) {
             let began = if looked_at.insert(content) { of_file(session, &content) } else { None };
             match (&found, began) {
                 (Some(known), Some(began)) if *known != began => return None,

@@ -55,7 +55,9 @@ fn header_row(cells: &[(u32, u32, Cell)], height: usize, width: usize, header: H
                         None
                     }
                     (_, Cell::Text(_)) => {
-                        plain.get_mut(column).map(|own| *own = false);
+                        if let Some(own) = plain.get_mut(column) {
+                            *own = false;
+                        }
                         below.get_mut(column).map(|own| *own = true)
                     }
                     _ => below.get_mut(column).map(|own| *own = true),

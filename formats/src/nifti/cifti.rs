@@ -152,7 +152,9 @@ fn parse(xml: &[u8]) -> Result<Vec<(Vec<usize>, Along)>, String> {
     loop {
         match reader.read_event().map_err(|error| error.to_string())? {
             Event::Start(element) | Event::Empty(element) => match element.local_name().as_ref() {
-                b"CIFTI" if attribute(&element, "Version").as_deref() != Some("2") => return Err("it is not of version 2".into()),
+                b"CIFTI" if attribute(&element, "Version").and_then(|own| own.parse().ok()) != Some(2.0) => {
+                    return Err("it is not of version 2".into());
+                }
                 b"MatrixIndicesMap" => found.extend(map(&element)),
                 b"BrainModel" => {
                     if let Some((_, Along::Models(models))) = found.last_mut() {

@@ -197,7 +197,7 @@ fn cifti_is_a_matrix_with_the_axes_that_its_xml_says() {
         bytes.extend(values(4, (shape[0] * shape[1]) as usize, false));
         bytes
     };
-    let series = "<CIFTI Version=\"2\"><Matrix><MatrixIndicesMap AppliesToMatrixDimension=\"0\" IndicesMapToDataType=\"CIFTI_INDEX_TYPE_SERIES\" \
+    let series = "<CIFTI Version=\"2.0\"><Matrix><MatrixIndicesMap AppliesToMatrixDimension=\"0\" IndicesMapToDataType=\"CIFTI_INDEX_TYPE_SERIES\" \
         NumberOfSeriesPoints=\"2\" SeriesExponent=\"-3\" SeriesStart=\"1000\" SeriesStep=\"720\" SeriesUnit=\"SECOND\"/>\
         <MatrixIndicesMap AppliesToMatrixDimension=\"1\" IndicesMapToDataType=\"CIFTI_INDEX_TYPE_BRAIN_MODELS\">\
         <BrainModel IndexOffset=\"0\" IndexCount=\"2\" BrainStructure=\"CIFTI_STRUCTURE_CORTEX_LEFT\"><VertexIndices>0 7</VertexIndices></BrainModel>\

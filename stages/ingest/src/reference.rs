@@ -145,11 +145,11 @@ fn of_recording(recording: &Recording, params: &ReferenceParams, context: &Conte
     let reference = mean_of(recording, &among, common.samples, context)?;
     let one = |place: usize| -> Result<(Channel, Samples), StageError> {
         let (channel, stored) = recording.channel(place).ok_or_else(|| StageError::Bug(format!("there is no channel {place}")))?;
-        if !signals.contains(&place) {
-            return Ok((channel.clone(), stored.clone()));
-        }
         let mut values = recording.values(place, 0..stored.len());
-        values.iter_mut().zip(&reference).for_each(|(value, reference)| *value -= reference);
+        // The others keep their values, in the way in which all samples of the result are stored.
+        if signals.contains(&place) {
+            values.iter_mut().zip(&reference).for_each(|(value, reference)| *value -= reference);
+        }
         Ok((Channel { gain: 1.0, offset: 0.0, ..channel.clone() }, as_stored(stored, values)))
     };
     let mut channels = each_channel(recording.len(), context, one)?;
@@ -225,8 +225,10 @@ mod tests {
         let plain = crate::testing::recording(10.0, &[vec![1.0, 2.0], vec![3.0, 8.0], vec![50.0, 60.0], vec![7.0, 7.0], vec![0.0, 1.0]]);
         let roles = [("eeg", units[0]), ("eeg", units[1]), ("ecg", "mV"), ("mag", "T"), ("trig", "")];
         let one = |(place, (role, unit)): (usize, &(&str, &str))| {
-            let (channel, samples) = plain.channel(place).unwrap();
-            (Channel { role: (*role).into(), unit: (*unit).into(), ..channel.clone() }, samples.clone())
+            let (channel, _) = plain.channel(place).unwrap();
+            // Stored as whole halves.
+            let stored: Vec<i16> = plain.values(place, 0..2).into_iter().map(|value| (2.0 * value) as i16).collect();
+            (Channel { role: (*role).into(), unit: (*unit).into(), gain: 0.5, ..channel.clone() }, Samples::I16(stored.into()))
         };
         Recording::new("mixed", roles.iter().enumerate().map(one).collect()).unwrap()
     }

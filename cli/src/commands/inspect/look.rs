@@ -61,6 +61,8 @@ impl Looked {
     /// Looks at a thing; `most` is how many channels, units or columns are shown. What can't be read says so in a line.
     pub(super) fn at(document: &dyn Document, item: &Item, most: usize) -> Looked {
         let lines = match &item.what {
+            // Without a rate there are no times to draw against, which a note says.
+            What::Recording { .. } | What::Spikes { .. } if document.contents().lacks_rate => Ok(Vec::new()),
             What::Recording { .. } => recording(document, &item.path, most),
             What::Events { .. } => events(document, &item.path),
             What::Spikes { .. } => spikes(document, &item.path),

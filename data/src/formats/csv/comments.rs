@@ -39,7 +39,7 @@ pub(super) fn behind(text: &[u8], decimal: Decimal) -> Option<Vec<u8>> {
         let mut fields = own.split(is_between).filter(|field| !field.is_empty());
         let is_numbers = fields.all(|field| !matches!(ColumnType::of(field, Numbers(decimal)), ColumnType::Text | ColumnType::Boolean));
         // Names of columns have no `#` behind them that would not be part of one.
-        if !is_numbers && !(first && !line.contains(&b'#')) {
+        if !is_numbers && (!first || line.contains(&b'#')) {
             return None;
         }
         first &= own.is_empty();
