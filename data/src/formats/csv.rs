@@ -108,7 +108,7 @@ fn read_text(text: &[u8], options: &CsvOptions, limits: &Limits, budget: &mut Bu
         charge(text.len() as u64)?;
         text = Cow::Owned(without);
     }
-    if let Some(plain) = customs::poses(&text) {
+    if let Some(plain) = customs::levels(&text) {
         charge(plain.len() as u64)?;
         text = Cow::Owned(plain);
     }

@@ -222,6 +222,26 @@ fn poses_of_deeplabcut_have_one_line_of_names() {
 }
 
 #[test]
+fn names_of_several_levels_become_one() {
+    let levels = "network,1,1,2\nnode,1,1,1\nhemi,lh,rh,lh\n,,,\n0,56.05,92.03,3.39\n1,55.5,43.6,26.5\n";
+    let table = read(levels);
+    assert_eq!((names(&table), table.num_rows()), (["column_1", "1_1_lh", "1_1_rh", "2_1_lh"].map(String::from).to_vec(), 2));
+    assert_eq!(types(&table)[1], DataType::Float64);
+    assert_eq!(names(&read(&levels.replace("\n,,,", "\ntime,,,")))[0], "time");
+    assert_eq!(error_of(&format!("{levels}2,1\n")).place, Place::Line { line: 7, field: None });
+    // A table with a row that is empty has one line of names.
+    for text in ["unit,rate\na,\nb,2\n", "unit,rate\na,3\n,\nb,2\n"] {
+        assert_eq!(names(&read(text)), ["unit", "rate"], "{text}");
+    }
+}
+
+#[test]
+fn identifiers_with_zeros_before_them_are_no_names_of_columns() {
+    let ids = read("000\tADAL\n001\tADAR\n");
+    assert_eq!((ids.num_rows(), ids.column(0).as_string::<i32>().value(0)), (2, "000"));
+}
+
+#[test]
 fn text_of_sixteen_bits_is_text() {
     for unit in [u16::to_le_bytes, u16::to_be_bytes] {
         let wide: Vec<u8> = "\u{feff}Größe\tb\r\n1\t𝛼\r\n".encode_utf16().flat_map(unit).collect();

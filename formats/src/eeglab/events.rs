@@ -48,7 +48,7 @@ pub(super) fn read(value: &MatValue, rate: f64, cut: Option<(u64, f64)>, notes: 
         };
         let epochs: Vec<f64> = kept.iter().map(|(place, latency)| epoch(*place, *latency)).collect();
         let relative = kept.iter().zip(&epochs).map(|((_, latency), epoch)| begin + (latency - (epoch - 1.0) * length) / rate).collect();
-        table.push(columns::from_integers("trial", epochs.iter().map(|epoch| *epoch as i64 - 1).collect()));
+        table.push(columns::from_integers("trial", epochs.iter().map(|epoch| (epoch - 1.0) as i64).collect()));
         table.push(columns::from_numbers("time_in_epoch", relative));
     }
     for (name, values) in fields {

@@ -268,3 +268,15 @@ fn projections_that_the_samples_do_not_have_are_told() {
     assert_eq!((note(&[]), note(&[1, 1])), (vec![], vec![]));
     assert!(note(&[1, 0, 0])[0].starts_with("2 projections (SSP or an average reference) are stored with the samples and not applied"));
 }
+
+#[test]
+fn a_latency_of_any_size_lies_in_some_epoch() {
+    // Without the field `epoch`, the latency says in which one an event lies.
+    let mut bytes = set(2.0, 3.0, set_data(6));
+    for (old, new) in [(b"epoch".to_vec(), b"other".to_vec()), (4.5f64.to_le_bytes().to_vec(), (-1e300f64).to_le_bytes().to_vec())] {
+        let place = bytes.windows(old.len()).position(|own| own == old).unwrap();
+        bytes.splice(place..place + old.len(), new);
+    }
+    let events = open_set(&[("a.set", bytes)]).unwrap().events("").unwrap();
+    assert!(events.table().integers("trial").unwrap().contains(&i64::MIN), "{:?}", events.table().integers("trial"));
+}

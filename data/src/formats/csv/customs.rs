@@ -1,4 +1,6 @@
-//! What programs write into tables of text beside the table: Excel's `sep=`, blanks before quotes, the three lines of names of DeepLabCut.
+//! What programs write into tables of text beside the table: Excel's `sep=`, blanks before quotes, several lines of names.
+
+use std::collections::BTreeSet;
 
 /// The byte that a first line `sep=;` names, as Excel writes and reads it.
 pub(super) fn separator(text: &[u8]) -> Option<u8> {
@@ -38,36 +40,57 @@ pub(super) fn quotes_at_once(text: &[u8]) -> Vec<u8> {
     out
 }
 
-/// A table of poses of DeepLabCut, whose first lines name scorer, body part and coordinate of each column (and whose animal it is), with one line of names:
-/// `frame`, `nose_x`, `nose_y`, `nose_likelihood`, …
-pub(super) fn poses(text: &[u8]) -> Option<Vec<u8>> {
-    let mut rest = text.strip_prefix(b"scorer,").map(|_| text)?;
+/// Lines of names that a table may have, at most.
+const MOST_LEVELS: usize = 8;
+
+/// A table whose columns have names of several levels, a line each, with one line of names joined by `_`. Two programs write them: DeepLabCut, whose lines are
+/// called `scorer`, (`individuals`,) `bodyparts` and `coords`, gives `frame`, `nose_x`, `nose_y`, `nose_likelihood`, …; pandas leaves a line below them empty, but
+/// for the name of the rows.
+pub(super) fn levels(text: &[u8]) -> Option<Vec<u8>> {
+    let mut rest = text;
     let mut levels: Vec<Vec<&[u8]>> = Vec::new();
-    loop {
-        let end = rest.iter().position(|byte| *byte == b'\n')?;
+    let is_pose = text.starts_with(b"scorer,");
+    let rows = loop {
+        let end = rest.iter().position(|byte| *byte == b'\n').filter(|_| levels.len() < MOST_LEVELS)?;
         let fields: Vec<&[u8]> = rest.get(..end)?.trim_ascii_end().split(|byte| *byte == b',').collect();
         let level = *fields.first()?;
-        if levels.first().is_some_and(|first| first.len() != fields.len()) {
+        if fields.len() < 2
+            || fields.iter().any(|field| field.contains(&b'"'))
+            || levels.first().is_some_and(|first| first.len() != fields.len())
+        {
             return None;
         }
         rest = rest.get(end + 1..)?;
+        let is_empty = fields.iter().skip(1).all(|field| field.is_empty());
         match level {
-            b"scorer" if levels.is_empty() => {}
-            b"individuals" | b"bodyparts" | b"coords" if !levels.is_empty() => {}
+            _ if is_pose => {}
+            name if is_empty && levels.len() > 1 => break name,
+            name if !name.is_empty() && !is_empty => {}
             _ => return None,
         }
-        levels.push(fields);
-        if level == b"coords" {
-            break;
+        match level {
+            b"scorer" if is_pose && levels.is_empty() => {}
+            b"individuals" | b"bodyparts" | b"coords" if is_pose && !levels.is_empty() => {}
+            _ if is_pose => return None,
+            _ => {}
         }
+        levels.push(fields);
+        if is_pose && level == b"coords" {
+            break b"frame";
+        }
+    };
+    let first = levels.first()?;
+    // Names of the first level stand over several columns: otherwise the lines are rows, and one of them is empty.
+    let mut seen = BTreeSet::new();
+    if !is_pose && first.iter().skip(1).all(|own| seen.insert(*own)) {
+        return None;
     }
     // One scorer names nothing.
-    let scorers = levels.first()?;
-    let is_one = scorers.iter().skip(1).all(|own| scorers.get(1) == Some(own));
+    let is_one = is_pose && first.iter().skip(1).all(|own| first.get(1) == Some(own));
     let named = levels.get(usize::from(is_one)..)?;
-    let mut out = vec![b'\n'; levels.len() - 1];
-    out.extend_from_slice(b"frame");
-    for column in 1..scorers.len() {
+    let mut out = vec![b'\n'; levels.len() - usize::from(is_pose)];
+    out.extend_from_slice(rows);
+    for column in 1..first.len() {
         out.push(b',');
         let parts: Vec<&[u8]> = named.iter().filter_map(|level| level.get(column).copied()).collect();
         out.extend_from_slice(&parts.join(&b'_'));

@@ -281,7 +281,11 @@ fn leaves_out_row_names(text: &[u8], delimiter: u8, names: usize) -> bool {
 
 fn looks_like_header(first: &ByteRecord, types: &[ColumnType], repeats_first: bool, n_rows: usize, numbers: Numbers) -> bool {
     // A number with a decimal comma is none as long as nobody says so, and no name either.
-    let is_number = |field: &[u8]| Numbers(Decimal::Comma).number(field).is_some();
+    // Nor is one with zeros before it, which is an identifier.
+    let is_number = |field: &[u8]| {
+        let own = field.trim_ascii();
+        Numbers(Decimal::Comma).number(own).is_some() || !own.is_empty() && own.iter().all(u8::is_ascii_digit)
+    };
     let all_words =
         first.iter().all(|field| matches!(ColumnType::of(field, numbers), ColumnType::Text | ColumnType::Unknown) && !is_number(field));
     if !all_words {
