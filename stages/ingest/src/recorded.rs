@@ -153,10 +153,26 @@ pub(crate) fn potentials(recording: &Recording, channels: &[usize]) -> Result<Ve
     let of = |wanted: &dyn Fn(&Channel) -> bool| -> Vec<usize> {
         channels.iter().copied().filter(|&own| recording.channel(own).is_some_and(|(channel, _)| wanted(channel))).collect()
     };
-    let by_role = POTENTIALS.iter().map(|role| of(&|channel| channel.role == *role)).find(|own| !own.is_empty());
+    // Files without roles have those of their names, of which some name a place on the scalp and some a contact (`B12` of BioSemi, `E128` of EGI).
+    let by_role = POTENTIALS.iter().find(|role| !of(&|channel| channel.role == **role).is_empty()).map(|role| {
+        let unit = |channel: &Channel| channel.unit.clone();
+        let units: Vec<String> =
+            of(&|channel| channel.role == *role).iter().filter_map(|&own| recording.channel(own)).map(|(own, _)| unit(own)).collect();
+        of(&|channel| channel.role == *role || channel.role == "misc" && is_contact(&channel.name) && units.contains(&channel.unit))
+    });
     let among = by_role.unwrap_or_else(|| of(&|channel| !is_marks(channel)));
     in_one_unit(recording, &among)?;
     Ok(among)
+}
+
+/// Whether a name is that of a contact: at most three letters, perhaps an apostrophe, and a number. Inputs beside the electrodes are called so too.
+fn is_contact(name: &str) -> bool {
+    const BESIDE: [&str; 14] = ["EXG", "AUX", "DC", "EOG", "ECG", "EKG", "EMG", "GSR", "EDA", "ACC", "STI", "ANA", "TRG", "AI"];
+    let name = name.rsplit(' ').next().unwrap_or(name);
+    let letters = name.trim_end_matches(|letter: char| letter.is_ascii_digit());
+    let own = letters.trim_end_matches('\'').to_ascii_uppercase();
+    let is_numbered = (1..=3).contains(&(name.len() - letters.len()));
+    is_numbered && (1..=3).contains(&own.len()) && own.bytes().all(|letter| letter.is_ascii_alphabetic()) && !BESIDE.contains(&own.as_str())
 }
 
 /// # Errors

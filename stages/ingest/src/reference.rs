@@ -37,7 +37,8 @@ const DOC: &str = r#"In each trial and bin the mean of all channels, or the valu
 serves as reference would be zero everywhere, so it is left out.
 
 Of a recording, the channels that have a reference in common are averaged and changed: those with the role `eeg`, or where there is none `ecog`, `seeg`, `ieeg`,
-`dbs`, `lfp`; where no channel has one of these roles, all but marks (role `trig`). They must be of one unit and have the same samples. All others, such as an
+`dbs`, `lfp`, and those of the role `misc` and their unit that are called like contacts (`B12`, `E128`, `LA3`; not `EXG1`, `AUX1` and the like); where no channel has
+one of these roles, all but marks (role `trig`). They must be of one unit and have the same samples. All others, such as an
 electrocardiogram or magnetometers beside the electrodes, stay as they are. Channels that are marked as bad count like others: `ingest.recording(…, bad =
 leave_out)` leaves them out before.
 
@@ -248,6 +249,21 @@ mod tests {
         let against = Value::call("channel", vec![("name", "C3".into())]);
         let told = crate::testing::said(crate::testing::run_with(&Reference, &given, &[("against", against)]));
         assert!(told.contains("`C1` and `C3` have no reference in common"), "{told}");
+    }
+
+    #[test]
+    fn contacts_that_no_role_names_are_electrodes_too() {
+        let plain = crate::testing::recording(10.0, &[vec![1.0], vec![3.0], vec![8.0], vec![50.0], vec![20.0]]);
+        let names = [("A1", "eeg"), ("B32", "misc"), ("LA'3", "misc"), ("EXG1", "misc"), ("MISC001", "misc")];
+        let one = |(place, (name, role)): (usize, &(&str, &str))| {
+            let (channel, samples) = plain.channel(place).unwrap();
+            (Channel { name: (*name).into(), role: (*role).into(), ..channel.clone() }, samples.clone())
+        };
+        let recording = Recording::new("contacts", names.iter().enumerate().map(one).collect()).unwrap();
+        let given = [("responses", crate::testing::artifact(&recording))];
+        let found: Recording = crate::testing::run_with(&Reference, &given, &[]).unwrap().one("responses").unwrap();
+        let values: Vec<f64> = (0..5).map(|place| found.values(place, 0..1)[0]).collect();
+        assert_eq!(values, [-3.0, -1.0, 4.0, 50.0, 20.0]);
     }
 
     #[test]
